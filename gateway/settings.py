@@ -1,0 +1,157 @@
+"""
+Every setting: name, unit, default, bounds, and how they bound each other.
+
+The class is the table. Each field is the environment variable FAIRCLAIM_<NAME>, and docs/settings.md
+is compared with it by a test. Nothing else reads the environment.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from lua.keys import CLAIM_BATCH_MAX
+
+PREFIX = "FAIRCLAIM_"
+
+
+class SettingError(ValueError):
+    """A setting is missing, malformed, out of bounds, or at odds with another one; the text names it."""
+
+
+def _meta(unit: str, why: str, *, low: int | None = None, high: int | None = None, secret: bool = False) -> Meta:
+    return Meta(ge=low, le=high, description=why, extra={"unit": unit, "secret": secret})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One process's settings. Make it with load_settings()."""
+
+    data_dir: Annotated[str, _meta("path", "where the embedded servers keep their data")] = ".fairclaim"
+    redis_url: Annotated[str, _meta("URL", "Redis or Valkey; empty: the embedded one", secret=True)] = ""
+    postgres_url: Annotated[str, _meta("URL", "PostgreSQL; empty: the embedded one", secret=True)] = ""
+    ready_file: Annotated[str, _meta("path", "where up writes how to reach everything; empty: only in data_dir")] = ""
+    log_level: Annotated[str, _meta("debug, info, warning or error", "the least severe line written")] = "info"
+
+    host: Annotated[str, _meta("address", "where the gateway listens")] = "127.0.0.1"
+    port: Annotated[int, _meta("port", "0 takes any free one", low=0, high=65535)] = 8080
+    workers: Annotated[int, _meta("processes", "gateway workers", low=1, high=64)] = 2
+    demo: Annotated[bool, _meta("true or false", "publish a demo campaign")] = True
+    redis_memory_mb: Annotated[int, _meta("MiB", "maxmemory of the embedded Valkey", low=32, high=1_048_576)] = 2048
+    fsync: Annotated[str, _meta("everysec or always", "appendfsync of the embedded Valkey")] = "everysec"
+
+    jwt_keys: Annotated[
+        str, _meta("kid=secret,…", "HS256 keys of holder tokens, the first one mints; >= 32 bytes each", secret=True)
+    ] = ""
+    jwt_audience: Annotated[str, _meta("text", "aud a token has to name")] = "fairclaim"
+    jwt_issuer: Annotated[str, _meta("text", "iss a token has to name")] = "fairclaim"
+    jwt_leeway_s: Annotated[int, _meta("s", "clock difference forgiven in exp and nbf", low=0, high=30)] = 5
+    api_key_cache_s: Annotated[int, _meta("s", "how long a revoked API key may still work", low=0, high=60)] = 2
+
+    claim_batch_max: Annotated[int, _meta("claims", "claims one script call carries", low=1, high=CLAIM_BATCH_MAX)] = (
+        CLAIM_BATCH_MAX
+    )
+    claim_calls_max: Annotated[int, _meta("calls", "calls in flight a worker and shard", low=1, high=2)] = 2
+    claim_queue_max: Annotated[int, _meta("claims", "claims that may wait a worker and shard", low=1, high=65536)] = (
+        4096
+    )
+    claim_wait_ms_max: Annotated[int, _meta("ms", "how long a claim may wait unsent", low=10, high=30_000)] = 1000
+    redis_call_ms_max: Annotated[int, _meta("ms", "one call to Redis", low=50, high=30_000)] = 2000
+    redis_connect_ms_max: Annotated[int, _meta("ms", "one connect to Redis", low=50, high=30_000)] = 1000
+    redis_memory_percent_max: Annotated[
+        int, _meta("%", "of maxmemory in use, from where on claims are refused with 503", low=10, high=99)
+    ] = 85
+    retry_after_s_max: Annotated[int, _meta("s", "Retry-After is drawn from 1 to this", low=1, high=60)] = 3
+    body_bytes_max: Annotated[int, _meta("bytes", "a request body", low=1024, high=1_048_576)] = 65_536
+    claim_body_bytes_max: Annotated[int, _meta("bytes", "the body of a claim", low=64, high=65_536)] = 8192
+    postgres_connections_max: Annotated[
+        int, _meta("connections", "PostgreSQL connections a worker", low=1, high=64)
+    ] = 4
+    postgres_ms_max: Annotated[int, _meta("ms", "one statement, or the wait for a connection", low=50, high=60_000)] = (
+        3000
+    )
+    page_rows_max: Annotated[int, _meta("rows", "a page of a list", low=1, high=1000)] = 100
+    stop_s_max: Annotated[int, _meta("s", "a worker or the reconciler may take this long to stop", low=1, high=300)] = (
+        20
+    )
+
+    drain_entries_max: Annotated[
+        int, _meta("stream entries", "read and committed at once, a shard", low=1, high=10_000)
+    ] = 256
+    drain_block_ms: Annotated[int, _meta("ms", "how long a read of the streams waits for more", low=10, high=5000)] = (
+        500
+    )
+    drain_shards_max: Annotated[int, _meta("shards", "streams one reconciler owns", low=1, high=10_000)] = 1000
+    drain_retry_ms_max: Annotated[int, _meta("ms", "longest pause before another try", low=10, high=60_000)] = 2000
+
+    def checked(self) -> "Settings":
+        """
+        Return self if the settings agree with each other.
+
+        Errors: SettingError naming both settings.
+        """
+        relations = (
+            (self.claim_batch_max <= self.claim_queue_max, "claim_batch_max", "claim_queue_max", "at most"),
+            (self.claim_body_bytes_max <= self.body_bytes_max, "claim_body_bytes_max", "body_bytes_max", "at most"),
+            (
+                self.redis_connect_ms_max <= self.redis_call_ms_max,
+                "redis_connect_ms_max",
+                "redis_call_ms_max",
+                "at most",
+            ),
+            (
+                self.claim_wait_ms_max + self.redis_call_ms_max <= self.stop_s_max * 1000,
+                "claim_wait_ms_max + redis_call_ms_max",
+                "stop_s_max",
+                "within",
+            ),
+            (self.drain_block_ms < self.redis_call_ms_max, "drain_block_ms", "redis_call_ms_max", "below"),
+        )
+        for holds, left, right, how in relations:
+            if not holds:
+                raise SettingError(f"{_variable(left)} has to be {how} {_variable(right)}")
+        for name, allowed in (("fsync", ("everysec", "always")), ("log_level", ("debug", "info", "warning", "error"))):
+            if getattr(self, name) not in allowed:
+                raise SettingError(f"{_variable(name)} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+        return self
+
+
+def _variable(names: str) -> str:
+    return " + ".join(PREFIX + name.upper() for name in names.split(" + "))
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+    """
+    Settings from the environment, overridden by *flags* that are not None.
+
+    Errors: SettingError naming the variable and what is allowed; also for a FAIRCLAIM_ variable that is not a
+    setting, because a misspelt limit is no limit.
+    """
+    source = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for variable, text in source.items():
+        if variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
+            name = variable[len(PREFIX) :].lower()
+            if name not in Settings.__struct_fields__:
+                raise SettingError(f"{variable} is not a setting; docs/settings.md lists them")
+            values[name] = text
+    values.update({name: value for name, value in flags.items() if value is not None})
+    known = Settings()
+    converted = {}
+    for name, value in values.items():
+        kind = Settings.__annotations__[name]
+        try:
+            converted[name] = msgspec.convert(value, kind, strict=False)
+        except msgspec.ValidationError as error:
+            shown = "" if kind.__metadata__[0].extra["secret"] else f" {value!r}:"
+            raise SettingError(f"{_variable(name)}:{shown} {error}") from None
+    return msgspec.structs.replace(known, **converted).checked()
+
+
+OTHER_VARIABLES = {
+    PREFIX + "API_KEY": "the API key the command line presents",
+    PREFIX + "GATEWAY_URL": "the gateway the command line talks to",
+    PREFIX + "TEST_REDIS": "a redis-server the tests run on besides Valkey",
+}
+"""Variables of the command line and the tests, which no server process reads."""

@@ -1,0 +1,71 @@
+"""Errors that processes write to their logs, shown on the screen as one line each."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+LOOK_EVERY_S = 0.5
+LINES_MAX = 5
+"""Lines shown a look and log; more are counted."""
+CHARS_MAX = 240
+BYTES_MAX = 256 * 1024
+SHOWN_LEVELS = frozenset({"error", "critical"})
+
+
+class LogWatch:
+    """Follows *logs* (title → path), from their present ends on."""
+
+    def __init__(self, logs: Mapping[str, Path], say: Callable[[str], None]) -> None:
+        self._logs, self._say = logs, say
+        self._read_to = {title: _size(path) for title, path in logs.items()}
+
+    async def follow(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.look()
+
+    def look(self) -> None:
+        """Show the errors written since the last look."""
+        for title, path in self._logs.items():
+            found = [text for line in self._new_lines(title, path) if (text := error_text(line))]
+            for text in found[:LINES_MAX]:
+                self._say(f"{title}: {text}")
+            if len(found) > LINES_MAX:
+                self._say(f"{title}: {len(found) - LINES_MAX} more errors in {path}")
+
+    def _new_lines(self, title: str, path: Path) -> list[bytes]:
+        """Whole lines only; the beginning of a line waits for its end."""
+        size = _size(path)
+        start = self._read_to[title] if self._read_to[title] <= size else 0  # smaller: put aside and begun again
+        if size == start:
+            return []
+        with path.open("rb") as file:
+            file.seek(start)
+            data = file.read(BYTES_MAX)
+        whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == BYTES_MAX else 0)
+        self._read_to[title] = start + whole
+        return data[:whole].splitlines()
+
+
+def error_text(line: bytes) -> str | None:
+    """What an error line says, on one line; None for any other line."""
+    try:
+        record: Any = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return None
+    if not isinstance(record, dict) or record.get("level") not in SHOWN_LEVELS:
+        return None
+    text = str(record.get("text", ""))
+    cause = str(record.get("error", "")).strip().splitlines()
+    return " ".join(f"{text}{': ' + cause[-1] if cause else ''}".split())[:CHARS_MAX]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,138 @@
+"""
+Counters of all workers, without a lock and without a call.
+
+Each worker owns one small memory-mapped file of 64-bit integers; adding is one store into it (below
+0.2 µs), and whoever is asked for /metrics adds the files up. The layout follows from METRICS alone,
+so every worker agrees on it. Files outlive a crashed worker, so counters never run backwards.
+"""
+
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.errors import PROBLEMS
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 96, 128)
+
+
+class Metric(NamedTuple):
+    """One metric: kind is counter, gauge or histogram; a counter may have one label with known values."""
+
+    name: str
+    kind: str
+    text: str
+    label: str = ""
+    values: tuple[str, ...] = ("",)
+    buckets: tuple[float, ...] = ()
+    scale: float = 1.0  # what one step of the stored sum is worth
+
+
+OUTCOMES = ("claimed", "replayed", *PROBLEMS)
+CLAIMS = Metric("fairclaim_claims_total", "counter", "Claims answered, by outcome.", "outcome", OUTCOMES)
+CLAIM_SECONDS = Metric(
+    "fairclaim_claim_seconds", "histogram", "From the claim's body to its answer.", buckets=SECONDS, scale=1e-6
+)
+BATCH_CLAIMS = Metric("fairclaim_batch_claims", "histogram", "Claims a script call carried.", buckets=SIZES)
+SCRIPT_SECONDS = Metric(
+    "fairclaim_script_seconds", "histogram", "One script call, there and back.", buckets=SECONDS, scale=1e-6
+)
+QUEUE_CLAIMS = Metric("fairclaim_queue_claims", "gauge", "Claims waiting to be sent.")
+ADMISSION_CLOSED = Metric("fairclaim_admission_closed", "gauge", "Workers that refuse claims to protect Redis memory.")
+RESPONSES = Metric(
+    "fairclaim_http_responses_total", "counter", "Answers, by class of status.", "class", ("2xx", "3xx", "4xx", "5xx")
+)
+METRICS = (CLAIMS, CLAIM_SECONDS, BATCH_CLAIMS, SCRIPT_SECONDS, QUEUE_CLAIMS, ADMISSION_CLOSED, RESPONSES)
+"""Everything a worker counts. /metrics adds what only Redis and Postgres know (routes/ops.py)."""
+
+
+def _width(metric: Metric) -> int:
+    return len(metric.buckets) + 2 if metric.kind == "histogram" else len(metric.values)
+
+
+_OFFSETS: dict[str, int] = {}
+_SIZE = 0
+for _metric in METRICS:
+    _OFFSETS[_metric.name] = _SIZE
+    _SIZE += _width(_metric)
+_LAYOUT = sha256(repr(METRICS).encode()).hexdigest()[:12]
+
+
+class Telemetry:
+    """One worker's counters in *folder*; its file is named by the layout and *slot*."""
+
+    def __init__(self, folder: Path, slot: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        path = folder / f"{_LAYOUT}-{slot}.counters"
+        with path.open("a+b") as file:
+            file.truncate(_SIZE * 8)
+            self._map = mmap.mmap(file.fileno(), _SIZE * 8)
+        self._cells = memoryview(self._map).cast("q")
+        self._outcomes = {outcome: _OFFSETS[CLAIMS.name] + at for at, outcome in enumerate(OUTCOMES)}
+        self._claim_at, self._batch_at = _OFFSETS[CLAIM_SECONDS.name], _OFFSETS[BATCH_CLAIMS.name]
+        self._script_at, self._queue_at = _OFFSETS[SCRIPT_SECONDS.name], _OFFSETS[QUEUE_CLAIMS.name]
+        self._closed_at, self._responses_at = _OFFSETS[ADMISSION_CLOSED.name], _OFFSETS[RESPONSES.name]
+        self._cells[self._queue_at] = self._cells[self._closed_at] = 0
+
+    def claim(self, outcome: str, seconds: float) -> None:
+        """One claim answered with *outcome* after *seconds*."""
+        self._cells[self._outcomes[outcome]] += 1
+        self._observe(self._claim_at, SECONDS, seconds, round(seconds * 1e6))
+
+    def call(self, claims: int, seconds: float) -> None:
+        """One script call with *claims* asks that took *seconds*."""
+        self._observe(self._batch_at, SIZES, claims, claims)
+        self._observe(self._script_at, SECONDS, seconds, round(seconds * 1e6))
+
+    def waiting(self, change: int) -> None:
+        """So many more (or fewer) claims wait to be sent."""
+        self._cells[self._queue_at] += change
+
+    def admission(self, closed: bool) -> None:
+        """Whether this worker refuses claims for want of Redis memory."""
+        self._cells[self._closed_at] = int(closed)
+
+    def response(self, status: int) -> None:
+        """One answer with *status*."""
+        self._cells[self._responses_at + status // 100 - 2] += 1
+
+    def _observe(self, at: int, buckets: tuple[float, ...], value: float, stored: int) -> None:
+        self._cells[at + bisect_left(buckets, value)] += 1
+        self._cells[at + len(buckets) + 1] += stored
+
+    def render(self) -> str:
+        """All workers' counters in the Prometheus text format."""
+        totals = [0] * _SIZE
+        for path in sorted(self._folder.glob(f"{_LAYOUT}-*.counters")):
+            data = path.read_bytes()
+            if len(data) == _SIZE * 8:
+                totals = [total + cell for total, cell in zip(totals, memoryview(data).cast("q"), strict=True)]
+        return "\n".join(line for metric in METRICS for line in _lines(metric, totals)) + "\n"
+
+    def close(self) -> None:
+        """Let go of the file; what was counted stays in it."""
+        self._cells.release()
+        self._map.close()
+
+
+def _lines(metric: Metric, totals: list[int]) -> Iterator[str]:
+    yield f"# HELP {metric.name} {metric.text}"
+    yield f"# TYPE {metric.name} {metric.kind}"
+    at = _OFFSETS[metric.name]
+    if metric.kind != "histogram":
+        for place, value in enumerate(metric.values):
+            label = f'{{{metric.label}="{value}"}}' if metric.label else ""
+            yield f"{metric.name}{label} {totals[at + place]}"
+        return
+    below = 0
+    for place, bound in enumerate(metric.buckets):
+        below += totals[at + place]
+        yield f'{metric.name}_bucket{{le="{bound:g}"}} {below}'
+    below += totals[at + len(metric.buckets)]
+    yield f'{metric.name}_bucket{{le="+Inf"}} {below}'
+    yield f"{metric.name}_sum {totals[at + len(metric.buckets) + 1] * metric.scale:.6f}"
+    yield f"{metric.name}_count {below}"

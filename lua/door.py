@@ -1,0 +1,149 @@
+"""
+One script call on one connection, never sent twice.
+
+redis-py retries ten times by default, so one logical EVALSHA can run twice. Here nothing retries: a
+call whose reply is lost raises LostReply, and the caller says "unknown". The one exception is
+NOSCRIPT, which proves that the script did not run.
+
+Each connection learns the run id of its server when it connects, and hands it to the scripts: a
+shard serves only on the Redis that it was attached to (attach.lua).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from lua.keys import Shard
+from lua.scripts import Script
+
+
+class DoorError(Exception):
+    """
+    A call got no answer.
+
+    DoorError
+    ├── Unreachable   nothing was sent: no connection
+    ├── Refused       Redis said no and changed nothing (out of memory, loading, read-only, busy)
+    └── LostReply     sent, but no answer came: it may have run
+    """
+
+
+class Unreachable(DoorError):
+    """Redis can't be reached; nothing was sent."""
+
+
+class Refused(DoorError):
+    """Redis refused the call and changed nothing."""
+
+
+class LostReply(DoorError):
+    """The call was sent and its answer is lost: whether it ran is unknown."""
+
+
+async def _learn_server(connection: AbstractConnection) -> None:
+    """Finish the handshake and keep the server's run id on the connection."""
+    await connection.on_connect()
+    await connection.send_command("INFO", "server")
+    info = await connection.read_response(disable_decoding=True)
+    for line in bytes(info).splitlines():
+        name, _, value = line.partition(b":")
+        if name == b"run_id":
+            connection.server_id = value.decode()  # type: ignore[attr-defined]
+            return
+    raise RedisConnectionError("INFO server gave no run_id")
+
+
+def connect(url: str, *, connections_max: int, call_ms_max: int, connect_ms_max: int) -> Redis:
+    """
+    A client whose connections never retry and know their server.
+
+    Units: milliseconds. *call_ms_max* bounds one read or write on the socket.
+    Errors: ValueError for a URL redis-py can't read.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections_max,
+        timeout=connect_ms_max / 1000,
+        socket_timeout=call_ms_max / 1000,
+        socket_connect_timeout=connect_ms_max / 1000,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        retry_on_timeout=False,
+        protocol=2,
+        redis_connect_func=_learn_server,
+    )
+    return Redis.from_pool(pool)
+
+
+class Door:
+    """Script calls through a client made by connect()."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+
+    async def call(self, script: Script, shard: Shard, *args: bytes | str | int, with_server: bool = True) -> Any:
+        """
+        Run *script* on *shard* once.
+
+        *with_server* puts the run id of the connection's server before *args* (every script but held).
+        Errors: Unreachable, Refused, LostReply; ResponseError when the script itself failed, in which
+        case it has undone its writes.
+        """
+        pool: Any = self.redis.connection_pool
+        try:
+            connection = await pool.get_connection()
+        except (RedisError, OSError) as error:
+            raise Unreachable(str(error)) from error
+        try:
+            keys = script.keys(shard)
+            server = (connection.server_id,) if with_server else ()
+            command = (len(keys), *keys, *server, *args)
+            try:
+                return await self._ask(connection, "EVALSHA", script.digest, *command)
+            except NoScriptError:  # proof that it did not run; LOAD keeps it from eviction, EVAL can't miss
+                await self._ask(connection, "SCRIPT", "LOAD", script.source)
+                return await self._ask(connection, "EVAL", script.source, *command)
+        finally:
+            await pool.release(connection)
+
+    @staticmethod
+    async def _ask(connection: Any, *command: bytes | str | int) -> Any:
+        try:
+            await connection.send_command(*command)
+            return await connection.read_response(disable_decoding=True)
+        except (OutOfMemoryError, BusyLoadingError, ReadOnlyError) as error:
+            raise Refused(str(error)) from error
+        except NoScriptError:
+            raise
+        except ResponseError as error:
+            if str(error).startswith(("BUSY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "CLUSTERDOWN", "OOM", "NOPERM")):
+                raise Refused(str(error)) from error
+            raise
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            raise LostReply(str(error)) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.redis.aclose()
+        await self.redis.connection_pool.disconnect()
+
+
+def stream_fields(flat: list[bytes] | Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """A stream record's fields as a mapping, from the flat list RESP2 gives or from a mapping."""
+    if isinstance(flat, Mapping):
+        return dict(flat)
+    return dict(zip(flat[::2], flat[1::2], strict=True))

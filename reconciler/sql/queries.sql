@@ -1,0 +1,129 @@
+-- Every statement of the reconciler. "-- name: x" begins one; ledger.py and ownership.py run them by name.
+
+-- name: list_shards
+-- Shards there is something to drain of. An archived campaign is left once its stream has had an hour to run dry.
+SELECT checkpoints.shard
+FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
+WHERE campaigns.state <> 'archived' OR campaigns.updated_at > now() - interval '1 hour'
+ORDER BY checkpoints.shard
+
+-- name: count_me
+-- A shared lock that every reconciler holds, so that they can count each other.
+SELECT pg_advisory_lock_shared(1717659753, 0)
+
+-- name: count_reconcilers
+SELECT count(*)
+FROM pg_locks
+WHERE locktype = 'advisory' AND classid = 1717659753 AND objid = 0 AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- name: lock_shards
+-- Try each; the lock goes with the session. 64 bits of hash, so that two shards never share a lock by chance.
+SELECT shard
+FROM (SELECT shard, pg_try_advisory_lock(hashtextextended(shard, 0)) AS locked FROM unnest(%(shards)s::text[]) AS shard)
+    AS tried
+WHERE locked
+
+-- name: unlock_shards
+SELECT pg_advisory_unlock(hashtextextended(shard, 0)) FROM unnest(%(shards)s::text[]) AS shard
+
+-- name: load_checkpoints
+-- unranged: the last records of the shard were quarantined without telling what they covered.
+SELECT shard, epoch, seq, entry_id, head, state,
+    EXISTS (SELECT 1 FROM quarantine WHERE quarantine.shard = checkpoints.shard AND first_seq IS NULL) AS unranged
+FROM checkpoints
+WHERE shard = ANY (%(shards)s)
+
+-- name: load_zones
+-- The zone of each version of a campaign's rules.
+SELECT version, definition ->> 'timezone'
+FROM campaign_versions
+WHERE campaign = %(campaign)s AND version = ANY (%(versions)s)
+
+-- name: advance
+-- The fence: compare the position with the one the batch was read from, and move it. No row: somebody else moved it.
+UPDATE checkpoints
+SET seq = %(new_seq)s, entry_id = %(new_entry_id)s, head = %(new_head)s, updated_at = now()
+WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %(entry_id)s AND head = %(head)s
+
+-- name: copy_coupons
+COPY coupons (code, campaign, shard, holder, state, seq, version, channel, claimed_at, expires_at) FROM STDIN
+
+-- name: copy_coupon_entries
+COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, idem, channel, expires_at,
+    unit_minor, delta, detail) FROM STDIN
+
+-- name: insert_journals
+WITH posted AS (
+    INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date, previous_hash, hash)
+    SELECT %(shard)s, sealed.*
+    FROM unnest(%(verbs)s::text[], %(first_seqs)s::bigint[], %(last_seqs)s::bigint[], %(occurred)s::timestamptz[],
+        %(dates)s::date[], %(previous)s::bytea[], %(hashes)s::bytea[]) AS sealed
+    RETURNING id, hash
+)
+INSERT INTO postings (journal, line, source, destination, commodity, amount)
+SELECT posted.id, move.line, move.source, move.destination, move.commodity, move.amount
+FROM unnest(%(of)s::bytea[], %(lines)s::smallint[], %(sources)s::text[], %(destinations)s::text[],
+    %(commodities)s::text[], %(amounts)s::bigint[]) AS move (hash, line, source, destination, commodity, amount)
+JOIN posted USING (hash)
+
+-- name: load_journals
+SELECT journals.verb, journals.first_seq, journals.last_seq, journals.occurred_at, journals.effective_date,
+    journals.previous_hash, journals.hash,
+    array_agg(postings.source ORDER BY line), array_agg(postings.destination ORDER BY line),
+    array_agg(postings.commodity ORDER BY line), array_agg(postings.amount ORDER BY line)
+FROM journals JOIN postings ON postings.journal = journals.id
+WHERE journals.shard = %(shard)s
+GROUP BY journals.id
+ORDER BY journals.id
+
+-- name: insert_quarantine
+INSERT INTO quarantine (shard, entry_id, first_seq, count, fields, reason)
+VALUES (%(shard)s, %(entry_id)s, %(first_seq)s, %(count)s, %(fields)s, %(reason)s)
+
+-- name: settle_quarantine
+-- What the records before this one covered is known now.
+UPDATE quarantine SET first_seq = %(first_seq)s, count = %(count)s WHERE shard = %(shard)s AND first_seq IS NULL
+
+-- name: stop_shard
+-- Fenced like advance: a reconciler that was asleep must not stop a shard that another one drains.
+UPDATE checkpoints
+SET state = 'stopped', updated_at = now()
+WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %(entry_id)s AND head = %(head)s
+
+-- name: insert_break
+INSERT INTO breaks (shard, kind, expected, found)
+VALUES (%(shard)s, %(kind)s, %(expected)s, %(found)s)
+ON CONFLICT (shard, kind) WHERE resolved_at IS NULL DO NOTHING
+
+-- name: resume_shard
+UPDATE checkpoints
+SET state = 'running', updated_at = now()
+WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %(entry_id)s AND head = %(head)s
+
+-- name: resolve_breaks
+UPDATE breaks SET resolved_at = now() WHERE shard = %(shard)s AND resolved_at IS NULL
+
+-- name: evict
+-- End the sessions of other reconcilers that stand in the way of *pid*: stopped in the middle of a transaction.
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE pid = ANY (pg_blocking_pids(%(pid)s)) AND application_name = %(application)s
+
+-- name: list_quarantine
+SELECT shard, entry_id
+FROM quarantine
+WHERE replayed_at IS NULL AND (%(shard)s::text IS NULL OR shard = %(shard)s)
+ORDER BY shard, first_seq NULLS LAST, entry_id
+
+-- name: lock_quarantine
+SELECT fields, first_seq, count
+FROM quarantine
+WHERE shard = %(shard)s AND entry_id = %(entry_id)s AND replayed_at IS NULL
+FOR UPDATE
+
+-- name: lock_checkpoint
+SELECT epoch, seq, entry_id, head FROM checkpoints WHERE shard = %(shard)s FOR UPDATE
+
+-- name: mark_replayed
+UPDATE quarantine SET replayed_at = now() WHERE shard = %(shard)s AND entry_id = %(entry_id)s

@@ -1,0 +1,233 @@
+-- The whole schema as it stands today. migrations/ leads here; a test compares the two.
+-- Roles are made by the migration runner (roles belong to the server, not to a database).
+
+-- What is sold -------------------------------------------------------------------------------------
+
+CREATE TABLE campaigns (
+    id          text        NOT NULL,
+    number      integer     NOT NULL GENERATED ALWAYS AS IDENTITY (MINVALUE 1 MAXVALUE 1048575),
+    version     integer     NOT NULL,
+    state       text        NOT NULL,  -- as last asked for; scheduled covers active and ended by the clock
+    definition  jsonb       NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT campaigns_pkey PRIMARY KEY (id),
+    CONSTRAINT campaigns_number_key UNIQUE (number),
+    CONSTRAINT campaigns_id_check CHECK (id ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+    CONSTRAINT campaigns_version_check CHECK (version >= 1),
+    CONSTRAINT campaigns_state_check CHECK (state IN ('draft', 'scheduled', 'paused', 'ended', 'archived'))
+);
+
+CREATE TABLE campaign_versions (
+    campaign    text        NOT NULL,
+    version     integer     NOT NULL,
+    state       text        NOT NULL,
+    definition  jsonb       NOT NULL,
+    changed_by  text        NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT campaign_versions_pkey PRIMARY KEY (campaign, version),
+    CONSTRAINT campaign_versions_campaign_fkey FOREIGN KEY (campaign) REFERENCES campaigns (id)
+);
+
+-- A stock adjustment and how it was split over shards: steps is a list of {"shard", "delta", "state"}.
+CREATE TABLE stock_adjustments (
+    campaign     text        NOT NULL,
+    key          text        NOT NULL,
+    delta        bigint      NOT NULL,
+    reason       text        NOT NULL,
+    actor        text        NOT NULL,
+    steps        jsonb       NOT NULL,
+    state        text        NOT NULL DEFAULT 'pending',
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT stock_adjustments_pkey PRIMARY KEY (campaign, key),
+    CONSTRAINT stock_adjustments_campaign_fkey FOREIGN KEY (campaign) REFERENCES campaigns (id),
+    CONSTRAINT stock_adjustments_delta_check CHECK (delta <> 0),
+    CONSTRAINT stock_adjustments_state_check CHECK (state IN ('pending', 'done', 'refused'))
+);
+
+CREATE TABLE api_keys (
+    id          text        NOT NULL,
+    name        text        NOT NULL,
+    role        text        NOT NULL,
+    digest      bytea       NOT NULL,  -- SHA-256 of the whole key: 256 random bits need no slow hash
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    created_by  text        NOT NULL,
+    revoked_at  timestamptz,
+    CONSTRAINT api_keys_pkey PRIMARY KEY (id),
+    CONSTRAINT api_keys_digest_check CHECK (octet_length(digest) = 32),
+    CONSTRAINT api_keys_role_check CHECK (role IN ('admin', 'marketer', 'store', 'finance', 'auditor'))
+);
+
+CREATE TABLE audit_log (
+    id          bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    actor       text        NOT NULL,
+    action      text        NOT NULL,
+    subject     text        NOT NULL,
+    detail      jsonb       NOT NULL DEFAULT '{}',
+    CONSTRAINT audit_log_pkey PRIMARY KEY (id)
+);
+
+-- Where the drain stands ---------------------------------------------------------------------------
+
+-- One row a shard, made when the campaign is first published. Position, books and chain move together.
+CREATE TABLE checkpoints (
+    shard       text        NOT NULL,
+    campaign    text        NOT NULL,
+    epoch       integer     NOT NULL DEFAULT 1,
+    seq         bigint      NOT NULL DEFAULT 0,
+    entry_id    text        NOT NULL DEFAULT '0-0',
+    head        bytea       NOT NULL DEFAULT '\x',  -- hash of the shard's last journal
+    state       text        NOT NULL DEFAULT 'running',
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT checkpoints_pkey PRIMARY KEY (shard),
+    CONSTRAINT checkpoints_campaign_fkey FOREIGN KEY (campaign) REFERENCES campaigns (id),
+    CONSTRAINT checkpoints_seq_check CHECK (seq >= 0),
+    CONSTRAINT checkpoints_state_check CHECK (state IN ('running', 'stopped'))
+);
+
+CREATE TABLE breaks (
+    id          bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    shard       text        NOT NULL,
+    kind        text        NOT NULL,
+    expected    jsonb       NOT NULL,
+    found       jsonb       NOT NULL,
+    detected_at timestamptz NOT NULL DEFAULT now(),
+    resolved_at timestamptz,
+    CONSTRAINT breaks_pkey PRIMARY KEY (id),
+    CONSTRAINT breaks_kind_check CHECK (kind IN ('seq_gap', 'epoch_changed', 'behind', 'rules_missing'))
+);
+CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind) WHERE resolved_at IS NULL;
+
+-- A stream record that could not be read, whole. fields maps name to hex.
+CREATE TABLE quarantine (
+    shard          text        NOT NULL,
+    entry_id       text        NOT NULL,
+    first_seq      bigint,
+    count          bigint,
+    fields         jsonb       NOT NULL,
+    reason         text        NOT NULL,
+    quarantined_at timestamptz NOT NULL DEFAULT now(),
+    replayed_at    timestamptz,
+    CONSTRAINT quarantine_pkey PRIMARY KEY (shard, entry_id)
+);
+
+-- The books ----------------------------------------------------------------------------------------
+
+-- Every coupon as it stands. Written by the drain only; no foreign key, because each costs the COPY a look-up.
+CREATE TABLE coupons (
+    code        text        NOT NULL,
+    campaign    text        NOT NULL,
+    shard       text        NOT NULL,
+    holder      text        NOT NULL,
+    state       text        NOT NULL,
+    seq         bigint      NOT NULL,  -- of the claim
+    version     integer     NOT NULL,  -- of the rules it was claimed under
+    channel     text        NOT NULL,
+    claimed_at  timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    CONSTRAINT coupons_pkey PRIMARY KEY (code),
+    CONSTRAINT coupons_state_check CHECK (state IN ('claimed', 'reserved', 'redeemed', 'expired', 'revoked'))
+);
+CREATE INDEX coupons_holder_idx ON coupons (holder, claimed_at DESC, code);
+
+-- The sub-ledger: one row a state change, numbered without a gap within a shard, append-only. With it Redis can be
+-- rebuilt: holder, code, idem, expires_at and version of every claim; delta of every adjustment.
+CREATE TABLE coupon_entries (
+    shard       text        NOT NULL,
+    seq         bigint      NOT NULL,
+    kind        text        NOT NULL,
+    at          timestamptz NOT NULL,  -- Redis TIME
+    epoch       integer     NOT NULL,
+    version     integer     NOT NULL,
+    entry_id    text        NOT NULL,
+    code        text,
+    holder      text,
+    idem        text,
+    channel     text,
+    expires_at  timestamptz,
+    unit_minor  bigint,
+    delta       bigint,
+    detail      jsonb,
+    CONSTRAINT coupon_entries_pkey PRIMARY KEY (shard, seq),
+    CONSTRAINT coupon_entries_kind_check CHECK (kind IN ('claimed', 'adjusted', 'published', 'attached')),
+    CONSTRAINT coupon_entries_seq_check CHECK (seq >= 1)
+);
+
+CREATE TABLE journals (
+    id             bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    shard          text        NOT NULL,
+    verb           text        NOT NULL,
+    first_seq      bigint      NOT NULL,
+    last_seq       bigint      NOT NULL,
+    occurred_at    timestamptz NOT NULL,  -- of the last state change in it
+    effective_date date        NOT NULL,  -- in the campaign's zone
+    posted_at      timestamptz NOT NULL DEFAULT now(),
+    reverses       bigint,
+    previous_hash  bytea       NOT NULL,
+    hash           bytea       NOT NULL,
+    CONSTRAINT journals_pkey PRIMARY KEY (id),
+    CONSTRAINT journals_reverses_fkey FOREIGN KEY (reverses) REFERENCES journals (id),
+    CONSTRAINT journals_chain_key UNIQUE (shard, previous_hash),
+    CONSTRAINT journals_seq_check CHECK (first_seq <= last_seq)
+);
+
+-- A posting moves a positive amount of one commodity, so it can't be unbalanced. Units are a commodity too.
+CREATE TABLE postings (
+    journal     bigint      NOT NULL,
+    line        smallint    NOT NULL,
+    source      text        NOT NULL,
+    destination text        NOT NULL,
+    commodity   text        NOT NULL,
+    amount      bigint      NOT NULL,
+    CONSTRAINT postings_pkey PRIMARY KEY (journal, line),
+    CONSTRAINT postings_journal_fkey FOREIGN KEY (journal) REFERENCES journals (id),
+    CONSTRAINT postings_amount_check CHECK (amount > 0),
+    CONSTRAINT postings_accounts_check CHECK (source <> destination)
+);
+
+-- The balance of every account of the unit book, a campaign: what came in less what went out.
+CREATE VIEW v_balances AS
+SELECT commodity, account, sum(amount)::bigint AS balance
+FROM (
+    SELECT commodity, destination AS account, amount FROM postings
+    UNION ALL
+    SELECT commodity, source, -amount FROM postings
+) AS moves
+GROUP BY commodity, account;
+
+-- Nothing in the books is changed or removed; a correction is a new journal that names what it reverses.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE TRIGGER campaign_versions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON campaign_versions
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER coupon_entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON coupon_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER journals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journals
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER postings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON postings
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER coupons_kept BEFORE DELETE OR TRUNCATE ON coupons
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Least privilege: each process takes the role of its work (SET ROLE) after it connects. -------------
+
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_reader;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_gateway;
+GRANT INSERT ON campaigns, campaign_versions, stock_adjustments, api_keys, audit_log, checkpoints TO fairclaim_gateway;
+GRANT UPDATE (version, state, definition, updated_at) ON campaigns TO fairclaim_gateway;
+GRANT UPDATE (steps, state) ON stock_adjustments TO fairclaim_gateway;
+GRANT UPDATE (revoked_at) ON api_keys TO fairclaim_gateway;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_reconciler;
+GRANT INSERT ON coupons, coupon_entries, journals, postings, breaks, quarantine TO fairclaim_reconciler;
+GRANT UPDATE (seq, entry_id, head, state, updated_at) ON checkpoints TO fairclaim_reconciler;
+GRANT UPDATE (state) ON coupons TO fairclaim_reconciler;
+GRANT UPDATE (resolved_at) ON breaks TO fairclaim_reconciler;
+GRANT UPDATE (replayed_at) ON quarantine TO fairclaim_reconciler;

@@ -1,0 +1,109 @@
+"""
+Real servers for every test: Valkey from the wheel, Redis too where redis-server is installed, PostgreSQL from the wheel.
+
+Started once a session; each test gets an emptied Redis and a database of its own, cloned from a migrated template.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from gateway.stack.postgres import Postgres
+from gateway.stack.valkey import Valkey
+from lua.door import Door, connect
+from reconciler.migrations import migrate
+
+Eventually = Callable[..., Awaitable[Any]]
+
+
+def redis_binaries() -> dict[str, Path | None]:
+    """The servers the scripts are tested on: Valkey always; a redis-server named or found besides."""
+    named = os.environ.get("FAIRCLAIM_TEST_REDIS") or shutil.which("redis-server")
+    return {"valkey": None} | ({"redis": Path(named)} if named else {})
+
+
+@pytest.fixture(scope="session", params=redis_binaries().items(), ids=lambda item: item[0])
+def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server of each kind, for the whole session."""
+    name, binary = request.param
+    server = Valkey(tmp_path_factory.mktemp(name), memory_mb=1024, fsync="everysec", password="test", binary=binary)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def door(redis_server: Valkey) -> AsyncIterator[Door]:
+    """A door to an emptied server."""
+    door = Door(connect(redis_server.url, connections_max=16, call_ms_max=5000, connect_ms_max=1000))
+    await door.redis.flushall()
+    await door.redis.config_set("maxmemory", 1024 * 1024 * 1024)
+    yield door
+    await door.close()
+
+
+@pytest.fixture
+async def redis_url(redis_server: Valkey, door: Door) -> str:
+    """The URL of an emptied server."""
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One PostgreSQL with a migrated database ``template_fairclaim``."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"), password="test")
+    server.start()
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_fairclaim")
+    migrate(_with_database(server.url, "template_fairclaim"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    name = f"test_{os.urandom(6).hex()}"
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template_fairclaim").format(sql.Identifier(name)))
+    yield _with_database(postgres_server.url, name)
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _with_database(url: str, name: str) -> str:
+    return url.rpartition("/")[0] + "/" + name
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """
+    Await a condition: call *check* (plain or async) until it gives something true or a deadline passes.
+
+    The last value, or what *check* raised as AssertionError last, is in the failure.
+    """
+
+    async def wait(check: Callable[[], Any], within_s: float = 5.0) -> Any:
+        deadline = monotonic() + within_s
+        while True:
+            try:
+                found = check()
+                found = await found if asyncio.iscoroutine(found) else found
+            except AssertionError:
+                if monotonic() > deadline:
+                    raise
+                found = None
+            if found:
+                return found
+            assert monotonic() < deadline, f"not within {within_s} s; last seen: {found!r}"
+            await asyncio.sleep(0.02)
+
+    return wait
