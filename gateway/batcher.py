@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 from gateway.codes import CodeMaker
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
-from lua.door import Door, DoorError, LostReply, Refused
+from lua.door import Door, DoorError, Full, LostReply
 from lua.keys import HolderId, Shard
 from lua.outcomes import Outcome
 from lua.scripts import load_script
@@ -121,7 +121,9 @@ class Lane:
             return
         self._queue.append(_Waiting(ask, done, self._loop.time() + self._settings.claim_wait_ms_max / 1000, 0))
         self._telemetry.waiting(1)
-        if not self._pump_due and len(self._calls) < self._settings.claim_calls_max:
+        if len(self._calls) >= self._settings.claim_calls_max:
+            self._watch_deadline()
+        elif not self._pump_due:
             self._pump_due = True
             self._loop.call_soon(self._pump)  # what else arrives in this turn of the loop comes along
 
@@ -135,6 +137,9 @@ class Lane:
             self._telemetry.waiting(-size)
             call = self._loop.create_task(self._call(batch))
             self._calls.add(call)
+        self._watch_deadline()
+
+    def _watch_deadline(self) -> None:
         if self._queue and self._deadline_timer is None:
             self._deadline_timer = self._loop.call_at(self._queue[0].deadline, self._deadline_reached)
 
@@ -155,9 +160,10 @@ class Lane:
         codes = [self._codes.make() for _ in batch]
         try:
             flat = [part for waiting, code in zip(batch, codes, strict=True) for part in _parts(waiting.ask, code)]
-            rush = _read_reply(await self._door.call(_CLAIM, self.shard, _pack(flat)))
+            reply = await self._door.call(_CLAIM, self.shard, _pack(flat))
+            rush = _read_reply(reply if isinstance(reply, bytes) else b"")
             if len(rush.replies) == len(batch):
-                answers = [_answer(rush, reply, code) for reply, code in zip(rush.replies, codes, strict=True)]
+                answers = [_answer(rush, *decided) for decided in zip(rush.replies, codes, strict=True)]
             else:
                 log.error("reply of a wrong length", extra={"shard": str(self.shard)})
         except (DoorError, ResponseError, msgspec.DecodeError) as error:
@@ -215,7 +221,7 @@ def _answer(rush: Rush, reply: int | list[int | str], code: str) -> Decided:
 def _failed(error: Exception) -> Undecided:
     if isinstance(error, LostReply | ResponseError | msgspec.DecodeError):
         return LOST
-    if isinstance(error, Refused) and str(error).startswith("OOM"):
+    if isinstance(error, Full):
         return Undecided("overloaded", "There is no memory left to write a claim down; nothing was changed.")
     return Undecided("not_ready", "The claim store can't be reached; nothing was sent.")
 

@@ -26,7 +26,8 @@ local ready = epoch and stock_text and ready_for == server
 local stock, unit, budget = whole(stock_text), whole(unit_minor), tonumber(budget_minor or nil)
 per_holder, per_day, per_holder_per_day = whole(per_holder), tonumber(per_day or nil), tonumber(per_holder_per_day or nil)
 local day_starts_ms, day_ends_ms = 0, 0
-if per_day or per_holder_per_day then day_starts_ms, day_ends_ms = day_around(days, now_ms) end
+local days_known = days and days ~= ''
+if days_known then day_starts_ms, day_ends_ms = day_around(days, now_ms) end
 local day_field = 'day:' .. text(day_starts_ms)
 local counters = redis.call('HMGET', counters_key, 'seq', 'claimed', 'budget_used', day_field)
 local seq, claimed, budget_used, day_claimed =
@@ -72,7 +73,9 @@ local function decide(held, idem, code, channel, code_used)
   if not ready then return NOT_READY end
   if #held / HELD_BYTES >= per_holder then return { LIMIT_REACHED, unpack(held_codes(held)) } end
   if refusal then return refusal end
-  if channel ~= '' and not string.find(channels, ',' .. channel .. ',', 1, true) then return NOT_ELIGIBLE end
+  if channel ~= '' and channels ~= '' and not string.find(channels, ',' .. channel .. ',', 1, true) then
+    return NOT_ELIGIBLE
+  end
   if per_holder_per_day and #held > 0 and claimed_today(held) >= per_holder_per_day then return PERIOD_LIMIT end
   if per_day and day_claimed >= per_day then return PERIOD_LIMIT end
   if budget and budget_used + unit > budget then return BUDGET_EXHAUSTED end
@@ -113,7 +116,7 @@ if #grants > 0 then
   if budget then
     counter_call[7], counter_call[8] = 'budget_used', text(budget_used)
   end
-  if per_day then
+  if days_known then
     counter_call[#counter_call + 1], counter_call[#counter_call + 2] = day_field, text(day_claimed)
   end
   commit({

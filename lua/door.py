@@ -37,7 +37,8 @@ class DoorError(Exception):
 
     DoorError
     ├── Unreachable   nothing was sent: no connection
-    ├── Refused       Redis said no and changed nothing (out of memory, loading, read-only, busy)
+    ├── Refused       Redis said no and changed nothing (loading, read-only, busy, not allowed)
+    │   └── Full      because it has no memory left
     └── LostReply     sent, but no answer came: it may have run
     """
 
@@ -48,6 +49,10 @@ class Unreachable(DoorError):
 
 class Refused(DoorError):
     """Redis refused the call and changed nothing."""
+
+
+class Full(Refused):
+    """Redis has no memory left; nothing was changed."""
 
 
 class LostReply(DoorError):
@@ -125,12 +130,14 @@ class Door:
         try:
             await connection.send_command(*command)
             return await connection.read_response(disable_decoding=True)
-        except (OutOfMemoryError, BusyLoadingError, ReadOnlyError) as error:
+        except OutOfMemoryError as error:
+            raise Full(str(error)) from error
+        except (BusyLoadingError, ReadOnlyError) as error:
             raise Refused(str(error)) from error
         except NoScriptError:
             raise
         except ResponseError as error:
-            if str(error).startswith(("BUSY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "CLUSTERDOWN", "OOM", "NOPERM")):
+            if str(error).startswith(("BUSY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "CLUSTERDOWN", "NOPERM")):
                 raise Refused(str(error)) from error
             raise
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
