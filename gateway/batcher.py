@@ -174,7 +174,7 @@ class Lane:
         finally:
             self._telemetry.call(len(batch), self._loop.time() - began)
             self._resolve(batch, answers or [LOST] * len(batch))
-            self._calls.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self._calls.discard(asyncio.current_task())
             self._pump()
 
     def _resolve(self, batch: list[_Waiting], answers: list[Answer]) -> None:
@@ -215,7 +215,7 @@ def _answer(rush: Rush, reply: int | list[int | str], code: str) -> Decided:
         return Decided(Outcome(reply), rush)
     if reply[0] == Outcome.REPLAYED:
         return Decided(Outcome.REPLAYED, rush, str(reply[1]), int(reply[2]), int(reply[3]), int(reply[4]))
-    return Decided(Outcome(reply[0]), rush, held=tuple(str(held) for held in reply[1:]))
+    return Decided(Outcome(int(reply[0])), rush, held=tuple(str(held) for held in reply[1:]))
 
 
 def _failed(error: Exception) -> Undecided:

@@ -22,9 +22,9 @@ STOCK_MAX = (1 << RANDOM_BITS) // 1_000_000
 """Coupons a campaign may have: a guess then hits one in fewer than 1e-6 of the tries."""
 
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
-_READ = {ord(read): meant for read, meant in zip("OILoil", "011011", strict=True)}
+_READ: dict[int, str | None] = {ord(read): meant for read, meant in zip("OILoil", "011011", strict=True)}
 _READ.update({ord(character): character.upper() for character in "abcdefghjkmnpqrstvwxyz"})
-_READ.update({ord(blank): None for blank in "- "})
+_READ.update(dict.fromkeys(map(ord, "- ")))
 
 
 class ParsedCode(NamedTuple):

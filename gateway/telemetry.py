@@ -134,5 +134,5 @@ def _lines(metric: Metric, totals: list[int]) -> Iterator[str]:
         yield f'{metric.name}_bucket{{le="{bound:g}"}} {below}'
     below += totals[at + len(metric.buckets)]
     yield f'{metric.name}_bucket{{le="+Inf"}} {below}'
-    yield f"{metric.name}_sum {totals[at + len(metric.buckets) + 1] * metric.scale:.6f}"
+    yield f"{metric.name}_sum {totals[at + len(metric.buckets) + 1] * metric.scale:.10g}"
     yield f"{metric.name}_count {below}"

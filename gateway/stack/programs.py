@@ -23,8 +23,11 @@ class Program:
     def __init__(
         self, title: str, arguments: Sequence[str], settings: Settings, log: Path | None, pass_fds: Sequence[int] = ()
     ) -> None:
-        self.title, self.log = title, log
-        self.stop_signals = ((signal.SIGTERM, settings.stop_s_max + STOP_SLACK_S),)
+        self.title = title
+        self.log = log
+        self.stop_signals: Sequence[tuple[signal.Signals, float]] = (
+            (signal.SIGTERM, settings.stop_s_max + STOP_SLACK_S),
+        )
         self._arguments, self._environment, self._pass_fds = arguments, environment_of(settings), pass_fds
         self._process: subprocess.Popen[bytes] | None = None
 

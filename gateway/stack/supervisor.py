@@ -10,10 +10,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from gateway.stack.processes import StackError
+from gateway.stack.processes import StackError, tail
 
 RESTART_S_MIN = 0.25
 RESTART_S_MAX = 15.0
@@ -24,6 +25,7 @@ READY_POLL_S = 0.02
 HURRY_S = 2.0
 """What is left of every patience after the second Ctrl-C."""
 KILL_S_MAX = 10.0
+WORDS_CHARS_MAX = 240
 
 
 class Part(Protocol):
@@ -36,6 +38,10 @@ class Part(Protocol):
     @property
     def stop_signals(self) -> Sequence[tuple[signal.Signals, float]]:
         """Signals to send one after the other, each with the seconds to wait for the end."""
+
+    @property
+    def log(self) -> Path | None:
+        """Where its output goes; None: to ours."""
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -61,6 +67,8 @@ class Supervisor:
         self._groups: list[tuple[Part, ...]] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
+        self._before_stop: list[Callable[[], None]] = []
+        self._on_stop: list[Callable[[], None]] = []
         self._settled = False
         self._failure: StackError | None = None
 
@@ -69,6 +77,19 @@ class Supervisor:
         self._groups.append(parts)  # before the start, so that stop() finds the half-started too
         await asyncio.gather(*(self._bring_up(part) for part in parts))
         self._watchers += [asyncio.create_task(self._watch(part)) for part in parts]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether settled() was called."""
+        return self._settled
+
+    def before_stop(self, act: Callable[[], None]) -> None:
+        """Call *act* when stop() begins."""
+        self._before_stop.append(act)
+
+    def on_stop(self, act: Callable[[], None]) -> None:
+        """Call *act* when stop() has ended every part; the last one given comes first."""
+        self._on_stop.append(act)
 
     def settled(self) -> None:
         """From now on, a part that ends is started again."""
@@ -85,11 +106,15 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all parts, the last started first; parts started together end together."""
+        for act in self._before_stop:
+            act()
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         for group in reversed(self._groups):
             await asyncio.gather(*(self._end(part) for part in group))
+        for act in reversed(self._on_stop):
+            act()
 
     async def _bring_up(self, part: Part) -> None:
         part.spawn()
@@ -105,7 +130,7 @@ class Supervisor:
             began = monotonic()
             code = await exited(part.process)
             if not self._settled:
-                self._failure = self._failure or StackError(f"{part.title} ended at once ({ending(code)})")
+                self._failure = self._failure or StackError(f"{part.title} ended at once, {ending(code)}{_words(part)}")
                 return
             if monotonic() - began > STEADY_S:
                 pause_s = RESTART_S_MIN
@@ -141,12 +166,17 @@ class Supervisor:
             hurry.cancel()
 
 
+def _words(part: Part) -> str:
+    """The last line in the log of *part*, and where the log is."""
+    return f": {(tail(part.log) or ['it said nothing'])[-1][:WORDS_CHARS_MAX]} (log: {part.log})" if part.log else ""
+
+
 async def exited(process: subprocess.Popen[bytes]) -> int:
     """Wait for the end of *process*; its exit code, or minus the signal that ended it."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except (AttributeError, OSError):  # not Linux, an old kernel, or it is gone already
-        while (code := process.poll()) is None:
+        while (code := process.poll()) is None:  # noqa: ASYNC110 - nothing tells us
             await asyncio.sleep(0.2)
         return code
     loop, over = asyncio.get_running_loop(), asyncio.Event()

@@ -95,7 +95,8 @@ CREATE TABLE breaks (
     detected_at timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,
     CONSTRAINT breaks_pkey PRIMARY KEY (id),
-    CONSTRAINT breaks_kind_check CHECK (kind IN ('seq_gap', 'epoch_changed', 'behind', 'rules_missing'))
+    CONSTRAINT breaks_kind_check CHECK (kind IN ('seq_gap', 'epoch_changed', 'behind', 'rules_missing', 'shard_unreadable',
+        'rows_refused'))
 );
 CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind) WHERE resolved_at IS NULL;
 
@@ -230,4 +231,4 @@ GRANT INSERT ON coupons, coupon_entries, journals, postings, breaks, quarantine 
 GRANT UPDATE (seq, entry_id, head, state, updated_at) ON checkpoints TO fairclaim_reconciler;
 GRANT UPDATE (state) ON coupons TO fairclaim_reconciler;
 GRANT UPDATE (resolved_at) ON breaks TO fairclaim_reconciler;
-GRANT UPDATE (replayed_at) ON quarantine TO fairclaim_reconciler;
+GRANT UPDATE (first_seq, count, replayed_at) ON quarantine TO fairclaim_reconciler;

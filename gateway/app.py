@@ -1,0 +1,111 @@
+"""Wires one worker: settings → doors → services → routes. The only place that knows how the parts go together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from gateway.batcher import Batcher
+from gateway.catalog import Catalog
+from gateway.claims import Claims
+from gateway.edge import Edge, on_http_exception
+from gateway.keys import KeyRing
+from gateway.pressure import Pressure
+from gateway.routes import campaigns, claims, coupons, holder, ops
+from gateway.services import Services
+from gateway.settings import SettingError, Settings
+from gateway.telemetry import Telemetry
+from gateway.tokens import TokenVerifier, parse_keys
+from lua.door import Door, connect
+
+POSTGRES_ROLE = "fairclaim_gateway"
+
+
+def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None = None) -> Starlette:
+    """
+    The ASGI application of worker *slot*, whose counters live in *telemetry_dir* (default: under data_dir).
+
+    Errors: SettingError when a setting that a worker needs is missing or malformed.
+    """
+    for name in ("redis_url", "postgres_url", "jwt_keys"):
+        if not getattr(settings, name):
+            raise SettingError(f"FAIRCLAIM_{name.upper()} is not set; a gateway needs it")
+    try:
+        jwt_keys = parse_keys(settings.jwt_keys)
+    except ValueError as error:
+        raise SettingError(f"FAIRCLAIM_JWT_KEYS: {error}") from None
+    tokens = TokenVerifier(jwt_keys, settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_s)
+    folder = telemetry_dir or Path(settings.data_dir) / "telemetry"
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.services = await _open(stack, settings, tokens, Telemetry(folder, slot))
+            yield
+
+    return Starlette(
+        routes=[*ops.routes, *claims.routes, *holder.routes, *coupons.routes, *campaigns.routes],
+        middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
+        exception_handlers={HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+
+
+async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier, telemetry: Telemetry) -> Services:
+    """Open the doors in order; *stack* closes them in reverse, so claims in flight are answered first."""
+    stack.callback(telemetry.close)
+    door = Door(
+        connect(
+            settings.redis_url,
+            connections_max=64,
+            call_ms_max=settings.redis_call_ms_max,
+            connect_ms_max=settings.redis_connect_ms_max,
+        )
+    )
+    stack.push_async_callback(door.close)
+    seconds = settings.postgres_ms_max / 1000
+    pool = AsyncConnectionPool(
+        settings.postgres_url,
+        min_size=0,
+        max_size=settings.postgres_connections_max,
+        timeout=seconds,
+        max_waiting=256,
+        open=False,
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "connect_timeout": max(2, round(seconds)),
+            "options": f"-c role={POSTGRES_ROLE} -c statement_timeout={settings.postgres_ms_max}",
+        },
+    )
+    await pool.open()  # does not wait: claims go on without Postgres
+    stack.push_async_callback(pool.close)
+    pressure = Pressure(door.redis, settings.redis_memory_percent_max, telemetry)
+    watching = asyncio.create_task(pressure.watch())
+    stack.push_async_callback(_end, watching)
+    batcher = Batcher(door, settings, telemetry)
+    stack.push_async_callback(batcher.close)
+    return Services(
+        settings=settings,
+        door=door,
+        pool=pool,
+        catalog=Catalog(pool, door),
+        keys=KeyRing(pool, settings.api_key_cache_s),
+        tokens=tokens,
+        batcher=batcher,
+        claims=Claims(batcher, pressure, settings, telemetry),
+        pressure=pressure,
+        telemetry=telemetry,
+    )
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,158 @@
+"""
+What a marketer says a campaign is: the body of POST /v1/campaigns, and how it is kept in Postgres.
+
+A Struct here says what type a field has; check.py says what else has to hold. Times stay text, in
+the form wire.rfc3339 writes, so that a definition is the same in a body, in Postgres and in a digest.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from gateway.wire import time_ms
+from lua.keys import CampaignId
+
+DAY_MS = 86_400_000
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A part of a definition: unknown fields are refused by name."""
+
+
+class AmountOff(_Part, frozen=True, tag_field="type", tag="amount_off"):
+    """*minor* off an order of at least *threshold_minor*."""
+
+    minor: int
+    threshold_minor: int = 0
+
+
+class Percent(_Part, frozen=True, tag_field="type", tag="percent"):
+    """*basis_points* of an order off, at most *cap_minor*."""
+
+    basis_points: int
+    cap_minor: int
+
+
+class FixedPrice(_Part, frozen=True, tag_field="type", tag="fixed_price"):
+    """An article for *minor*. The discount is at most *cap_minor* where that is given."""
+
+    minor: int
+    cap_minor: int | None = None
+
+
+class GiftItem(_Part, frozen=True, tag_field="type", tag="gift_item"):
+    """One article *sku* for nothing. It is worth at most *cap_minor* where that is given."""
+
+    sku: str
+    cap_minor: int | None = None
+
+
+class FreeShipping(_Part, frozen=True, tag_field="type", tag="free_shipping"):
+    """No shipping to pay. It is worth at most *cap_minor* where that is given."""
+
+    cap_minor: int | None = None
+
+
+class Balance(_Part, frozen=True, tag_field="type", tag="balance"):
+    """*minor* to spend, in one order or several."""
+
+    minor: int
+
+
+Value = AmountOff | Percent | FixedPrice | GiftItem | FreeShipping | Balance
+
+
+class Limits(_Part, frozen=True):
+    """How many coupons, and how much money: None is no limit. Days are those of the campaign's zone."""
+
+    per_holder: int = 1
+    per_holder_per_day: int | None = None
+    per_day: int | None = None
+    budget_minor: int | None = None
+
+
+class Validity(_Part, frozen=True, omit_defaults=True):
+    """How long a coupon is good: *days* of 24 hours after its claim, or *until* a time. Exactly one is given."""
+
+    days: int | None = None
+    until: str | None = None
+
+
+class Funder(_Part, frozen=True):
+    """Who pays *basis_points* of what is redeemed."""
+
+    account: str
+    basis_points: int
+
+
+class Definition(_Part, frozen=True):
+    """A campaign. *stock* is what it starts with; no *channels* means every channel."""
+
+    id: str
+    name: str
+    currency: str
+    stock: int
+    value: Value
+    starts_at: str
+    ends_at: str
+    validity: Validity
+    limits: Limits = Limits()
+    timezone: str = "UTC"
+    channels: tuple[str, ...] = ()
+    shards: int = 1
+    funders: tuple[Funder, ...] = (Funder("platform", 10_000),)
+
+    @property
+    def campaign(self) -> CampaignId:
+        """The id, as what it is."""
+        return CampaignId(self.id)
+
+    @property
+    def starts_ms(self) -> int:
+        """First instant of the window, milliseconds since the epoch."""
+        return must_parse_ms(self.starts_at)
+
+    @property
+    def ends_ms(self) -> int:
+        """First instant after the window, milliseconds since the epoch."""
+        return must_parse_ms(self.ends_at)
+
+    @property
+    def unit_minor(self) -> int | None:
+        """The most one coupon can cost, in minor units; None where nothing bounds it."""
+        match self.value:
+            case AmountOff(minor=minor) | Balance(minor=minor):
+                return minor
+            case Percent(cap_minor=cap) | FixedPrice(cap_minor=cap) | GiftItem(cap_minor=cap):
+                return cap
+            case FreeShipping(cap_minor=cap):
+                return cap
+
+
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+def parse_ms(text: str) -> int | None:
+    """An RFC 3339 time with its offset, in milliseconds since the epoch; None for anything else."""
+    try:
+        return time_ms(msgspec.convert(text, _Time))
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return None
+
+
+def must_parse_ms(text: str) -> int:
+    """parse_ms() of a time that has been checked."""
+    ms = parse_ms(text)
+    assert ms is not None, f"{text!r} was not checked"
+    return ms
+
+
+def read_definition(stored: Any) -> Definition:
+    """A definition as Postgres keeps it (jsonb, decoded). Errors: msgspec.ValidationError, if it is none of ours."""
+    return msgspec.convert(stored, Definition)
+
+
+def write_definition(definition: Definition) -> bytes:
+    """The JSON text of *definition*, for Postgres."""
+    return msgspec.json.encode(definition)

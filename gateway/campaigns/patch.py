@@ -1,0 +1,93 @@
+"""
+The body of PATCH /v1/campaigns/{id}: which fields change, and which of them are fixed by then. Pure.
+
+A field that is left out stays. ``limits`` changes limit by limit; ``value``, ``validity``, ``channels``
+and ``funders`` are given whole.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict, replace
+
+from gateway.campaigns.check import MINOR_MAX, Broken, Found, refuse
+from gateway.campaigns.definition import Definition, Funder, Validity, Value
+from gateway.campaigns.life import State
+
+
+class LimitsPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """Limits that change; null takes a limit away."""
+
+    per_holder: int | UnsetType = UNSET
+    per_holder_per_day: int | UnsetType | None = UNSET
+    per_day: int | UnsetType | None = UNSET
+    budget_minor: int | UnsetType | None = UNSET
+
+
+class DefinitionPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """Fields that change. With *version*, only if that is still the campaign's version."""
+
+    version: int | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    currency: str | UnsetType = UNSET
+    stock: int | UnsetType = UNSET
+    value: Value | UnsetType = UNSET
+    limits: LimitsPatch | UnsetType = UNSET
+    starts_at: str | UnsetType = UNSET
+    ends_at: str | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    validity: Validity | UnsetType = UNSET
+    channels: tuple[str, ...] | UnsetType = UNSET
+    shards: int | UnsetType = UNSET
+    funders: tuple[Funder, ...] | UnsetType = UNSET
+
+
+def patched(definition: Definition, patch: DefinitionPatch) -> Definition:
+    """*definition* with the fields of *patch*, not yet checked."""
+    changes: dict[str, Any] = _given(patch)
+    changes.pop("version", None)
+    if "limits" in changes:
+        changes["limits"] = replace(definition.limits, **_given(changes["limits"]))
+    return replace(definition, **changes)
+
+
+def _given(patch: DefinitionPatch | LimitsPatch) -> dict[str, Any]:
+    return {name: value for name, value in asdict(patch).items() if value is not UNSET}
+
+
+def refuse_fixed(old: Definition, new: Definition, state: State, now_ms: int, *, stock: int, claimed: int) -> None:
+    """
+    Refuse a change of what is fixed once a campaign is published, has started, or has a coupon out.
+
+    Units: *stock* and *claimed* are coupons of all shards together.
+    Errors: Refusal frozen or invalid_state, with errors, a list of {field, rule}.
+    """
+    if state is State.DRAFT:
+        return
+    frozen = list(_frozen(old, new)) if claimed else []
+    broken = frozen + list(_fixed(old, new, now_ms)) + list(_too_dear(new, stock + claimed))
+    if broken:
+        raise refuse("frozen" if frozen else "invalid_state", broken)
+
+
+def _frozen(old: Definition, new: Definition) -> Found:
+    for name in ("value", "currency", "funders", "timezone"):
+        if getattr(old, name) != getattr(new, name):
+            yield Broken(name, "fixed once a coupon is out, because it moves money")
+    if old.limits.budget_minor != new.limits.budget_minor:
+        yield Broken("limits.budget_minor", "fixed once a coupon is out, because it moves money")
+
+
+def _fixed(old: Definition, new: Definition, now_ms: int) -> Found:
+    if old.stock != new.stock:
+        yield Broken("stock", "moves by stock-adjustments once the campaign is published")
+    if old.shards != new.shards:
+        yield Broken("shards", "fixed once the campaign is published")
+    if old.starts_ms != new.starts_ms and old.starts_ms <= now_ms:
+        yield Broken("starts_at", "fixed once the campaign has started")
+
+
+def _too_dear(new: Definition, issued: int) -> Found:
+    if issued * (new.unit_minor or 0) > MINOR_MAX:
+        yield Broken("value", "stock times the most one coupon can cost has to stay below 2^53 minor units")

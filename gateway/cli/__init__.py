@@ -1,0 +1,101 @@
+"""
+The command line, and the one room that may import both gateway and reconciler: it puts them together.
+
+    output.py   how every command answers; exit codes        flags.py   settings as flags
+    up serve worker reconcile migrate doctor                 run and look after the processes
+    campaign claim token key status                          talk to a running gateway
+
+Commands import what they need when they run, so that --help and completion are quick.
+"""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from gateway.cli import campaign, key
+from gateway.cli.claim import claim
+from gateway.cli.doctor import doctor
+from gateway.cli.migrate import migrate
+from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, wants_json
+from gateway.cli.reconcile import reconcile
+from gateway.cli.serve import serve
+from gateway.cli.status import status
+from gateway.cli.token import token
+from gateway.cli.up import up
+from gateway.cli.worker import worker
+
+app = typer.Typer(
+    name="fairclaim",
+    help="Every coupon exactly once: a flash-claim gateway with books.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 credentials, 6 unavailable, 130 Ctrl-C.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fairclaim {version('fairclaim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Every coupon exactly once: a flash-claim gateway with books."""
+
+
+app.command("up")(up)
+app.command("serve")(serve)
+app.command("worker", hidden=True)(worker)
+app.command("reconcile")(reconcile)
+app.command("migrate")(migrate)
+app.command("doctor")(doctor)
+app.add_typer(campaign.app, name="campaign")
+app.command("claim")(claim)
+app.command("token")(token)
+app.add_typer(key.app, name="key")
+app.command("status")(status)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    as_json = wants_json(arguments)
+    try:
+        result = app(args=arguments, prog_name="fairclaim", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except Fail as fail:
+        complain(fail, as_json)
+        return fail.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read our output is gone, and the exit would try to flush it again
+        return UNAVAILABLE
+    except typer.TyperException as error:
+        return _usage(error, as_json)
+
+
+def _usage(error: typer.TyperException, as_json: bool) -> int:
+    """A command line that could not be understood; the error is typer's own."""
+    shown = getattr(error, "format_message", None)
+    if shown is None or type(error).__name__ == "NoArgsIsHelpError":
+        show = getattr(error, "show", None)
+        print(error, file=sys.stderr) if show is None else show()
+        return USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "fairclaim"
+    complain(Fail(USAGE, "usage", shown().replace("\n", " "), f"`{path} --help` shows how"), as_json)
+    return USAGE
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""The command line as a client of the gateway: one request, and what its refusal means to a person and to a shell."""
+
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx2
+
+from gateway.cli.output import AUTH, CONFLICT, FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail
+from gateway.cli.ready import START_HINT, find, read_ready, server_urls
+from gateway.settings import PREFIX, Settings
+
+__all__ = ["Answer", "Gateway", "open_gateway", "server_urls"]
+
+ANSWER_S_MAX = 15.0
+
+_EXIT_BY_STATUS = {
+    400: USAGE,
+    401: AUTH,
+    403: AUTH,
+    404: NOT_FOUND,
+    409: CONFLICT,
+    410: CONFLICT,
+    413: USAGE,
+    415: USAGE,
+    422: CONFLICT,
+    425: CONFLICT,
+    429: UNAVAILABLE,
+    503: UNAVAILABLE,
+}
+_HINTS = {
+    "unauthenticated": f"give a valid key in {PREFIX}API_KEY; `fairclaim key create` makes one",
+    "forbidden": "use a key with a role that may; `fairclaim key list` shows roles",
+    "campaign_not_found": "`fairclaim campaign list` shows what there is",
+    "unknown": "repeat it with the same --key to learn what became of it",
+}
+
+
+class Answer(NamedTuple):
+    """What the gateway said: status, headers by lower-case name, and the decoded body."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class Gateway:
+    """One gateway and the credential that is presented to it."""
+
+    def __init__(self, url: str, credential: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Fail(USAGE, "bad_url", f"{url!r} is not a gateway URL", "it looks like http://127.0.0.1:8080")
+        # A proxy of the environment is for the world outside and can't reach this machine's loopback.
+        is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        self._url = url.rstrip("/")
+        self._client = httpx2.Client(timeout=ANSWER_S_MAX, trust_env=not is_local)
+        self._headers = {"authorization": f"Bearer {credential}"}
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, key: str | None = None, query: dict[str, Any] | None = None
+    ) -> Answer:
+        """
+        One request, never repeated; *key* is its Idempotency-Key.
+
+        Errors: Fail with the exit code of the problem the gateway answered with, or UNAVAILABLE without an answer.
+        """
+        headers = self._headers | ({"idempotency-key": key} if key is not None else {})
+        try:
+            reply = self._client.request(method, self._url + path, headers=headers, json=body, params=query)
+        except httpx2.TimeoutException:
+            hint = _HINTS["unknown"] if key else "is it overloaded? `fairclaim status` shows more"
+            message = f"{self._url} did not answer within {ANSWER_S_MAX:g} s"
+            raise Fail(UNAVAILABLE, "time_out", message, hint) from None
+        except (httpx2.ConnectError, httpx2.UnsupportedProtocol) as error:
+            message = f"no gateway answers at {self._url}: {error}"
+            raise Fail(UNAVAILABLE, "unreachable", message, START_HINT) from None
+        except httpx2.TransportError as error:
+            message = f"{self._url} broke off before it answered: {error}"
+            raise Fail(
+                UNAVAILABLE, "unknown", message, _HINTS["unknown"] if key else "look before you repeat it"
+            ) from None
+        except (httpx2.InvalidURL, UnicodeEncodeError, ValueError) as error:
+            raise Fail(USAGE, "bad_request", f"this can't be sent: {error}") from None
+        answer = Answer(reply.status_code, {name.lower(): text for name, text in reply.headers.items()}, _decode(reply))
+        if not reply.is_success:
+            raise _fail(answer, self._url)
+        return answer
+
+
+def open_gateway(settings: Settings, url: str | None, api_key: str | None) -> Gateway:
+    """The gateway with a staff key: flags or variables, else the ready file. Errors: Fail."""
+    if not url or not api_key:
+        ready = read_ready(settings)
+        url = find("gateway_url", url, ready, PREFIX + "GATEWAY_URL")
+        api_key = find("admin_key", api_key, ready, PREFIX + "API_KEY")
+    return Gateway(url, api_key)
+
+
+def _decode(reply: httpx2.Response) -> Any:
+    try:
+        return reply.json()
+    except ValueError:
+        return None
+
+
+def _fail(answer: Answer, url: str) -> Fail:
+    problem = answer.body if isinstance(answer.body, dict) else {}
+    code = str(problem.get("code", "unexpected"))
+    if "code" not in problem:
+        message = f"{url} answered {answer.status}, not as a Fairclaim gateway does"
+        return Fail(_EXIT_BY_STATUS.get(answer.status, FAILURE), code, message, "is the URL right?")
+    # 403 is about the caller, but a claim outside the campaign's channels is a refusal like the others.
+    exit_code = CONFLICT if code == "not_eligible" else _EXIT_BY_STATUS.get(answer.status, FAILURE)
+    message = " ".join(str(problem.get("detail") or problem.get("title") or code).split())
+    return Fail(exit_code, code, message, _hint(code, answer, problem))
+
+
+def _hint(code: str, answer: Answer, problem: dict[str, Any]) -> str:
+    if code in _HINTS:
+        return _HINTS[code]
+    if code == "limit_reached":
+        return f"held: {', '.join(map(str, problem.get('codes', [])))}"
+    for name, text in (("starts_at", "it starts at"), ("ended_at", "it ended at"), ("resets_at", "try again after")):
+        if name in problem:
+            return f"{text} {problem[name]}"
+    if "retry-after" in answer.headers:
+        return f"try again in {answer.headers['retry-after']} s"
+    if answer.status >= 500:
+        return f"request {problem.get('request_id', '?')} in the gateway's log says more"
+    return ""

@@ -1,0 +1,59 @@
+"""fairclaim serve: gateway workers alone, against servers that run elsewhere."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+from gateway.cli.flags import JsonFlag, setting_flag, settings_from
+from gateway.cli.output import USAGE, Fail, emit
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.stack.supervisor import Supervisor
+
+
+def serve(
+    redis_url: Annotated[str | None, setting_flag("redis_url")] = None,
+    postgres_url: Annotated[str | None, setting_flag("postgres_url")] = None,
+    host: Annotated[str | None, setting_flag("host")] = None,
+    port: Annotated[int | None, setting_flag("port", "--port", "-p")] = None,
+    workers: Annotated[int | None, setting_flag("workers", "--workers", "-w")] = None,
+    log_level: Annotated[str | None, setting_flag("log_level")] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """
+    Run gateway workers against a Redis and a PostgreSQL that run elsewhere.
+
+    Needs both URLs and FAIRCLAIM_JWT_KEYS. Logs are JSON lines on stderr. The schema has to be there (`fairclaim
+    migrate`), and a reconciler somewhere (`fairclaim reconcile`). A worker that crashes is started again.
+
+    \b
+    Example:
+      FAIRCLAIM_JWT_KEYS=k1=$SECRET fairclaim serve --redis-url redis://cache:6379/0 --postgres-url postgresql://db/fc
+
+    Exit codes: 0 stopped, 1 a worker can't run, 2 usage, 4 the port is in use, 6 not ready in time, 130 Ctrl-C before
+    it was ready.
+    """
+    from gateway.cli.running import say, supervised
+
+    settings = settings_from(
+        redis_url=redis_url, postgres_url=postgres_url, host=host, port=port, workers=workers, log_level=log_level
+    )
+    for name in ("redis_url", "postgres_url", "jwt_keys"):
+        if not getattr(settings, name):
+            raise Fail(USAGE, "bad_setting", f"FAIRCLAIM_{name.upper()} is not set; `fairclaim serve` needs it")
+
+    return asyncio.run(supervised(lambda supervisor: _bring_up(settings, supervisor, as_json), say))
+
+
+async def _bring_up(settings: "Settings", supervisor: "Supervisor", as_json: bool) -> None:
+    from gateway.cli.running import await_ready
+    from gateway.stack.preflight import listen
+    from gateway.stack.programs import worker_programs
+    from gateway.stack.ready import url_of
+
+    listening = listen(settings.host, settings.port)
+    supervisor.before_stop(listening.close)
+    await supervisor.start(*worker_programs(settings, listening, logs=None))
+    url = url_of(listening)
+    await await_ready(url, supervisor)
+    emit({"gateway_url": url, "workers": settings.workers}, as_json, lambda: f"{settings.workers} workers serve {url}")

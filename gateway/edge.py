@@ -1,0 +1,91 @@
+"""
+The outermost layer of every request that reaches Starlette: request id in, request id and problem out.
+
+Plain ASGI. (BaseHTTPMiddleware costs a task group and a stream a request: 13.5 → 2.0 thousand req/s.)
+"""
+
+import logging
+import re
+from secrets import token_hex
+from time import time
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import ALWAYS_RETRY_AFTER, Refusal, draw_retry_after_s, problem_body
+from gateway.wire import rfc3339
+
+log = logging.getLogger("fairclaim.edge")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_STATUS_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def request_id_for(given: str | None) -> str:
+    """The caller's own request id where it is short and harmless, else a new one."""
+    return given if given is not None and _REQUEST_ID.match(given) else token_hex(8)
+
+
+def problem_response(refusal: Refusal, request_id: str, retry_after_s_max: int) -> Response:
+    """The answer to a refused request; 429 and 503 always say when to come back."""
+    headers = {}
+    retry_after_s = refusal.retry_after_s
+    if retry_after_s is None and refusal.code in ALWAYS_RETRY_AFTER:
+        retry_after_s = draw_retry_after_s(retry_after_s_max)
+    if retry_after_s is not None:
+        headers["retry-after"] = str(retry_after_s)
+    if refusal.code == "unauthenticated":
+        headers["www-authenticate"] = "Bearer"
+    body = problem_body(refusal, request_id, rfc3339(round(time() * 1000)))
+    return Response(body, refusal.status, headers, "application/problem+json")
+
+
+class Edge:
+    """Gives every request an id, and turns whatever is raised into a problem; only our own log sees a stack."""
+
+    def __init__(self, app: ASGIApp, retry_after_s_max: int) -> None:
+        self._app, self._retry_after_s_max = app, retry_after_s_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        request_id = request_id_for(request.headers.get("x-request-id"))
+        request.state.request_id = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                services: Any = getattr(scope["app"].state, "services", None) if "app" in scope else None
+                if services is not None:
+                    services.telemetry.response(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Refusal as refusal:
+            response = problem_response(refusal, request_id, self._retry_after_s_max)
+            await response(scope, receive, send_with_id)
+        except Exception:
+            log.exception("request failed", extra={"request_id": request_id, "path": request.url.path})
+            if started:
+                raise
+            await problem_response(Refusal("internal"), request_id, 1)(scope, receive, send_with_id)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (no such route, wrong method) as problems."""
+    assert isinstance(error, HTTPException)
+    refusal = Refusal(_STATUS_CODES.get(error.status_code, "bad_request"))
+    response = problem_response(refusal, request.state.request_id, 1)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response

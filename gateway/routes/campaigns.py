@@ -1,0 +1,103 @@
+"""For marketers: define campaigns, change them, lead them through their life, move their stock."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.campaigns.definition import Definition
+from gateway.campaigns.life import State
+from gateway.campaigns.patch import DefinitionPatch
+from gateway.campaigns.service import Campaigns
+from gateway.campaigns.stock import Stock, StockBody
+from gateway.campaigns.view import staff_row, staff_view
+from gateway.errors import Refusal
+from gateway.keys import ROLES
+from gateway.routes.access import staff
+from gateway.routes.paging import make_cursor, page_limit, read_cursor
+from gateway.services import services
+from gateway.wire import body, idempotency_key, json_response, rfc3339
+from lua.keys import CampaignId
+
+
+class StateBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of POST …/state."""
+
+    to: State
+
+
+def _campaigns(request: Request) -> Campaigns:
+    here = services(request)
+    return Campaigns(here.pool, here.door)
+
+
+def _campaign(request: Request) -> CampaignId:
+    return CampaignId(request.path_params["campaign"])
+
+
+async def create(request: Request) -> Response:
+    """Define a campaign: 201 and a draft."""
+    who = await staff(request, "marketer")
+    definition = await body(request, Definition, services(request).settings.body_bytes_max)
+    created = await _campaigns(request).create(definition, who.actor)
+    return json_response(staff_view(created), 201, {"location": f"/v1/campaigns/{created.id}"})
+
+
+async def list_all(request: Request) -> Response:
+    """Every campaign, a page at a time, in the order of ids."""
+    await staff(request, *ROLES)
+    limit = page_limit(request, services(request).settings.page_rows_max)
+    after = read_cursor(request, str, "campaigns") or ""
+    found, now_ms = await _campaigns(request).page(after, limit + 1)
+    page = found[:limit]
+    following = make_cursor(page[-1].id, "campaigns") if len(found) > limit else None
+    items = [staff_row(here, now_ms) for here in page]
+    return json_response({"items": items, "next": following, "server_time": rfc3339(now_ms)})
+
+
+async def patch(request: Request) -> Response:
+    """Change fields of a campaign; with version or If-Match only if nobody else has changed it."""
+    who = await staff(request, "marketer")
+    changes = await body(request, DefinitionPatch, services(request).settings.body_bytes_max)
+    matched = _if_match(request)
+    if matched is not None:
+        if changes.version not in (msgspec.UNSET, matched):
+            raise Refusal("bad_request", "version: not the same as If-Match.", field="version")
+        changes = msgspec.structs.replace(changes, version=matched)
+    return json_response(staff_view(await _campaigns(request).patch(_campaign(request), changes, who.actor)))
+
+
+def _if_match(request: Request) -> int | None:
+    text = request.headers.get("if-match")
+    if text is None or text == "*":
+        return None
+    number = text.strip().removeprefix('"').removesuffix('"')
+    if not (number.isascii() and number.isdigit() and len(number) <= 9):
+        raise Refusal("bad_request", 'If-Match: a version in quotes, like "3".', field="If-Match")
+    return int(number)
+
+
+async def set_state(request: Request) -> Response:
+    """Publish, pause, resume, end or archive a campaign."""
+    who = await staff(request, "marketer")
+    asked = await body(request, StateBody, services(request).settings.body_bytes_max)
+    return json_response(staff_view(await _campaigns(request).set_state(_campaign(request), asked.to, who.actor)))
+
+
+async def adjust_stock(request: Request) -> Response:
+    """Move stock in or out, once an Idempotency-Key."""
+    who = await staff(request, "marketer")
+    key = idempotency_key(request)
+    here = services(request)
+    asked = await body(request, StockBody, here.settings.body_bytes_max)
+    moved, replayed = await Stock(here.pool, here.door).adjust(_campaign(request), key, asked, who.actor)
+    return json_response(moved, headers={"idempotency-replayed": "true"} if replayed else None)
+
+
+routes = [
+    Route("/v1/campaigns", create, methods=["POST"]),
+    Route("/v1/campaigns", list_all, methods=["GET"]),
+    Route("/v1/campaigns/{campaign}", patch, methods=["PATCH"]),
+    Route("/v1/campaigns/{campaign}/state", set_state, methods=["POST"]),
+    Route("/v1/campaigns/{campaign}/stock-adjustments", adjust_stock, methods=["POST"]),
+]

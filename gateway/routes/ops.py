@@ -1,0 +1,67 @@
+"""For operators: is it alive, is it ready and if not why, what does it count."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.gauges import books_gauges, redis_gauges, render
+from gateway.services import Services, services
+from gateway.wire import json_response
+
+_CHECK_S_MAX = 2.0
+
+
+async def healthz(request: Request) -> Response:
+    """200 while the process answers; nothing else is looked at."""
+    return json_response({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """
+    200 when claims can be decided, else 503; either way each part says how it is.
+
+    PostgreSQL away is no reason to send holders elsewhere: claims go on without it, so it is named and not counted.
+    """
+    here = services(request)
+    redis, postgres = await asyncio.gather(_state(here.door.redis.ping()), _state(_postgres(here)))
+    admission = here.pressure.closed_because or "ok"
+    ready = redis == "ok" and admission == "ok"
+    checks = {"redis": redis, "admission": admission, "postgres": postgres}
+    not_ready = [name for name, state in checks.items() if state != "ok"]
+    return json_response({"ready": ready, "not_ready": not_ready, "checks": checks}, 200 if ready else 503)
+
+
+async def _postgres(here: Services) -> None:
+    async with here.pool.connection() as connection:
+        await connection.execute("SELECT 1")
+
+
+async def _state(check: Awaitable[Any]) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_S_MAX):
+            await check
+    except (RedisError, OSError, psycopg.Error, PoolTimeout, TimeoutError) as error:
+        return f"does not answer ({type(error).__name__})"
+    return "ok"
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus text: all workers' counters, then what Redis and the books say at this moment."""
+    here = services(request)
+    books, redis = await asyncio.gather(books_gauges(here.door, here.pool), redis_gauges(here.door))
+    text = here.telemetry.render() + render({**redis, **books})
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+routes = [
+    Route("/healthz", healthz),
+    Route("/readyz", readyz),
+    Route("/metrics", metrics),
+]

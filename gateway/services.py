@@ -1,0 +1,38 @@
+"""What a worker has open: made once by app.py's lifespan, found by every route."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from psycopg_pool import AsyncConnectionPool
+from starlette.requests import Request
+
+from gateway.batcher import Batcher
+from gateway.catalog import Catalog
+from gateway.claims import Claims
+from gateway.keys import KeyRing
+from gateway.pressure import Pressure
+from gateway.settings import Settings
+from gateway.telemetry import Telemetry
+from gateway.tokens import TokenVerifier
+from lua.door import Door
+
+
+@dataclass(frozen=True)
+class Services:
+    """One worker's doors and services."""
+
+    settings: Settings
+    door: Door
+    pool: AsyncConnectionPool
+    catalog: Catalog
+    keys: KeyRing
+    tokens: TokenVerifier
+    batcher: Batcher
+    claims: Claims
+    pressure: Pressure
+    telemetry: Telemetry
+
+
+def services(request: Request) -> Services:
+    """The services of the worker that got *request*."""
+    return cast(Services, request.app.state.services)

@@ -1,0 +1,104 @@
+"""What the books say, read in one snapshot."""
+
+from typing import Any, NamedTuple
+
+from psycopg import AsyncCursor
+
+from lua.keys import Shard
+
+WORK_MEM = "64MB"
+"""Enough for the hash of a million holders; the default of 4 MB would sort them on disk."""
+
+
+class Position(NamedTuple):
+    """Where the drain of a shard stands: the last seq in the books and the stream record it came with."""
+
+    shard: Shard
+    seq: int
+    entry_id: str
+    state: str
+
+
+class Books(NamedTuple):
+    """Rows of the books by campaign or shard; what has no rows is not in the mapping."""
+
+    campaigns: list[dict[str, Any]]  # id, state, definition
+    coupons: dict[str, dict[str, int]]  # campaign → coupons, claimed (those of them in state claimed), over
+    entries: dict[str, dict[str, int]]  # shard → last_seq, entries
+    balances: dict[str, dict[str, int]]  # campaign → account → units
+    breaks: list[dict[str, Any]]
+    quarantine: list[dict[str, Any]]
+
+
+_POSITIONS = """
+SELECT checkpoints.shard, checkpoints.seq, entry_id, checkpoints.state
+FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
+WHERE campaigns.state <> 'archived'
+ORDER BY checkpoints.campaign, checkpoints.shard
+"""
+
+_CAMPAIGNS = "SELECT id, state, definition FROM campaigns WHERE state <> 'archived' ORDER BY id"
+
+# A limit may be lowered later; nobody who was within it when he claimed is over it.
+_COUPONS = """
+WITH limits AS (
+    SELECT campaign, max(coalesce((definition -> 'limits' ->> 'per_holder')::int, 1)) AS per_holder
+    FROM campaign_versions
+    GROUP BY campaign
+), held AS (
+    SELECT campaign, holder, count(*) AS held, count(*) FILTER (WHERE state = 'claimed') AS claimed
+    FROM coupons
+    GROUP BY campaign, holder
+)
+SELECT campaign, sum(held)::bigint AS coupons, sum(claimed)::bigint AS claimed,
+    count(*) FILTER (WHERE held > coalesce(per_holder, 1)) AS over
+FROM held LEFT JOIN limits USING (campaign)
+GROUP BY campaign
+"""
+
+_ENTRIES = "SELECT shard, max(seq) AS last_seq, count(*) AS entries FROM coupon_entries GROUP BY shard"
+
+_BALANCES = "SELECT commodity, account, balance FROM v_balances WHERE commodity LIKE 'coupon:%'"
+
+_BREAKS = """
+SELECT shard, kind, expected, found, detected_at FROM breaks WHERE resolved_at IS NULL ORDER BY detected_at LIMIT 100
+"""
+
+_QUARANTINE = """
+SELECT shard, entry_id, first_seq, count, reason, quarantined_at
+FROM quarantine
+WHERE replayed_at IS NULL
+ORDER BY quarantined_at
+LIMIT 100
+"""
+
+
+async def read_positions(cursor: AsyncCursor[dict[str, Any]]) -> list[Position]:
+    """The position of every shard of a campaign that is not archived. Errors: psycopg.Error."""
+    await cursor.execute(_POSITIONS)
+    return [
+        Position(Shard.parse(row["shard"]), row["seq"], row["entry_id"], row["state"])
+        for row in await cursor.fetchall()
+    ]
+
+
+async def read_books(cursor: AsyncCursor[dict[str, Any]]) -> Books:
+    """Count the books, inside the caller's transaction. Errors: psycopg.Error."""
+
+    async def rows(query: str) -> list[dict[str, Any]]:
+        await cursor.execute(query)
+        return await cursor.fetchall()
+
+    await cursor.execute("SELECT set_config('work_mem', %s, true)", (WORK_MEM,))
+    balances: dict[str, dict[str, int]] = {}
+    for row in await rows(_BALANCES):
+        campaign = row["commodity"].removeprefix("coupon:")
+        balances.setdefault(campaign, {})[row["account"]] = row["balance"]
+    return Books(
+        campaigns=await rows(_CAMPAIGNS),
+        coupons={row["campaign"]: row for row in await rows(_COUPONS)},
+        entries={row["shard"]: row for row in await rows(_ENTRIES)},
+        balances=balances,
+        breaks=await rows(_BREAKS),
+        quarantine=await rows(_QUARANTINE),
+    )

@@ -1,0 +1,239 @@
+"""
+The only door to the books.
+
+A batch goes in as one transaction: first the compare-and-set of the position, which is what keeps a
+reconciler that was stopped, stuck or cut off from writing anything; then the rows; then COMMIT.
+The constraints of the schema are the last net.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from lua.keys import CampaignId
+from reconciler.postings import Journal, Posting, SealedJournal
+from reconciler.queries import QUERIES
+from reconciler.rows import timestamp
+from reconciler.shard import Batch, Break, Position
+from reconciler.steps import Passing, Step, unobserved
+
+APPLICATION = "fairclaim-reconciler"
+BLOCKED_S_MAX = 2.0  # then whoever holds the row is taken for stopped, and is evicted
+COMMIT_MS_FACTOR = 10  # a batch may be thousands of rows: it gets ten times the time of a statement
+
+
+class Fenced(Exception):
+    """The position is not where this batch began: another reconciler, or a replay, has moved it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A row of checkpoints. *unranged*: the last records were quarantined without telling what they covered."""
+
+    position: Position
+    state: str
+    unranged: bool
+
+
+def connect_options(url: str, *, postgres_ms_max: int, connect_ms_max: int, session: Mapping[str, str]) -> str:
+    """
+    A conninfo that takes the reconciler's role and bounds every wait.
+
+    Units: milliseconds; a statement may take *postgres_ms_max*. *session* adds or overrides run-time parameters.
+    """
+    given = conninfo_to_dict(url)
+    parameters = {
+        "role": "fairclaim_reconciler",
+        "statement_timeout": str(postgres_ms_max),
+        "lock_timeout": str(postgres_ms_max),
+        **session,
+    }
+    options = " ".join([str(given.get("options") or ""), *(f"-c {name}={value}" for name, value in parameters.items())])
+    seconds = max(1, -(-connect_ms_max // 1000))
+    return make_conninfo(url, options=options.strip(), application_name=APPLICATION, connect_timeout=seconds)
+
+
+class Ledger:
+    """One connection to the books, opened when it is first needed. Errors: psycopg.Error from every method."""
+
+    def __init__(self, url: str, *, postgres_ms_max: int, connect_ms_max: int, passing: Passing = unobserved) -> None:
+        self._url = url
+        commit_ms_max = postgres_ms_max * COMMIT_MS_FACTOR
+        self._conninfo = connect_options(
+            url,
+            postgres_ms_max=commit_ms_max,
+            connect_ms_max=connect_ms_max,
+            # A reconciler that is stopped inside a transaction must not hold a shard for longer than this.
+            session={"idle_in_transaction_session_timeout": str(postgres_ms_max)},
+        )
+        self._connect_s_max = connect_ms_max / 1000
+        self._answer_s_max = commit_ms_max / 1000 * 2
+        self._passing = passing
+        self._connection: AsyncConnection | None = None
+
+    async def checkpoints(self, shards: Sequence[str]) -> dict[str, Checkpoint]:
+        """Where the books stand with *shards*; those without a row are left out."""
+        async with self._session() as connection:
+            cursor = await connection.execute(QUERIES["load_checkpoints"], {"shards": list(shards)})
+            rows = await cursor.fetchall()
+        return {
+            shard: Checkpoint(Position(epoch, seq, entry_id, head), state, unranged)
+            for shard, epoch, seq, entry_id, head, state, unranged in rows
+        }
+
+    async def zones(self, campaign: CampaignId, versions: Sequence[int]) -> dict[int, tzinfo]:
+        """The zone of each version of a campaign; UTC for a version that is not there or names no zone."""
+        async with self._session() as connection:
+            cursor = await connection.execute(QUERIES["load_zones"], {"campaign": campaign, "versions": list(versions)})
+            names = dict(await cursor.fetchall())
+        return {version: zone_named(names.get(version)) for version in versions}
+
+    async def commit(self, shard: str, before: Position, batch: Batch, sealed: Sequence[SealedJournal]) -> Position:
+        """
+        Put *batch* into the books and return the position after it.
+
+        Errors: Fenced, and nothing was written; psycopg.IntegrityError or DataError when a constraint refused a row,
+        and nothing was written; any other psycopg.Error leaves open whether it was (the next load tells).
+        """
+        after = Position(before.epoch, batch.seq, batch.entry_id, sealed[-1].hash if sealed else before.head)
+        async with self._session() as connection, connection.transaction():
+            await self._advance(connection, shard, before, after)
+            self._passing(Step.AFTER_FENCE)
+            await _copy(connection, "copy_coupons", batch.coupon_lines)
+            await _copy(connection, "copy_coupon_entries", batch.entry_lines)
+            self._passing(Step.AFTER_COPY)
+            if sealed:
+                await connection.execute(QUERIES["insert_journals"], journal_values(shard, sealed))
+            if batch.earlier_range is not None:
+                first_seq, count = batch.earlier_range
+                values = {"shard": shard, "first_seq": first_seq, "count": count}
+                await connection.execute(QUERIES["settle_quarantine"], values)
+            for bad in batch.quarantined:
+                values = {**vars(bad), "shard": shard, "fields": json.dumps(bad.fields)}
+                await connection.execute(QUERIES["insert_quarantine"], values)
+            self._passing(Step.BEFORE_COMMIT)
+        return after
+
+    async def stop_shard(self, shard: str, at: Position, break_: Break) -> None:
+        """Record *break_* and mark the shard stopped. Errors: Fenced."""
+        async with self._session() as connection, connection.transaction():
+            await _fence(connection, "stop_shard", shard, at)
+            values = {
+                "shard": shard,
+                "kind": break_.kind,
+                "expected": json.dumps(break_.expected),
+                "found": json.dumps(break_.found),
+            }
+            await connection.execute(QUERIES["insert_break"], values)
+
+    async def resume_shard(self, shard: str, at: Position) -> None:
+        """Mark the shard running and its breaks resolved. Errors: Fenced."""
+        async with self._session() as connection, connection.transaction():
+            await _fence(connection, "resume_shard", shard, at)
+            await connection.execute(QUERIES["resolve_breaks"], {"shard": shard})
+
+    async def journals(self, shard: str) -> list[SealedJournal]:
+        """Every journal of a shard in chain order, as broken_link() checks them."""
+        async with self._session() as connection:
+            cursor = await connection.execute(QUERIES["load_journals"], {"shard": shard})
+            return [_sealed(shard, *row) for row in await cursor.fetchall()]
+
+    async def close(self) -> None:
+        """Drop the connection; an open transaction is rolled back by the server."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def _session(self) -> AsyncIterator[AsyncConnection]:
+        """The connection, made anew where needed; it does not outlive an error."""
+        if self._connection is None:
+            self._connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        try:
+            async with asyncio.timeout(self._answer_s_max):
+                yield self._connection
+        except TimeoutError:
+            await self.close()
+            raise psycopg.OperationalError(f"no answer in {self._answer_s_max:.0f} s") from None
+        except (Fenced, psycopg.IntegrityError, psycopg.DataError):
+            raise
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _advance(self, connection: AsyncConnection, shard: str, before: Position, after: Position) -> None:
+        """Move the position; evict whoever blocks it, because only a reconciler that is stuck holds it for long."""
+        evictor = asyncio.create_task(self._evict(connection.info.backend_pid))
+        try:
+            new = {"new_seq": after.seq, "new_entry_id": after.entry_id, "new_head": after.head}
+            await _fence(connection, "advance", shard, before, **new)
+        finally:
+            evictor.cancel()
+            await asyncio.gather(evictor, return_exceptions=True)
+
+    async def _evict(self, pid: int) -> None:
+        await asyncio.sleep(BLOCKED_S_MAX)
+        # As the login user and not as the role: a backend may be ended only by the user it belongs to.
+        async with await AsyncConnection.connect(self._url, autocommit=True) as connection:
+            await connection.execute(QUERIES["evict"], {"pid": pid, "application": APPLICATION})
+
+
+async def _fence(connection: AsyncConnection, query: str, shard: str, at: Position, **new: object) -> None:
+    cursor = await connection.execute(QUERIES[query], {"shard": shard, **vars(at), **new})
+    if cursor.rowcount != 1:
+        raise Fenced(f"{shard} is no longer at seq {at.seq}, entry {at.entry_id}, epoch {at.epoch}")
+
+
+async def _copy(connection: AsyncConnection, query: str, lines: Sequence[str]) -> None:
+    text = "".join(lines)
+    if text:
+        async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
+            await copy.write(text)
+
+
+def journal_values(shard: str, sealed: Sequence[SealedJournal]) -> dict[str, object]:
+    """What insert_journals takes."""
+    journals = [link.journal for link in sealed]
+    moves = [(link.hash, line, move) for link in sealed for line, move in enumerate(link.journal.postings, start=1)]
+    return {
+        "shard": shard,
+        "verbs": [journal.verb for journal in journals],
+        "first_seqs": [journal.first_seq for journal in journals],
+        "last_seqs": [journal.last_seq for journal in journals],
+        "occurred": [timestamp(journal.occurred_ms) for journal in journals],
+        "dates": [journal.effective_date for journal in journals],
+        "previous": [link.previous_hash for link in sealed],
+        "hashes": [link.hash for link in sealed],
+        "of": [of for of, _, _ in moves],
+        "lines": [line for _, line, _ in moves],
+        "sources": [move.source for _, _, move in moves],
+        "destinations": [move.destination for _, _, move in moves],
+        "commodities": [move.commodity for _, _, move in moves],
+        "amounts": [move.amount for _, _, move in moves],
+    }
+
+
+def _sealed(shard: str, *row: object) -> SealedJournal:
+    verb, first_seq, last_seq, occurred_at, effective_date, previous, digest, *columns = row
+    assert isinstance(occurred_at, datetime)
+    since = occurred_at - datetime(1970, 1, 1, tzinfo=UTC)
+    occurred_ms = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+    postings = tuple(Posting(*move) for move in zip(*columns, strict=True))
+    journal = Journal(shard, verb, first_seq, last_seq, occurred_ms, effective_date, postings)  # type: ignore[arg-type]
+    return SealedJournal(journal, previous, digest)  # type: ignore[arg-type]
+
+
+def zone_named(name: str | None) -> tzinfo:
+    """The IANA zone; UTC for none or one that is not known."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC

@@ -1,0 +1,137 @@
+"""
+Put quarantined records right: decode them again and write what was left out.
+
+A record is quarantined when this software can't read it, which a newer version may. The rows go in under
+the numbers the record covers, and its journals onto the end of the shard's chain. A drain may be running.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+import psycopg
+
+from lua.entries import Entry, UnreadableEntry, decode_entry
+from lua.keys import Shard
+from reconciler.ledger import connect_options, journal_values, zone_named
+from reconciler.postings import SealedJournal, journals_for, seal
+from reconciler.queries import QUERIES
+from reconciler.rows import entry_lines
+
+REPLAYED, UNREADABLE, REFUSED = "replayed", "unreadable", "refused"
+STATEMENT_MS_MAX = 30_000
+CONNECT_MS_MAX = 5000
+
+
+@dataclass(frozen=True)
+class ReplayedRecord:
+    """
+    What became of one record: *outcome* is replayed, unreadable (as before) or refused (by a constraint of the books).
+
+    *first_seq* and *count* tell what it covers, None where that is not known; *reason* is empty when replayed.
+    """
+
+    shard: str
+    entry_id: str
+    outcome: str
+    first_seq: int | None
+    count: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """Every record that was in quarantine, by shard and seq."""
+
+    records: tuple[ReplayedRecord, ...]
+
+    @property
+    def replayed(self) -> int:
+        """Records that are in the books now."""
+        return sum(record.outcome == REPLAYED for record in self.records)
+
+    @property
+    def remaining(self) -> int:
+        """Records that are still in quarantine."""
+        return len(self.records) - self.replayed
+
+
+def replay(postgres_url: str, shard: str | None = None) -> ReplayReport:
+    """
+    Replay what is in quarantine, of *shard* (written <campaign>/<n>) or of all; idempotent.
+
+    Each record is one transaction. Errors: psycopg.Error when the database can't be reached or used.
+    """
+    conninfo = connect_options(
+        postgres_url, postgres_ms_max=STATEMENT_MS_MAX, connect_ms_max=CONNECT_MS_MAX, session={}
+    )
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        waiting = connection.execute(QUERIES["list_quarantine"], {"shard": shard}).fetchall()
+        done = (_replay_one(connection, Shard.parse(name), entry_id) for name, entry_id in waiting)
+        return ReplayReport(tuple(record for record in done if record is not None))
+
+
+def _replay_one(connection: psycopg.Connection, shard: Shard, entry_id: str) -> ReplayedRecord | None:
+    """One record; None when another replay got there first."""
+    at = {"shard": str(shard), "entry_id": entry_id}
+    first_seq: int | None = None
+    count: int | None = None
+    try:
+        with connection.transaction():
+            # The checkpoint first, in the order the drain takes them: a batch in flight is waited for, and the next
+            # one sees another head and begins again.
+            checkpoint = connection.execute(QUERIES["lock_checkpoint"], at).fetchone()
+            row = connection.execute(QUERIES["lock_quarantine"], at).fetchone()
+            if row is None or checkpoint is None:
+                return None
+            fields, first_seq, count = row
+            entry = _decode(fields, first_seq, count)
+            lines = entry_lines(shard, entry_id, entry)
+            epoch, seq, position, head = checkpoint
+            sealed = seal(head, journals_for(shard, [entry], _zone_of(connection, shard, entry).__getitem__))
+            _insert(connection, shard, lines, sealed)
+            if sealed:
+                moved = {"new_seq": seq, "new_entry_id": position, "new_head": sealed[-1].hash}
+                before = {"shard": str(shard), "epoch": epoch, "seq": seq, "entry_id": position, "head": head}
+                connection.execute(QUERIES["advance"], {**before, **moved})
+            connection.execute(QUERIES["mark_replayed"], at)
+    except UnreadableEntry as error:
+        return ReplayedRecord(str(shard), entry_id, UNREADABLE, first_seq, count, str(error))
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        reason = error.diag.message_primary or str(error)
+        return ReplayedRecord(str(shard), entry_id, REFUSED, first_seq, count, reason)
+    return ReplayedRecord(str(shard), entry_id, REPLAYED, first_seq, count, "")
+
+
+def _decode(fields: dict[str, str], first_seq: int | None, count: int | None) -> Entry:
+    """
+    The record as an entry that covers exactly the numbers the books left out for it.
+
+    Errors: UnreadableEntry.
+    """
+    if first_seq is None or count is None:
+        raise UnreadableEntry("what it covers is told by the next record, which has not come yet", None, None)
+    if count == 0:
+        raise UnreadableEntry("it covers nothing: the numbers before and after it follow each other", first_seq, 0)
+    # A record that did not tell what it covers is told by the gap it left.
+    told = {b"seq": str(first_seq).encode(), b"count": str(count).encode()}
+    raw = {name.encode(): bytes.fromhex(value) for name, value in fields.items()}
+    return decode_entry({**raw, **told})
+
+
+def _zone_of(connection: psycopg.Connection, shard: Shard, entry: Entry) -> dict[int, tzinfo]:
+    values = {"campaign": shard.campaign, "versions": [entry.version]}
+    names: dict[int, str] = dict(connection.execute(QUERIES["load_zones"], values).fetchall())
+    return {entry.version: zone_named(names.get(entry.version))}
+
+
+def _insert(
+    connection: psycopg.Connection, shard: Shard, lines: tuple[str, str], sealed: Sequence[SealedJournal]
+) -> None:
+    with connection.cursor() as cursor:
+        for query, text in zip(("copy_coupons", "copy_coupon_entries"), lines, strict=True):
+            if text:
+                with cursor.copy(QUERIES[query]) as copy:
+                    copy.write(text)
+    if sealed:
+        connection.execute(QUERIES["insert_journals"], journal_values(str(shard), sealed))

@@ -1,0 +1,168 @@
+"""The drain on good days: everything the scripts did is in the books, once, soon, and trimmed behind."""
+
+import asyncio
+from time import monotonic
+
+import pytest
+
+from lua.door import Door
+from tests.builders import ShardUnderTest, open_shard
+from tests.conftest import Eventually
+from tests.integration.draining import Books, Sale, draining, open_sale
+
+
+@pytest.fixture
+def books(postgres_url: str) -> Books:
+    """An empty, migrated database."""
+    return Books(postgres_url)
+
+
+async def test_grants_are_in_the_books_row_for_row(
+    door: Door, redis_url: str, books: Books, eventually: Eventually
+) -> None:
+    """Claims before and during the drain become coupons, sub-ledger rows and a unit book equal to Redis."""
+    sale = await open_sale(door, books, stock=500)
+    await sale.claim(*(f"early {n}" for n in range(100)))
+
+    async with draining(redis_url, books.url):
+        for call in range(10):
+            await sale.claim(*(f"late {call} {n}" for n in range(10)))
+        await eventually(sale.drained)
+
+    await sale.prove()
+    assert books.balances() == {"supply": -500, "stock": 300, "outstanding": 200}
+    assert await sale.on.stock() == 300
+
+
+async def test_an_entry_is_in_the_books_within_a_second(
+    door: Door, redis_url: str, books: Books, eventually: Eventually
+) -> None:
+    """From the answer of the script to the row in coupon_entries takes less than a second, also for a new campaign."""
+    async with draining(redis_url, books.url, block_ms=500):
+        for campaign in ("first", "second"):
+            sale = await open_sale(door, books, campaign)
+            for holder in ("a", "b", "c"):
+                await sale.claim(holder)
+                claimed_at = monotonic()
+                await eventually(sale.drained)
+                assert monotonic() - claimed_at < 1.0
+
+
+async def test_rows_carry_what_rebuilding_redis_needs(
+    door: Door, redis_url: str, books: Books, eventually: Eventually
+) -> None:
+    """A claim's row has holder, code, idempotency hash, channel, expiry, version and value; an adjustment its delta."""
+    sale = await open_sale(door, books, stock=7)
+    await sale.claim("a")
+    [(seq, holder, code, idem)] = sale.grants
+
+    async with draining(redis_url, books.url):
+        await eventually(sale.drained)
+
+    claimed = books.rows(
+        "SELECT seq, holder, code, idem, channel, version, epoch, unit_minor, expires_at - at = interval '24 hours', "
+        "entry_id IS NOT NULL FROM coupon_entries WHERE kind = 'claimed'"
+    )
+    assert claimed == [(seq, holder, code, idem, "app", 1, 1, 500, True, True)]
+    adjusted = books.rows("SELECT seq, delta, detail ->> 'key' FROM coupon_entries WHERE kind = 'adjusted'")
+    assert adjusted == [(2, 7, "initial")]
+
+
+async def test_text_that_copy_gives_a_meaning_to_arrives_as_it_is(door: Door, redis_url: str, books: Books) -> None:
+    r"""Tabs, newlines, backslashes, \N and quotes in a holder are kept to the letter."""
+    sale = await open_sale(door, books)
+    await sale.claim("tab\there", "line\nhere", "back\\slash", "\\N", "\r", "'\"", "名前", "\\.")
+
+    async with draining(redis_url, books.url):
+        pass
+
+    await sale.prove()
+
+
+async def test_draining_twice_adds_nothing(door: Door, redis_url: str, books: Books, eventually: Eventually) -> None:
+    """A second reconciler over the same streams, started after the first one is through, changes no row."""
+    sale = await open_sale(door, books)
+    await sale.claim("a", "b")
+    async with draining(redis_url, books.url):
+        await eventually(sale.drained)
+    before = books.rows("SELECT * FROM checkpoints"), books.rows("SELECT * FROM journals ORDER BY id")
+
+    async with draining(redis_url, books.url):
+        await eventually(lambda: books.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
+        await asyncio.sleep(0.3)
+
+    assert (books.rows("SELECT * FROM checkpoints"), books.rows("SELECT * FROM journals ORDER BY id")) == before
+    await sale.prove()
+
+
+async def test_the_stream_is_trimmed_behind_the_books_only(
+    door: Door, redis_url: str, books: Books, eventually: Eventually
+) -> None:
+    """After a drain the stream holds the committed entry itself and nothing older."""
+    sale = await open_sale(door, books)
+    for holder in "abcde":
+        await sale.claim(holder)
+    async with draining(redis_url, books.url):
+        await eventually(sale.drained)
+
+    [(entry_id, _)] = await sale.records()
+    assert entry_id == books.value("SELECT entry_id FROM checkpoints")
+
+
+async def test_stop_drains_to_the_tail(door: Door, redis_url: str, books: Books, eventually: Eventually) -> None:
+    """What was claimed before stop is in the books when the reconciler has returned."""
+    sale = await open_sale(door, books, stock=3000)
+    async with draining(redis_url, books.url, entries_max=1):
+        await eventually(sale.drained)
+        for call in range(100):
+            await sale.claim(*(f"{call} {n}" for n in range(20)))
+
+    await sale.prove()
+
+
+async def test_journals_are_dated_in_the_zone_of_the_campaign(door: Door, redis_url: str, books: Books) -> None:
+    """effective_date is the date on the campaign's wall, where that is another one than in UTC too."""
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):
+        campaign = "z" + zone[0].lower()
+        books.add_campaign(campaign, timezone=zone)
+        await open_shard(door, 5, campaign)
+    async with draining(redis_url, books.url):
+        pass
+
+    dates = books.rows(
+        "SELECT effective_date = (occurred_at AT TIME ZONE (definition ->> 'timezone'))::date, effective_date "
+        "FROM journals JOIN campaigns ON shard = campaigns.id || '/0' ORDER BY shard"
+    )
+    assert [right for right, _ in dates] == [True, True]
+    # 26 hours apart: there is no instant at which both walls show one date.
+    assert len({date for _, date in dates}) == 2
+
+
+async def test_two_reconcilers_share_the_shards(
+    door: Door, redis_url: str, books: Books, eventually: Eventually
+) -> None:
+    """With two running, each holds half of the locks; when one leaves, the other drains all, and nothing is doubled."""
+    books.add_campaign("c", shards=4)
+    sales = [Sale(ShardUnderTest(door, "c", number), books) for number in range(4)]
+    for sale in sales:
+        assert await sale.on.publish() == 1
+        await sale.on.adjust(100)
+    held = (
+        "SELECT array_agg(locks ORDER BY locks) FROM (SELECT count(*)::int AS locks FROM pg_locks "
+        "WHERE locktype = 'advisory' AND objsubid = 1 GROUP BY pid) AS sessions"
+    )
+    async with draining(redis_url, books.url):
+        await eventually(lambda: books.value(held) == [4])
+        async with draining(redis_url, books.url):
+            await eventually(lambda: books.value(held) == [2, 2])
+            for sale in sales:
+                await sale.claim("a", "b")
+            for sale in sales:
+                await eventually(sale.drained)
+        await eventually(lambda: books.value(held) == [4])
+        for sale in sales:
+            await sale.claim("c")
+            await eventually(sale.drained)
+
+    for sale in sales:
+        await sale.prove()
