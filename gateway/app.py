@@ -17,7 +17,7 @@ from gateway.claims import Claims
 from gateway.edge import Edge, on_http_exception
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
-from gateway.routes import campaigns, claims, coupons, holder, ops
+from gateway.routes import campaigns, claims, coupons, holder, home, ops
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
@@ -50,7 +50,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
             yield
 
     return Starlette(
-        routes=[*ops.routes, *claims.routes, *holder.routes, *coupons.routes, *campaigns.routes],
+        routes=[*home.routes, *ops.routes, *claims.routes, *holder.routes, *coupons.routes, *campaigns.routes],
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,

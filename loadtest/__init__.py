@@ -1,1 +1,1 @@
-"""Load: what drives a running gateway and judges what came of it. It speaks HTTP and SQL and imports nothing of ours."""
+"""Load: what drives a running gateway and judges what came of it, by HTTP and SQL; imports nothing of ours."""

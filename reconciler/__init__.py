@@ -1,10 +1,17 @@
 """
 The reconciler: from the stream into the books, exactly once.
 
-    drain.py       owns shards, reads their streams, commits rows and position together
-    shard.py       one shard: attach, check, commit, trim
-    postings.py    pure: entries → journals of the unit book
-    ledger.py      the only door to the books in Postgres
+    drain.py       the loop: take over shards, read, commit, trim; stop and resume shards
+    ownership.py   which shards this reconciler drains: advisory locks, shared evenly
+    streams.py     the Redis side: attach, read, trim, on one connection
+    shard.py       pure: what is believed of a stream, and what is a break
+    rows.py        pure: entry → COPY lines
+    postings.py    pure: entries → journals of the unit book, and their hash chain
+    ledger.py      the only door to the books; the fence is in here
+    quarantine.py  replay of records that could not be read
+    outages.py     a log line a change of state, and how long to wait
+    steps.py       the numbered points at which tests kill it
+    queries.py     sql/queries.sql by name
     migrations.py  brings the schema up to date
     sql/           schema, queries, migrations
 

@@ -17,7 +17,7 @@ from time import monotonic
 import psycopg
 
 from lua.keys import Shard
-from reconciler.ledger import Fenced, Ledger
+from reconciler.ledger import ROWS_REFUSED, Fenced, Ledger
 from reconciler.outages import Outage
 from reconciler.ownership import Ownership
 from reconciler.postings import journals_for, seal
@@ -245,7 +245,7 @@ class Drain:
             self._entries_max = min(self._options.entries_max, self._entries_max + 1)
         except Fenced as error:
             self._drop(owned, str(error))
-        except (psycopg.IntegrityError, psycopg.DataError) as error:
+        except ROWS_REFUSED as error:
             expected = {"seq": owned.position.seq + 1, "after": owned.position.entry_id}
             found = {"constraint": error.diag.constraint_name, "error": error.diag.message_primary, "until": batch.seq}
             await self._settle(owned, Break("rows_refused", expected, found))

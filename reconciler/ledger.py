@@ -26,6 +26,9 @@ from reconciler.shard import Batch, Break, Position
 from reconciler.steps import Passing, Step, unobserved
 
 APPLICATION = "fairclaim-reconciler"
+ROWS_REFUSED = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+"""What the books say to rows they will never take, however often they are asked."""
+
 BLOCKED_S_MAX = 2.0  # then whoever holds the row is taken for stopped, and is evicted
 COMMIT_MS_FACTOR = 10  # a batch may be thousands of rows: it gets ten times the time of a statement
 
@@ -100,8 +103,8 @@ class Ledger:
         """
         Put *batch* into the books and return the position after it.
 
-        Errors: Fenced, and nothing was written; psycopg.IntegrityError or DataError when a constraint refused a row,
-        and nothing was written; any other psycopg.Error leaves open whether it was (the next load tells).
+        Errors: Fenced, and nothing was written; ROWS_REFUSED when a constraint refused a row, and nothing
+        was written; any other psycopg.Error leaves open whether it was (the next load tells).
         """
         after = Position(before.epoch, batch.seq, batch.entry_id, sealed[-1].hash if sealed else before.head)
         async with self._session() as connection, connection.transaction():
@@ -163,7 +166,7 @@ class Ledger:
         except TimeoutError:
             await self.close()
             raise psycopg.OperationalError(f"no answer in {self._answer_s_max:.0f} s") from None
-        except (Fenced, psycopg.IntegrityError, psycopg.DataError):
+        except (Fenced, *ROWS_REFUSED):
             raise
         except BaseException:
             await self.close()

@@ -13,7 +13,7 @@ import psycopg
 
 from lua.entries import Entry, UnreadableEntry, decode_entry
 from lua.keys import Shard
-from reconciler.ledger import connect_options, journal_values, zone_named
+from reconciler.ledger import ROWS_REFUSED, connect_options, journal_values, zone_named
 from reconciler.postings import SealedJournal, journals_for, seal
 from reconciler.queries import QUERIES
 from reconciler.rows import entry_lines
@@ -60,8 +60,11 @@ def replay(postgres_url: str, shard: str | None = None) -> ReplayReport:
     """
     Replay what is in quarantine, of *shard* (written <campaign>/<n>) or of all; idempotent.
 
-    Each record is one transaction. Errors: psycopg.Error when the database can't be reached or used.
+    Each record is one transaction. Errors: ValueError for a shard that is not of that shape; psycopg.Error when the
+    database can't be reached or used.
     """
+    if shard is not None:
+        Shard.parse(shard)
     conninfo = connect_options(
         postgres_url, postgres_ms_max=STATEMENT_MS_MAX, connect_ms_max=CONNECT_MS_MAX, session={}
     )
@@ -97,7 +100,7 @@ def _replay_one(connection: psycopg.Connection, shard: Shard, entry_id: str) -> 
             connection.execute(QUERIES["mark_replayed"], at)
     except UnreadableEntry as error:
         return ReplayedRecord(str(shard), entry_id, UNREADABLE, first_seq, count, str(error))
-    except (psycopg.IntegrityError, psycopg.DataError) as error:
+    except ROWS_REFUSED as error:
         reason = error.diag.message_primary or str(error)
         return ReplayedRecord(str(shard), entry_id, REFUSED, first_seq, count, reason)
     return ReplayedRecord(str(shard), entry_id, REPLAYED, first_seq, count, "")

@@ -15,6 +15,7 @@ from lua.keys import Shard
 BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
 TIME_MS_MAX = 253_370_764_800_000  # the year 9999, from where zones run out of dates
+TEXT_CHARS_MAX = 512  # an index of PostgreSQL holds at most 2704 bytes a row
 NULL = "\\N"
 
 
@@ -42,6 +43,8 @@ def _claimed_lines(shard: Shard, entry_id: str, entry: Claimed) -> tuple[str, st
     tail = f"\t{expires}\t{unit_minor}\t{NULL}\t{NULL}\n"
     place, times = f"\t{shard.campaign}\t{name}\t", f"\t{at}\t{expires}\n"
     grants = [(grant.code, grant.holder, grant.idem, grant.channel) for grant in entry.grants]
+    if max(len(code) + len(holder) for code, holder, _, _ in grants) > TEXT_CHARS_MAX:
+        raise ValueError(f"a code and holder are longer than {TEXT_CHARS_MAX} characters")
     if not _is_plain(grants):
         grants = [(_escape(code), _escape(holder), _escape(idem), _escape(ch)) for code, holder, idem, ch in grants]
     coupons, entries = [], []

@@ -118,11 +118,13 @@ class ShardUnderTest:
 
     async def entries(self) -> list[Entry]:
         """What is on the stream, decoded."""
-        return [decode_entry(stream_fields(fields)) for _, fields in await self.door.redis.xrange(self.shard.key("entries"))]
+        records: Any = await self.door.redis.xrange(self.shard.key("entries"))
+        return [decode_entry(stream_fields(fields)) for _, fields in records]
 
     async def stock(self) -> int:
         """Coupons left."""
-        return int(await self.door.redis.get(self.shard.key("stock")))
+        stock: Any = await self.door.redis.get(self.shard.key("stock"))
+        return int(stock)
 
 
 async def open_shard(door: Door, stock: int = 10, campaign: str = "c", **changes: Any) -> ShardUnderTest:

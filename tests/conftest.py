@@ -1,5 +1,5 @@
 """
-Real servers for every test: Valkey from the wheel, Redis too where redis-server is installed, PostgreSQL from the wheel.
+Real servers for every test: Valkey and PostgreSQL from their wheels, Redis too where redis-server is installed.
 
 Started once a session; each test gets an emptied Redis and a database of its own, cloned from a migrated template.
 """
@@ -7,7 +7,7 @@ Started once a session; each test gets an emptied Redis and a database of its ow
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,7 +21,7 @@ from gateway.stack.valkey import Valkey
 from lua.door import Door, connect
 from reconciler.migrations import migrate
 
-Eventually = Callable[..., Awaitable[Any]]
+Eventually = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def redis_binaries() -> dict[str, Path | None]:

@@ -92,7 +92,9 @@ class Worker:
 
     async def state(self, to: str, campaign: str = "flash") -> None:
         """Move the campaign to another state."""
-        moved = await self.http.post(f"/v1/campaigns/{campaign}/state", json={"to": to}, headers=await self.key("admin"))
+        moved = await self.http.post(
+            f"/v1/campaigns/{campaign}/state", json={"to": to}, headers=await self.key("admin")
+        )
         assert moved.status_code == 200, moved.text
 
     async def claim(

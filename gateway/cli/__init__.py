@@ -9,7 +9,6 @@ Commands import what they need when they run, so that --help and completion are 
 """
 
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -39,6 +38,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         print(f"fairclaim {version('fairclaim')}")
         raise typer.Exit
 

@@ -68,7 +68,7 @@ def create(
     Example:
       fairclaim campaign create --id flash-1 --stock 1000 --off 500 --threshold 3000 --publish
 
-    Exit codes: 0 created, 4 there is one of this id, 2 usage, 5 credentials, 6 unavailable.
+    Exit codes: 0 created, 2 usage, 4 there is one of this id, 5 credentials, 6 unavailable.
     """
     from gateway.cli.campaign_body import Terms, body_from, read_body
 
@@ -139,7 +139,7 @@ def show(
     Example:
       fairclaim campaign show demo --json
 
-    Exit codes: 0 done, 3 no such campaign, 2 usage, 5 credentials, 6 unavailable.
+    Exit codes: 0 done, 2 usage, 3 no such campaign, 5 credentials, 6 unavailable.
     """
     found = _gateway(gateway_url, api_key, ready_file, data_dir).ask("GET", _path(campaign)).body
     emit(found, as_json, lambda: _human(found))
@@ -162,7 +162,7 @@ def state(
     Example:
       fairclaim campaign state flash-1 paused
 
-    Exit codes: 0 it is in that state, 3 no such campaign, 4 not from here, 2 usage, 5 credentials, 6 unavailable.
+    Exit codes: 0 it is in that state, 2 usage, 3 no such campaign, 4 not from here, 5 credentials, 6 unavailable.
     """
     moved = _move(_gateway(gateway_url, api_key, ready_file, data_dir), campaign, to)
     emit(moved, as_json, lambda: _human(moved))
@@ -197,7 +197,7 @@ def restock(
     Example:
       fairclaim campaign restock flash-1 --delta 500 --reason "second pallet"
 
-    Exit codes: 0 moved, now or before, 3 no such campaign, 4 refused, 2 usage, 5 credentials, 6 unavailable.
+    Exit codes: 0 moved, now or before, 2 usage, 3 no such campaign, 4 refused, 5 credentials, 6 unavailable.
     """
     gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
     key = key or str(uuid4())

@@ -53,7 +53,8 @@ class Gateway:
         # A proxy of the environment is for the world outside and can't reach this machine's loopback.
         is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
         self._url = url.rstrip("/")
-        self._client = httpx2.Client(timeout=ANSWER_S_MAX, trust_env=not is_local)
+        self._trust_env = not is_local
+        self._is_tls = parts.scheme == "https"
         self._headers = {"authorization": f"Bearer {credential}"}
 
     def ask(
@@ -66,7 +67,8 @@ class Gateway:
         """
         headers = self._headers | ({"idempotency-key": key} if key is not None else {})
         try:
-            reply = self._client.request(method, self._url + path, headers=headers, json=body, params=query)
+            with httpx2.Client(timeout=ANSWER_S_MAX, trust_env=self._trust_env, verify=self._is_tls) as client:
+                reply = client.request(method, self._url + path, headers=headers, json=body, params=query)
         except httpx2.TimeoutException:
             hint = _HINTS["unknown"] if key else "is it overloaded? `fairclaim status` shows more"
             message = f"{self._url} did not answer within {ANSWER_S_MAX:g} s"

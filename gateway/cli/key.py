@@ -27,9 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="API keys of the staff: create, lis
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Whose key it is, or what for.", show_default=False)],
-    role: Annotated[
-        str, flag_of("key create", "--role", "-r", help=f"{ROLES[0].upper()}{ROLES[1:]}.", show_default=False)
-    ],
+    role: Annotated[str, flag_of("key create", "--role", "-r", help=f"What it may do: {ROLES}.", show_default=False)],
     postgres_url: PostgresUrl = None,
     ready_file: ReadyFile = None,
     data_dir: DataDir = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.cli.attached import await_attached
 from gateway.cli.doctor import examine
 from gateway.cli.output import emit
 from gateway.cli.running import await_ready, say
@@ -35,6 +36,8 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     data_dir = Path(settings.data_dir)
     lock = hold_data_dir(data_dir)
     supervisor.on_stop(lambda: os.close(lock))
+    paths = ready_paths(settings)
+    remove_ready(paths)  # left by an `up` that was killed: whoever waits for it would read of servers long gone
     listening = listen(settings.host, settings.port)
     supervisor.before_stop(listening.close)  # else the kernel would go on accepting for us
     secrets = load_secrets(data_dir, lambda: make_key().text)
@@ -50,9 +53,10 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     await supervisor.start(*workers)
     url = url_of(listening)
     await await_ready(url, supervisor)
+    await await_attached(settings, supervisor)
     demo = await asyncio.to_thread(publish_demo, url, secrets.admin_key) if settings.demo else None
 
-    ready, paths = describe(settings, secrets, listening, demo), ready_paths(settings)
+    ready = describe(settings, secrets, listening, demo)
     write_ready(ready, paths)
     supervisor.before_stop(lambda: remove_ready(paths))
     emit(ready, as_json, lambda: screen(ready, settings, time.time()))

@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
-from gateway.cli.output import FAILURE, UNAVAILABLE, Fail
+from gateway.cli.output import FAILURE, UNAVAILABLE, USAGE, Fail
 from gateway.cli.ready import server_urls
 
 
@@ -50,6 +50,6 @@ def status(
         reason = " ".join(str(error).split())
         raise Fail(UNAVAILABLE, "redis", f"Redis: {reason}", "check it with: fairclaim doctor") from None
     except ValueError as error:
-        raise Fail(UNAVAILABLE, "redis", f"FAIRCLAIM_REDIS_URL: {error}") from None
+        raise Fail(USAGE, "bad_setting", f"FAIRCLAIM_REDIS_URL: {error}") from None
     if not ok:
         raise typer.Exit(FAILURE)

@@ -58,8 +58,9 @@ def _human(found: Status) -> str:
         table(columns, [_line(each) for each in found.campaigns], none="No campaigns yet: fairclaim campaign create")
     ]
     total = found.totals
+    noun = "campaign" if total.campaigns == 1 else "campaigns"
     parts.append(
-        f"{show(total.campaigns)} {'campaign' if total.campaigns == 1 else 'campaigns'} · {show(total.claimed)} claimed, {show(total.coupons)} in the books · "
+        f"{show(total.campaigns)} {noun} · {show(total.claimed)} claimed, {show(total.coupons)} in the books · "
         f"{show(total.stock)} left · {show(total.claims_per_s)} claims/s · lag {show(total.lag.seq)} seq, "
         f"{total.lag.seconds:.1f} s"
     )

@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 PORT_TRIES_MAX = 5
 READY_S_MAX = 900.0
 """A large append-only file or a long crash recovery takes minutes; a server that died is noticed at once."""
-LOCK_S_MAX = 30.0
+LOCK_S_MAX = 15.0
 """How long an earlier server of the same directory may take to be gone."""
 
 

@@ -75,7 +75,13 @@ class Supervisor:
     async def start(self, *parts: Part) -> None:
         """Start *parts* together, and return when all are ready. Errors: StackError of the first that can't."""
         self._groups.append(parts)  # before the start, so that stop() finds the half-started too
-        await asyncio.gather(*(self._bring_up(part) for part in parts))
+        tasks = [asyncio.create_task(self._bring_up(part)) for part in parts]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:  # the first that can't start, or a Ctrl-C, ends the others' wait
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._watchers += [asyncio.create_task(self._watch(part)) for part in parts]
 
     @property

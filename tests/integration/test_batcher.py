@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,12 @@ class Desk:
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         ask = Ask(HolderId(holder), idempotency_hash(key or holder, b"{}"), "")
         shard = Shard(CampaignId(campaign), 0)
-        self.batcher.submit(shard, 1, ask, lambda answer: answered.done() or answered.set_result(answer))
+
+        def done(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.batcher.submit(shard, 1, ask, done)
         return answered
 
 
@@ -64,7 +69,7 @@ async def new_desk(tmp_path: Path) -> AsyncIterator[NewDesk]:
     telemetry.close()
 
 
-def outcomes(answers: list[Answer]) -> list[Any]:
+def outcomes(answers: Sequence[Answer]) -> list[Any]:
     """Outcome or problem code of each."""
     return [answer.outcome if isinstance(answer, Decided) else answer.code for answer in answers]
 
@@ -144,7 +149,8 @@ def test_redis_py_retries_are_off_on_the_constructed_client() -> None:
     """No retry on the pool, on any connection it makes, or on the client, for each kind of URL."""
     for url in ("redis://127.0.0.1:1", "rediss://127.0.0.1:1", "unix:///nowhere"):
         client = connect(url, connections_max=2, call_ms_max=100, connect_ms_max=100)
-        connection: Any = client.connection_pool.make_connection()
+        pool: Any = client.connection_pool
+        connection = pool.make_connection()
         assert connection.retry._retries == 0
         assert connection.retry_on_error == []
         assert client.get_retry()._retries == 0  # type: ignore[union-attr]
@@ -208,7 +214,7 @@ async def test_a_caller_that_fails_on_its_answer_touches_nobody_else(
 async def test_a_full_queue_refuses_at_once_and_sends_nothing(
     redis_server: Valkey, door: Door, redis_url: str, new_desk: NewDesk
 ) -> None:
-    """With Redis stopped the queue fills to its bound; one more is told overloaded at once, the rest when it is over."""
+    """With Redis stopped the queue fills to its bound; one more is told overloaded at once, the rest are kept."""
     await open_shard(door, stock=100)
     desk = new_desk(redis_url, call_ms_max=5000, claim_batch_max=1, claim_queue_max=5, claim_wait_ms_max=10_000)
     await asyncio.gather(desk.ask("warm"), desk.ask("warm too"))
@@ -224,7 +230,7 @@ async def test_a_full_queue_refuses_at_once_and_sends_nothing(
 
     assert isinstance(refused, Undecided)
     assert refused.code == "overloaded"
-    assert set(outcomes(list(answers))) == {Outcome.CLAIMED}
+    assert set(outcomes(answers)) == {Outcome.CLAIMED}
     assert (await desk.ask("one too many")) != refused
 
 

@@ -96,7 +96,7 @@ async def test_keys_of_two_holders_do_not_meet(worker: Worker) -> None:
 
 
 async def test_each_refusal_has_its_status_and_what_helps(worker: Worker) -> None:
-    """sold_out, not_started, ended, paused, not_eligible, period_limit and budget_exhausted as the contract has them."""
+    """Sold out, not started, ended, paused, not eligible, period limit, budget: each as the contract has it."""
     await worker.publish("few", stock=1)
     await worker.claim("ann", campaign="few")
     problem(await worker.claim("bob", campaign="few"), "sold_out")
@@ -143,7 +143,12 @@ async def test_what_is_not_there_is_404(worker: Worker) -> None:
 async def test_a_claim_without_credentials_is_401(worker: Worker) -> None:
     """No header, another scheme, a forged token, two headers: 401 with the challenge; an API key is no holder: 403."""
     await worker.publish()
-    for headers in ({}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer x.y.z"}, worker.token("ann", ttl_s=-60)):
+    for headers in (
+        {},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer x.y.z"},
+        worker.token("ann", ttl_s=-60),
+    ):
         response = await worker.http.post("/v1/campaigns/flash/claims", headers={**headers, "Idempotency-Key": "k"})
         problem(response, "unauthenticated")
         assert response.headers["www-authenticate"] == "Bearer"
@@ -190,7 +195,10 @@ async def test_bounds_of_header_and_body_are_enforced(worker: Worker) -> None:
 
     keyed = {**ann, "Idempotency-Key": "x" * 255}
     problem(await worker.http.post(path, content=b" " * 8193, headers=keyed), "too_large")
-    problem(await worker.http.post(path, content=b"a=b", headers={**keyed, "Content-Type": "text/plain"}), "unsupported_media_type")
+    problem(
+        await worker.http.post(path, content=b"a=b", headers={**keyed, "Content-Type": "text/plain"}),
+        "unsupported_media_type",
+    )
     assert (await worker.http.post(path, headers=keyed)).status_code == 201
 
 
@@ -246,7 +254,7 @@ async def test_what_was_just_told_is_in_my_claims(worker: Worker) -> None:
 
 
 async def test_a_short_redis_closes_admission_and_says_why(worker: Worker, eventually: Eventually) -> None:
-    """Near maxmemory claims get 503 overloaded with the reason and readiness says so; with room again they are taken."""
+    """Near maxmemory claims get 503 with the reason and readiness says so; with room again they are taken."""
     await worker.publish()
     redis, pressure = worker.services.door.redis, worker.services.pressure
     used = (await redis.info("memory"))["used_memory"]
@@ -267,16 +275,16 @@ async def test_a_short_redis_closes_admission_and_says_why(worker: Worker, event
 async def test_claims_go_on_without_postgres(redis_url: str, postgres_url: str, worker: Worker, tmp_path: Any) -> None:
     """With PostgreSQL cut off, known and unknown holders claim and replay; what needs the books says not_ready."""
     await worker.publish()
-    async with Proxy(postgres_url) as proxy:
-        async with Worker(redis_url, proxy.url, tmp_path / "cut", postgres_ms_max=300) as cut:
-            proxy.refuse = True
-            proxy.cut()
-            won = await cut.claim("ann")
-            replayed = await cut.claim("ann")
-            wallet = await cut.http.get("/v1/coupons", headers=cut.token("ann"))
-            unknown = await cut.claim("ann", campaign="never-heard-of")
-            ready = await cut.http.get("/readyz")
-            metrics = await cut.http.get("/metrics")
+    folder = tmp_path / "cut"
+    async with Proxy(postgres_url) as proxy, Worker(redis_url, proxy.url, folder, postgres_ms_max=300) as cut:
+        proxy.refuse = True
+        proxy.cut()
+        won = await cut.claim("ann")
+        replayed = await cut.claim("ann")
+        wallet = await cut.http.get("/v1/coupons", headers=cut.token("ann"))
+        unknown = await cut.claim("ann", campaign="never-heard-of")
+        ready = await cut.http.get("/readyz")
+        metrics = await cut.http.get("/metrics")
 
     assert (won.status_code, replayed.status_code) == (201, 200)
     problem(wallet, "not_ready")
@@ -291,15 +299,14 @@ async def test_without_redis_nothing_is_claimed_and_nothing_is_sold_out(
 ) -> None:
     """A worker that lost Redis answers not_ready, is not ready, and decides again when Redis is back."""
     await worker.publish()
-    async with Proxy(redis_url) as proxy:
-        async with Worker(proxy.url, postgres_url, tmp_path / "cut") as cut:
-            assert (await cut.claim("ann")).status_code == 201
-            proxy.refuse = True
-            proxy.cut()
-            refused = await cut.claim("bob")
-            ready = await cut.http.get("/readyz")
-            proxy.refuse = False
-            taken = await cut.claim("bob")
+    async with Proxy(redis_url) as proxy, Worker(proxy.url, postgres_url, tmp_path / "cut") as cut:
+        assert (await cut.claim("ann")).status_code == 201
+        proxy.refuse = True
+        proxy.cut()
+        refused = await cut.claim("bob")
+        ready = await cut.http.get("/readyz")
+        proxy.refuse = False
+        taken = await cut.claim("bob")
 
     assert refused.json()["code"] in {"not_ready", "unknown"}
     assert (ready.status_code, "redis" in ready.json()["not_ready"]) == (503, True)
@@ -329,7 +336,7 @@ async def test_metrics_add_up_over_workers(worker: Worker, second_worker: Worker
 async def test_a_failure_of_ours_shows_nothing_of_the_inside(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An unexpected exception is 500 without a stack, key name or statement; our log has the stack and the request id."""
+    """An unexpected exception is 500 without stack, key name or statement; our log has stack and request id."""
     await worker.publish()
 
     def broken(*_: Any) -> None:
@@ -346,10 +353,12 @@ async def test_a_failure_of_ours_shows_nothing_of_the_inside(
     assert any(getattr(record, "request_id", "") == "mine-1" for record in caplog.records)
 
 
-@pytest.mark.parametrize(("given", "kept"), [("abc-1.2:3", True), ("x" * 65, False), ("a b", False), ("a\u00e9", False)])
+@pytest.mark.parametrize(
+    ("given", "kept"), [("abc-1.2:3", True), ("x" * 65, False), ("a b", False), ("a\u00e9", False)]
+)
 async def test_a_request_id_is_kept_where_it_is_harmless(worker: Worker, given: str, kept: bool) -> None:
     """A caller's request id comes back; one that is long or odd is replaced."""
-    response = await worker.http.get("/healthz", headers={"X-Request-Id": given.encode("latin-1")})
+    response = await worker.http.get("/healthz", headers=[(b"X-Request-Id", given.encode("latin-1"))])
 
     assert (response.headers["x-request-id"] == given) is kept
 
@@ -376,7 +385,7 @@ async def test_no_input_makes_the_claim_route_fail(worker: Worker) -> None:
 
     @given(
         st.just("flash") | texts, texts, st.just("") | texts,
-        st.binary(max_size=300) | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(repr).map(str.encode),
+        st.binary(max_size=300) | st.recursive(st.none() | st.text(), st.lists).map(repr).map(str.encode),
     )  # fmt: skip
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     def fuzz(path: str, key: str, credential: str, content: bytes) -> None:

@@ -34,7 +34,7 @@ async def hide_numbers(sale: Sale, *indices: int) -> None:
 async def test_entries_of_a_newer_layout_wait_and_are_replayed(
     door: Door, redis_url: str, books: Books, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Entries this version can't read go into quarantine with their numbers; a version that can puts every row right."""
+    """Entries this version can't read wait in quarantine with their numbers; one that can puts every row right."""
     sale = await open_sale(door, books)
     await sale.claim("a", "b")
     async with draining(redis_url, books.url):
@@ -62,7 +62,7 @@ async def test_entries_of_a_newer_layout_wait_and_are_replayed(
 async def test_a_replay_beside_a_running_drain(
     door: Door, redis_url: str, books: Books, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A replay moves the head of the chain under a drain that goes on; the drain takes the new head and loses nothing."""
+    """A replay moves the head of the chain under a running drain, which takes the new head and loses nothing."""
     sale = await open_sale(door, books)
     async with draining(redis_url, books.url):
         await eventually(sale.drained)
@@ -170,3 +170,9 @@ async def test_the_record_is_kept_whole(door: Door, redis_url: str, books: Books
     assert (first_seq, count) == (3, 0)
     await sale.prove()
     assert "covers nothing" in replay(books.url).records[0].reason
+
+
+def test_a_replay_of_what_is_no_shard_is_refused(books: Books) -> None:
+    """A shard is written <campaign>/<number>; anything else is named, and nothing is replayed."""
+    with pytest.raises(ValueError, match="expected <campaign>/<number>"):
+        replay(books.url, "c")

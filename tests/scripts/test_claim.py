@@ -10,7 +10,6 @@ from lua.entries import Claimed, Grant
 from lua.outcomes import Outcome
 from lua.scripts import load_script
 from tests.builders import HOUR_MS, ShardUnderTest, a_code, a_day, an_ask, an_idem, now_ms, open_shard, pack, unpack
-
 from tests.conftest import Eventually
 
 
@@ -32,7 +31,8 @@ async def test_one_call_leaves_one_entry_with_everything_needed_to_rebuild(door:
     rush = await shard.claim(an_ask("a", channel="app"), an_ask("b"))
 
     entry = (await shard.entries())[-1]
-    grants = [Grant("a", *an_ask("a")[2:0:-1], "app"), Grant("b", *an_ask("b")[2:0:-1], "")]
+    (_, idem_a, code_a, _), (_, idem_b, code_b, _) = an_ask("a"), an_ask("b")
+    grants = [Grant("a", code_a, idem_a, "app"), Grant("b", code_b, idem_b, "")]
     assert entry == Claimed(1, 1, 7, rush.now_ms, 3, rush.expires_ms, "500", grants)
 
 
@@ -85,7 +85,9 @@ async def test_a_code_that_is_taken_is_refused_and_costs_nothing(door: Door) -> 
     shard = await open_shard(door, stock=3)
     await shard.claim(an_ask("a", code=a_code("x")))
 
-    rush = await shard.claim(an_ask("b", code=a_code("x")), an_ask("c", code=a_code("y")), an_ask("d", code=a_code("y")))
+    rush = await shard.claim(
+        an_ask("b", code=a_code("x")), an_ask("c", code=a_code("y")), an_ask("d", code=a_code("y"))
+    )
 
     assert rush.replies == [Outcome.CODE_TAKEN, 4, Outcome.CODE_TAKEN]
     assert await shard.stock() == 1
@@ -163,7 +165,7 @@ PRECEDENCE: list[tuple[Outcome, Condition]] = [
 
 @pytest.mark.parametrize("first", range(len(PRECEDENCE) + 1))
 async def test_when_several_refusals_apply_the_first_in_order_is_given(door: Door, first: int) -> None:
-    """Each condition together with all that come after it gives its own outcome; with none of them the claim is granted."""
+    """Each condition together with all that come after it gives its own outcome; with none, the claim is granted."""
     shard = await open_shard(door, per_holder=2, days=a_day(now_ms() - HOUR_MS), budget_minor=9999, per_day=9)
     await shard.claim(an_ask("a", key="earlier"))
 

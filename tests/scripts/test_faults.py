@@ -1,4 +1,4 @@
-"""A script that fails anywhere leaves no trace: each redis.call in turn, denied commands, no memory, a flushed cache."""
+"""A script that fails anywhere leaves no trace: at each redis.call, denied commands, without memory or its cache."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -72,6 +72,17 @@ RUNS: dict[str, Run] = {
 WRITES = {"claim", "publish", "adjust", "attach"}
 
 
+async def _fails(work: Awaitable[Any]) -> bool:
+    """Whether *work* ends with the error that failing_at() injects; any other error is the test's."""
+    try:
+        await work
+    except ResponseError as error:
+        if "injected" not in str(error):
+            raise
+        return True
+    return False
+
+
 async def _busy_shard(door: Door) -> ShardUnderTest:
     shard = await open_shard(
         door, per_holder=3, per_day=50, per_holder_per_day=3, budget_minor=90_000, days=a_day(now_ms() - 1000)
@@ -95,13 +106,9 @@ async def test_each_call_failing_in_turn_leaves_the_state_untouched(door: Door, 
     before, number = await shard.dump(), 0
     while number < 50:
         number += 1
-        try:
-            await run(shard, failing_at(script, number))
-        except ResponseError as error:
-            assert "injected" in str(error)
-            assert await shard.dump() == before, f"call {number} of {name} left a trace"
-            continue
-        break
+        if not await _fails(run(shard, failing_at(script, number))):
+            break
+        assert await shard.dump() == before, f"call {number} of {name} left a trace"
 
     assert number > 1, "no call was made to fail"
     assert (await shard.dump() != before) == (name in WRITES)
@@ -126,7 +133,10 @@ async def test_a_first_publish_that_fails_leaves_no_shard(door: Door, name: str)
     assert (await door.redis.exists(shard.shard.key("rules"))) == (name == "publish")
 
 
-USED = {"claim": {"hset", "decrby", "xadd", "hmget", "get", "time"}, "adjust": {"hset", "incrby", "xadd", "hmget", "get", "time"}}
+USED = {
+    "claim": {"hset", "decrby", "xadd", "hmget", "get", "time"},
+    "adjust": {"hset", "incrby", "xadd", "hmget", "get", "time"},
+}
 
 
 @pytest.mark.parametrize("name", sorted(USED))
@@ -135,7 +145,8 @@ async def test_a_denied_command_leaves_the_state_untouched(door: Door, denied: s
     """A Redis user who may not run one of a script's commands gets an error, and nothing has changed."""
     shard = await _busy_shard(door)
     rights = ["reset", "on", ">secret", "~*", "+@all", f"-{denied}"]
-    await door.redis.execute_command("ACL", "SETUSER", "limited", *rights)
+    redis: Any = door.redis
+    await redis.execute_command("ACL", "SETUSER", "limited", *rights)
     limited = Door(connect(_url(door, "limited:secret"), connections_max=2, call_ms_max=2000, connect_ms_max=1000))
     before = await shard.dump()
 
@@ -147,7 +158,7 @@ async def test_a_denied_command_leaves_the_state_untouched(door: Door, denied: s
 
     assert (await shard.dump() == before) == (denied in USED[name])
     await limited.close()
-    await door.redis.execute_command("ACL", "DELUSER", "limited")
+    await redis.execute_command("ACL", "DELUSER", "limited")
 
 
 def _url(door: Door, user: str) -> str:
@@ -162,7 +173,7 @@ async def test_out_of_memory_grants_nothing_and_changes_nothing(door: Door) -> N
     await door.redis.config_set("maxmemory", 1)
 
     for run, name in ((_claim, "claim"), (_adjust, "adjust"), (_publish, "publish")):
-        with pytest.raises(Refused, match="OOM|maxmemory"):
+        with pytest.raises(Refused, match="maxmemory"):
             await run(shard, load_script(name))
     assert await shard.dump() == before
 
@@ -171,7 +182,7 @@ async def test_out_of_memory_grants_nothing_and_changes_nothing(door: Door) -> N
 
 
 async def test_at_the_edge_of_memory_every_claim_is_whole_or_not_at_all(door: Door) -> None:
-    """Claims until memory ends somewhere: stock, holders, coupons and entries agree to the coupon, and go on agreeing."""
+    """Claims until memory ends somewhere: stock, holders, coupons and entries agree to the coupon."""
     shard = await open_shard(door, stock=100_000)
     used = (await door.redis.info("memory"))["used_memory"]
     await door.redis.config_set("maxmemory", used + 300_000)

@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gateway.stack.valkey import Valkey
 from lua.door import Door, connect
@@ -55,7 +62,8 @@ class Model:
 
     def day_start(self, at_ms: int) -> int:
         """The last midnight not after *at_ms*."""
-        return max([0, *(day for day in self.rules["midnights"] if day <= at_ms)])
+        midnights: list[int] = self.rules["midnights"]
+        return max([0, *(day for day in midnights if day <= at_ms)])
 
     def claim(self, holder: str, key: str, payload: str, code: str, channel: str, at_ms: int) -> Any:
         """One claim at *at_ms*, by the published order of precedence."""
@@ -79,10 +87,13 @@ class Model:
         if channel and channel not in rules["channels"]:
             return Outcome.NOT_ELIGIBLE
         today = self.day_start(at_ms)
-        if rules["per_holder_per_day"] is not None:
-            if sum(coupon.claimed_ms >= today for coupon in mine) >= rules["per_holder_per_day"]:
-                return Outcome.PERIOD_LIMIT
-        if rules["per_day"] is not None and self.day_counts.get(today, 0) * bool(rules["midnights"]) >= rules["per_day"]:
+        mine_today = sum(coupon.claimed_ms >= today for coupon in mine)
+        if rules["per_holder_per_day"] is not None and mine_today >= rules["per_holder_per_day"]:
+            return Outcome.PERIOD_LIMIT
+        if (
+            rules["per_day"] is not None
+            and self.day_counts.get(today, 0) * bool(rules["midnights"]) >= rules["per_day"]
+        ):
             return Outcome.PERIOD_LIMIT
         if rules["budget_minor"] is not None and self.budget_used + rules["unit_minor"] > rules["budget_minor"]:
             return Outcome.BUDGET_EXHAUSTED
@@ -107,7 +118,9 @@ class Model:
 
 def rule_texts(rules: dict[str, Any], version: int, frozen: str) -> dict[str, Any]:
     """The model's rules as publish.lua takes them."""
-    plain = {name: "" if value is None else value for name, value in rules.items() if name not in ("midnights", "channels")}
+    plain = {
+        name: "" if value is None else value for name, value in rules.items() if name not in ("midnights", "channels")
+    }
     days = "".join(map(a_day, rules["midnights"]))
     return {**plain, "channels": f",{','.join(rules['channels'])},", "days": days, "version": version, "frozen": frozen}
 
@@ -282,7 +295,7 @@ def test_the_scripts_do_what_the_model_says(redis_server: Valkey, examples: int)
     class Machine(ShardMachine):
         server = redis_server
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)

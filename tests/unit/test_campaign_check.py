@@ -219,9 +219,7 @@ def test_all_broken_rules_are_told_at_once() -> None:
 
 def test_times_are_kept_in_one_form() -> None:
     """Times with an offset or without milliseconds become UTC with milliseconds."""
-    definition = decide(
-        a_body(starts_at="2026-11-22T18:00:00+08:00", validity={"until": "2026-12-01t00:00:00.5z"})
-    )
+    definition = decide(a_body(starts_at="2026-11-22T18:00:00+08:00", validity={"until": "2026-12-01t00:00:00.5z"}))
 
     assert definition.starts_at == "2026-11-22T10:00:00.000Z"
     assert definition.validity.until == "2026-12-01T00:00:00.500Z"

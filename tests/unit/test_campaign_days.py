@@ -1,6 +1,7 @@
 """Midnights of zones, against a count of the days that walks the clock minute by minute."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -87,7 +88,7 @@ def test_days_have_their_hours(zone: str, first: str, hours: list[float]) -> Non
     begins = midnights(zone, first_ms, first_ms + 48 * HOUR_MS)
 
     assert begins[0] <= first_ms < begins[1]
-    assert [(after - at) / HOUR_MS for at, after in zip(begins, begins[1:], strict=False)][: len(hours)] == hours
+    assert [(after - at) / HOUR_MS for at, after in pairwise(begins)][: len(hours)] == hours
 
 
 def test_three_years_of_days_are_compiled_in_no_time() -> None:

@@ -20,7 +20,9 @@ NOW = 1_800_000_000.0
 VERIFIER = TokenVerifier(KEYS, "shop", "us", leeway_s=5)
 
 
-def a_token(*, secret: str = SECRET, headers: dict[str, Any] | None = None, algorithm: str = "HS256", **claims: Any) -> str:
+def a_token(
+    *, secret: str = SECRET, headers: dict[str, Any] | None = None, algorithm: str = "HS256", **claims: Any
+) -> str:
     """A token PyJWT made; claims given as None are left out."""
     merged = {"sub": "ann", "aud": "shop", "iss": "us", "exp": NOW + 60, **claims}
     kept = {name: value for name, value in merged.items() if value is not None}

@@ -1,0 +1,34 @@
+# Two commands matter: `make up` and `make test`. Both need Python 3.11 or later and nothing else.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell command -v $(name) 2>/dev/null)))
+ARGS ?=
+
+.PHONY: help up test lint bench clean environment
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+up: environment ## Run the whole system until Ctrl-C; settings: FAIRCLAIM_PORT=0 make up, or ARGS="--port 0"
+	@exec .venv/bin/fairclaim up $(ARGS)
+
+test: environment ## Run every test; some of them: ARGS="tests/unit -k codes"
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+lint: environment ## Style, types and import directions
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: environment ## Measure the targets of docs/architecture.md on this machine
+	@exec .venv/bin/python -m loadtest.bench $(ARGS)
+
+clean: ## Remove .venv and caches; data (.fairclaim) stays
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find gateway lua reconciler loadtest tests deploy -name __pycache__ -prune -exec rm -rf {} +
+
+environment:
+	@test -n "$(PYTHON)" || { echo "make: there is no python3 on the PATH; install Python 3.11 or later" >&2; exit 1; }
+	@"$(PYTHON)" deploy/bootstrap.py

@@ -1,0 +1,146 @@
+"""
+A rush: many claims of many holders on one stock through HTTP, then the question whether it was clean.
+
+    python -m loadtest.rush --ready-file ready.json --claims 200000 --holders 150000 --stock 100000
+
+Exit codes: 0 clean · 1 a check failed · 2 wrong arguments.
+"""
+
+import argparse
+import json
+import random
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from loadtest.books import await_drained, findings
+from loadtest.client import Request, Tally, drive
+from loadtest.target import Target, claim_request
+
+
+def create_campaign(target: Target, campaign: str, stock: int, per_holder: int, shards: int) -> None:
+    """Create and open a campaign. Errors: urllib.error.HTTPError."""
+    now = datetime.now(UTC)
+    body = {
+        "id": campaign,
+        "name": f"Rush {campaign}",
+        "currency": "CNY",
+        "stock": stock,
+        "value": {"type": "amount_off", "minor": 500, "threshold_minor": 3000},
+        "limits": {"per_holder": per_holder},
+        "starts_at": (now - timedelta(minutes=1)).isoformat(),
+        "ends_at": (now + timedelta(hours=1)).isoformat(),
+        "timezone": "UTC",
+        "validity": {"days": 7},
+        "channels": ["app"],
+        "shards": shards,
+        "funders": [{"account": "platform", "basis_points": 10_000}],
+    }
+    _post(target, "/v1/campaigns", body)
+    _post(target, f"/v1/campaigns/{campaign}/state", {"to": "scheduled"})
+
+
+def _post(target: Target, path: str, body: dict[str, Any]) -> None:
+    headers = {"Authorization": f"Bearer {target.admin_key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(target.gateway_url + path, json.dumps(body).encode(), headers)  # noqa: S310 - http
+    with urllib.request.urlopen(request, timeout=30):  # noqa: S310 - as above
+        pass
+
+
+class Rush:
+    """Claims of *holders* in seeded random order: everybody at least once, the rest drawn to come again."""
+
+    def __init__(self, target: Target, campaign: str, claims: int, holders: int, seed: int) -> None:
+        draw = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self._order = [*range(min(claims, holders)), *(draw.randrange(holders) for _ in range(claims - holders))]
+        draw.shuffle(self._order)
+        self._target, self._campaign = target, campaign
+        self.told: dict[str, str] = {}
+        self.codes: Counter[str] = Counter()
+
+    def requests(self) -> Iterator[Request]:
+        """Each claim with a key of its own, so that whoever comes again asks for another coupon."""
+        mint = self._target.tokens()
+        for number, holder in enumerate(self._order):
+            yield number, claim_request(self._campaign, mint.token(f"holder-{holder}"), f"rush-{number}")
+
+    def seen(self, number: int, status: int, head: bytes, body: bytes) -> None:
+        """Keep what was told: the coupon of a 201, the code of a refusal."""
+        answer = json.loads(body)
+        if status == 201:
+            self.told[answer["code"]] = f"holder-{self._order[number]}"
+            self.codes["claimed"] += 1
+        else:
+            self.codes["replayed" if status == 200 else answer["code"]] += 1
+
+
+async def run(target: Target, rush: Rush, connections: int) -> Tally:
+    """Send the whole rush."""
+    return await drive(target.gateway_url, rush.requests(), connections, rush.seen)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m loadtest.rush", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--ready-file", type=Path, required=True, help="what fairclaim up --ready-file wrote")
+    parser.add_argument("--campaign", default="", help="id of the campaign to create (default: made from the time)")
+    parser.add_argument("--claims", type=int, default=20_000)
+    parser.add_argument("--holders", type=int, default=15_000)
+    parser.add_argument("--stock", type=int, default=10_000)
+    parser.add_argument("--per-holder", type=int, default=1)
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    chosen = parser.parse_args(arguments)
+    if not 1 <= chosen.holders <= chosen.claims:
+        parser.error("--holders has to be from 1 to --claims")
+    target = Target.read(chosen.ready_file)
+    campaign = chosen.campaign or f"rush-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    create_campaign(target, campaign, chosen.stock, chosen.per_holder, chosen.shards)
+    rush = Rush(target, campaign, chosen.claims, chosen.holders, chosen.seed)
+    tally = uvloop.run(run(target, rush, chosen.connections))
+    drained_s = await_drained(target.redis_url, target.postgres_url, campaign, chosen.shards, within_s=60)
+    checks = findings(
+        target.redis_url, target.postgres_url, campaign,
+        shards=chosen.shards, stock=chosen.stock, per_holder=chosen.per_holder, told=rush.told,
+    )  # fmt: skip
+    report = {
+        "campaign": campaign,
+        "claims": chosen.claims,
+        "holders": chosen.holders,
+        "stock": chosen.stock,
+        "seed": chosen.seed,
+        "claims_per_s": round(chosen.claims / tally.elapsed_s),
+        "p50_ms": round(tally.percentile_ms(50), 2),
+        "p99_ms": round(tally.percentile_ms(99), 2),
+        "drained_after_s": round(drained_s, 2),
+        "outcomes": dict(rush.codes.most_common()),
+        "unanswered": len(tally.unanswered),
+        "clean": all(check.holds for check in checks) and not tally.unanswered,
+        "checks": [check._asdict() for check in checks],
+    }
+    print(json.dumps(report, indent=2) if chosen.json else _screen(report))
+    return 0 if report["clean"] else 1
+
+
+def _screen(report: dict[str, Any]) -> str:
+    lines = [
+        f"{report['claims']} claims of {report['holders']} holders on {report['stock']} coupons, seed {report['seed']}",
+        f"  {report['claims_per_s']} claims/s, p50 {report['p50_ms']} ms, p99 {report['p99_ms']} ms,"
+        f" in the books {report['drained_after_s']} s after the last answer",
+        "  " + ", ".join(f"{count} {outcome}" for outcome, count in report["outcomes"].items()),
+        *(f"  {'ok  ' if check['holds'] else 'FAIL'} {check['name']} {check['figures']}" for check in report["checks"]),
+        "clean" if report["clean"] else "NOT CLEAN",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

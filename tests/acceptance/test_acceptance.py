@@ -1,0 +1,100 @@
+"""The promises of the README, kept by the whole system as a stranger starts it: `fairclaim up` and nothing else."""
+
+import asyncio
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from loadtest.bench.__main__ import main as bench
+from loadtest.rush import main as rush
+from loadtest.system import System
+from tests.conftest import Eventually
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system, started once for this module, stopped as Ctrl-C stops it (exit 0 or the fixture fails)."""
+    with System(tmp_path_factory.mktemp("system")) as system:
+        yield system
+
+
+def printed_curl(system: System) -> list[str]:
+    """The claim that `up` prints, as a shell reads it."""
+    text = (system.folder / "up.log").read_text()
+    lines = re.findall(r"^\s*(curl .*claims.*(?:\\\n.*)*)$", text, re.MULTILINE)
+    assert lines, text
+    return shlex.split(lines[0].replace("\\\n", " "))
+
+
+def test_the_printed_claim_wins_replays_and_is_in_the_books(system: System, eventually: Eventually) -> None:
+    """Paste the printed line: 201; again: 200, same code; within a second it is in a balanced book."""
+    command = printed_curl(system)
+
+    first, again = (
+        subprocess.run([*command, "-i"], capture_output=True, text=True, check=True).stdout for _ in range(2)
+    )
+
+    assert " 201 " in first.splitlines()[0]
+    assert " 200 " in again.splitlines()[0]
+    assert "idempotency-replayed: true" in again.lower()
+    bodies = [json.loads(re.search(r"^\{.*\}$", text, re.MULTILINE)[0]) for text in (first, again)]  # type: ignore[index]
+    assert bodies[0] == bodies[1]
+
+    def in_the_books() -> bool:
+        with psycopg.connect(system.target.postgres_url) as books:
+            code, demo = bodies[0]["code"], bodies[0]["campaign"]
+            coupon = books.execute("SELECT seq FROM coupons WHERE code = %s", [code]).fetchone()
+            entry = books.execute("SELECT seq FROM coupon_entries WHERE code = %s", [code]).fetchone()
+            balances: dict[str, int] = dict(
+                books.execute(
+                    "SELECT account, balance FROM v_balances WHERE commodity = %s", [f"coupon:{demo}"]
+                ).fetchall()
+            )
+        return coupon == entry == (bodies[0]["seq"],) and sum(balances.values()) == 0 and balances["outstanding"] == 1
+
+    asyncio.run(eventually(in_the_books, within_s=1.0))
+    wallet = [part.replace("/v1/campaigns/demo/claims", "/v1/coupons") for part in command]
+    plain = [part for part in wallet if part not in ("-X", "POST", "-d", "{}")]
+    items = json.loads(
+        subprocess.run([*plain, "-s"], capture_output=True, text=True, check=True).stdout.split("\n")[-1]
+    )
+    assert [item["code"] for item in items["items"]] == [bodies[0]["code"]]
+
+
+def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through HTTP: exactly 100,000 granted, no holder over the limit, Redis equal to the books, seq without a gap."""
+    ready = system.folder / "ready.json"
+    size = ["--claims", "200000", "--holders", "150000", "--stock", "100000", "--campaign", "big"]
+
+    code = rush(["--ready-file", str(ready), *size, "--json"])
+    report = json.loads(capsys.readouterr().out)
+    shown = system.command("status", "--json")
+
+    assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 100_000), report
+    assert set(report["outcomes"]) == {"claimed", "limit_reached", "sold_out"}
+    assert shown.returncode == 0, shown.stderr
+    big = next(campaign for campaign in json.loads(shown.stdout)["campaigns"] if campaign["id"] == "big")
+    assert (big["claimed"], big["stock"], big["equal"]) == (100_000, 0, True)
+    assert (big["books"]["coupons"], big["books"]["holders_over_limit"], big["books"]["seq_gaps"]) == (100_000, 0, 0)
+
+
+def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    """Four shards, limit two: as many granted as there are, nobody over two, every shard's seq without a gap."""
+    size = ["--claims", "6000", "--holders", "2000", "--stock", "3000", "--per-holder", "2", "--shards", "4"]
+
+    code = rush(["--ready-file", str(system.folder / "ready.json"), *size, "--campaign", "sharded", "--json"])
+    report = json.loads(capsys.readouterr().out)
+
+    assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 3000), report
+
+
+def test_the_benchmark_runs_and_is_clean() -> None:
+    """`make bench` in small: a whole system of its own, one run, clean, with figures for every part."""
+    assert bench(["--quick", "--claims", "500", "--json"]) == 0

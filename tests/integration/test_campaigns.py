@@ -1,0 +1,409 @@
+"""Campaigns through Postgres and Redis: versions, states, what is frozen, and every point a process can die at."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from psycopg_pool import AsyncConnectionPool
+
+from gateway.campaigns.life import State
+from gateway.campaigns.patch import DefinitionPatch
+from gateway.campaigns.publish import Publisher
+from gateway.campaigns.service import Seen
+from gateway.campaigns.shards import Shards
+from gateway.errors import Refusal
+from gateway.wire import rfc3339
+from lua.door import Door
+from lua.keys import CampaignId, Shard
+from lua.outcomes import Outcome
+from tests.builders import HOUR_MS, now_ms
+from tests.integration.campaigning import (
+    ACTOR,
+    Died,
+    Site,
+    a_definition,
+    every_point,
+    open_pool,
+    prove_whole,
+)
+
+
+@pytest.fixture
+async def site(postgres_url: str, door: Door) -> AsyncIterator[Site]:
+    """Services on an empty Redis and an empty database."""
+    async with open_pool(postgres_url) as pool:
+        yield Site(pool, door, postgres_url)
+
+
+def a_patch(**changes: Any) -> DefinitionPatch:
+    """The body of a PATCH."""
+    return msgspec.convert(changes, DefinitionPatch)
+
+
+async def refused(awaitable: Any) -> Refusal:
+    """What the awaited is refused with."""
+    with pytest.raises(Refusal) as found:
+        await awaitable
+    return found.value
+
+
+async def test_a_draft_is_version_one_and_not_in_redis(site: Site) -> None:
+    """Creating writes the campaign, its version and who did it, and leaves Redis alone."""
+    created = await site.campaigns.create(a_definition(), ACTOR)
+
+    assert (created.state, created.version, created.effective) == ("draft", 1, "draft")
+    assert site.rows("SELECT version, state, changed_by FROM campaign_versions") == [
+        {"version": 1, "state": "draft", "changed_by": ACTOR}
+    ]
+    assert site.rows("SELECT actor, action, subject FROM audit_log") == [
+        {"actor": ACTOR, "action": "campaign.created", "subject": "campaign:flash"}
+    ]
+    assert await site.door.redis.dbsize() == 0
+
+
+async def test_a_second_campaign_of_the_same_id_is_refused_and_uses_up_no_number(site: Site) -> None:
+    """campaign_exists changes nothing, and the next campaign gets the next number."""
+    await site.campaigns.create(a_definition(), ACTOR)
+    for _ in range(5):
+        assert (await refused(site.campaigns.create(a_definition(name="other"), ACTOR))).code == "campaign_exists"
+
+    second = await site.campaigns.create(a_definition(id="second"), ACTOR)
+
+    assert second.number == 2
+    assert (await site.campaigns.see(CampaignId("flash"))).definition.name == "Flash"
+
+
+async def test_publishing_opens_every_shard_with_all_its_stock(site: Site) -> None:
+    """A published campaign is active at once in its window; its stock, budget and limit are sliced without loss."""
+    limits = {"per_holder": 1, "per_day": 9, "budget_minor": 4600}
+    seen = await site.campaigns.create(a_definition(shards=4, limits=limits), ACTOR)
+
+    seen = await site.campaigns.set_state(seen.id, State.SCHEDULED, ACTOR)
+
+    assert seen.effective == "active"
+    assert [look.stock for look in seen.looks] == [3, 3, 2, 2]
+    assert [look.rules["budget_minor"] for look in seen.looks] == ["1600", "1000", "1000", "1000"]
+    assert [look.rules["per_day"] for look in seen.looks] == ["3", "2", "2", "2"]
+    assert [entry.__struct_config__.tag for entry in await site.entries("flash", 0)] == [
+        "published",
+        "adjusted",
+        "published",
+    ]
+    assert site.rows("SELECT shard, epoch, seq FROM checkpoints ORDER BY shard") == [
+        {"shard": f"flash/{n}", "epoch": 1, "seq": 0} for n in range(4)
+    ]
+    await prove_whole(site, "flash", 4)
+
+
+async def test_a_campaign_lives_by_the_clock_of_redis(site: Site, eventually: Any) -> None:
+    """A scheduled campaign becomes active, and then ended, with nobody doing anything, for status and claim alike."""
+    opens_ms = now_ms() + 400
+    campaign = await site.publish(starts_at=rfc3339(opens_ms), ends_at=rfc3339(opens_ms + 500))
+    assert (await site.campaigns.see(campaign)).effective == "scheduled"
+    assert await site.claim("flash", 0, "early") == Outcome.NOT_STARTED
+
+    async def is_now(state: str) -> bool:
+        return (await site.campaigns.see(campaign)).effective == state
+
+    await eventually(lambda: is_now("active"))
+    assert await site.claim("flash", 0, "ann") > 0
+    await eventually(lambda: is_now("ended"))
+    assert await site.claim("flash", 0, "late") == Outcome.ENDED
+
+
+async def test_a_whole_life(site: Site) -> None:
+    """Each state asked for reaches claims, and asking again changes nothing."""
+    await site.campaigns.create(a_definition(), ACTOR)
+    campaign, answers = CampaignId("flash"), {}
+    for holder, to in enumerate((State.ACTIVE, State.PAUSED, State.ACTIVE, State.ENDED, State.ARCHIVED)):
+        seen = await site.campaigns.set_state(campaign, to, ACTOR)
+        again = await site.campaigns.set_state(campaign, to, ACTOR)
+
+        assert (seen.effective, again.version) == (to, seen.version)
+        answers[f"{to} {seen.version}"] = await site.claim("flash", 0, f"h{holder}")
+
+    assert {state: min(answer, 1) for state, answer in answers.items()} == {
+        "active 2": 1,
+        "paused 3": Outcome.PAUSED,
+        "active 4": 1,
+        "ended 5": Outcome.ENDED,
+        "archived 6": Outcome.ENDED,
+    }
+    history = site.rows("SELECT version, state FROM campaign_versions ORDER BY version")
+    assert [each["state"] for each in history] == ["draft", "scheduled", "paused", "scheduled", "ended", "archived"]
+    assert (await refused(site.campaigns.set_state(campaign, State.ACTIVE, ACTOR))).code == "invalid_state"
+
+
+async def test_a_draft_changes_freely(site: Site) -> None:
+    """Stock, shards and money of a draft are only words; what is published is the last of them."""
+    await site.campaigns.create(a_definition(), ACTOR)
+    campaign = CampaignId("flash")
+
+    await site.campaigns.patch(campaign, a_patch(stock=7, shards=2, limits={"per_day": 4}), ACTOR)
+    await site.campaigns.patch(campaign, a_patch(limits={"per_holder": 3, "per_day": None}), ACTOR)
+    seen = await site.campaigns.set_state(campaign, State.SCHEDULED, ACTOR)
+
+    assert seen.version == 4
+    assert [look.stock for look in seen.looks] == [4, 3]
+    assert (seen.definition.limits.per_holder, seen.definition.limits.per_day) == (3, None)
+
+
+async def test_a_change_reaches_claims_and_no_change_makes_no_version(site: Site) -> None:
+    """A PATCH of a published campaign is one version more, the same again is none."""
+    campaign = await site.publish()
+    assert await site.claim("flash", 0, "ann") > 0
+    assert await site.claim("flash", 0, "ann") == Outcome.REPLAYED
+
+    changed = await site.campaigns.patch(campaign, a_patch(name="Renamed", limits={"per_holder": 2}), ACTOR)
+    again = await site.campaigns.patch(campaign, a_patch(name="Renamed"), ACTOR)
+
+    assert (changed.version, again.version) == (3, 3)
+    assert changed.looks[0].rules["name"] == "Renamed"
+    assert changed.looks[0].rules["per_holder"] == "2"
+
+
+async def test_versions_guard_against_somebody_else(site: Site) -> None:
+    """A PATCH that names a version is made only on that version, and of two at once one wins."""
+    campaign = await site.publish()
+
+    results = await asyncio.gather(
+        *(site.campaigns.patch(campaign, a_patch(version=2, name=f"n{n}"), ACTOR) for n in range(2)),
+        return_exceptions=True,
+    )
+
+    (won,) = [result for result in results if isinstance(result, Seen)]
+    (lost,) = [result for result in results if isinstance(result, Refusal)]
+    assert (won.version, lost.code, lost.context) == (3, "version_conflict", {"version": 3})
+    await prove_whole(site, "flash", 1)
+
+
+async def test_changes_at_once_are_made_one_after_the_other(site: Site) -> None:
+    """Many changes of one campaign at the same instant each get a version of their own, in Redis and Postgres alike."""
+    campaign = await site.publish(shards=2)
+
+    await asyncio.gather(*(site.campaigns.patch(campaign, a_patch(name=f"n{n}"), ACTOR) for n in range(6)))
+
+    versions = site.rows("SELECT version FROM campaign_versions ORDER BY version")
+    assert [each["version"] for each in versions] == list(range(1, 9))
+    await prove_whole(site, "flash", 2)
+
+
+MONEY = {
+    "value": {"type": "amount_off", "minor": 600},
+    "currency": "EUR",
+    "funders": [{"account": "brand", "basis_points": 10_000}],
+    "timezone": "Asia/Tokyo",
+    "limits.budget_minor": {"budget_minor": 5000},
+}
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+@pytest.mark.parametrize("field", list(MONEY))
+async def test_what_moves_money_is_frozen_after_the_first_claim(site: Site, field: str, shards: int) -> None:
+    """Before a claim it changes; after one on any shard it is refused by name and every shard stays as it was."""
+    campaign, patch = await site.publish(shards=shards), a_patch(**{field.partition(".")[0]: MONEY[field]})
+    assert (await site.campaigns.patch(campaign, patch, ACTOR)).version == (3 if shards == 1 else 4)
+    await prove_whole(site, "flash", shards)
+    assert await site.claim("flash", shards - 1, "ann") > 0
+    before = await site.looks("flash", shards)
+    back = a_patch(
+        value={"type": "balance", "minor": 1},
+        currency="CNY",
+        timezone="UTC",
+        funders=[{"account": "platform", "basis_points": 10_000}],
+        limits={"budget_minor": 7000},
+    )
+
+    no = await refused(site.campaigns.patch(campaign, back, ACTOR))
+
+    assert no.code == "frozen"
+    assert field in [error["field"] for error in no.context["errors"]]
+    assert [look.rules for look in await site.looks("flash", shards)] == [look.rules for look in before]
+    await prove_whole(site, "flash", shards)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+async def test_a_claim_between_look_and_change_still_freezes(site: Site, shards: int) -> None:
+    """When the first coupon goes out while a change of money is on its way, the change is undone on every shard."""
+    campaign = await site.publish(shards=shards)
+
+    class ClaimsOnce(Door):
+        """Lets a claim through just before the first publish of the change."""
+
+        claimed = False
+
+        async def call(self, script: Any, shard: Any, *args: Any, with_server: bool = True) -> Any:
+            if script.name == "publish" and not self.claimed:
+                self.claimed = True
+                assert await site.claim("flash", shards - 1, "ann") > 0
+            return await super().call(script, shard, *args, with_server=with_server)
+
+    racing = Site(site.pool, ClaimsOnce(site.door.redis), site.postgres_url)
+    no = await refused(racing.campaigns.patch(campaign, a_patch(value={"type": "balance", "minor": 1}), ACTOR))
+
+    assert no.code == "frozen"
+    seen = await site.campaigns.see(campaign)
+    assert seen.definition.unit_minor == 500
+    assert seen.effective == "active"
+    assert {look.rules["unit_minor"] for look in seen.looks} == {"500"}
+    assert site.rows("SELECT action FROM audit_log ORDER BY id DESC LIMIT 1") == [{"action": "campaign.refused"}]
+    await prove_whole(site, "flash", shards)
+    assert await site.claim("flash", 0, "bob") > 0
+
+
+FIXED = [
+    ({"stock": 11}, "stock"),
+    ({"shards": 2}, "shards"),
+    ({"starts_at": "2026-01-01T00:00:00Z"}, "starts_at"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field"), FIXED, ids=str)
+async def test_what_is_fixed_once_published_is_refused_by_name(site: Site, changes: dict[str, Any], field: str) -> None:
+    """Stock moves by adjustments only, shards never change, and a start that has been stays."""
+    campaign = await site.publish()
+
+    no = await refused(site.campaigns.patch(campaign, a_patch(**changes), ACTOR))
+
+    assert no.code == "invalid_state"
+    assert [error["field"] for error in no.context["errors"]] == [field]
+    assert (await site.campaigns.see(campaign)).version == 2
+
+
+async def test_an_ended_campaign_does_not_change(site: Site) -> None:
+    """Neither by PATCH nor by going back."""
+    campaign = await site.publish()
+    await site.campaigns.set_state(campaign, State.ENDED, ACTOR)
+
+    assert (await refused(site.campaigns.patch(campaign, a_patch(name="x"), ACTOR))).code == "invalid_state"
+    assert (await refused(site.campaigns.set_state(campaign, State.PAUSED, ACTOR))).code == "invalid_state"
+
+
+async def test_an_absent_campaign_is_not_found(site: Site) -> None:
+    """Every change of a campaign that is not there says so."""
+    nobody = CampaignId("nobody")
+
+    assert (await refused(site.campaigns.see(nobody))).code == "campaign_not_found"
+    assert (await refused(site.campaigns.patch(nobody, a_patch(name="x"), ACTOR))).code == "campaign_not_found"
+    assert (await refused(site.campaigns.set_state(nobody, State.PAUSED, ACTOR))).code == "campaign_not_found"
+
+
+async def test_a_shard_that_is_not_the_one_the_books_know_is_not_changed(site: Site) -> None:
+    """Until the reconciler has compared a shard with the books, changes answer not_ready and decide nothing."""
+    campaign = await site.publish(shards=2)
+    await site.door.redis.hset(Shard(campaign, 1).key("rules"), "server", "another")
+
+    assert (await refused(site.campaigns.set_state(campaign, State.PAUSED, ACTOR))).code == "not_ready"
+    assert (await refused(site.campaigns.patch(campaign, a_patch(name="x"), ACTOR))).code == "not_ready"
+
+    assert site.rows("SELECT max(version) AS version FROM campaign_versions") == [{"version": 2}]
+    assert (await site.looks("flash", 2))[0].rules["state"] == "open"
+
+
+ACTS: dict[str, tuple[int, Any]] = {
+    "publish": (2, lambda site, c: site.campaigns.set_state(c, State.SCHEDULED, ACTOR)),
+    "pause": (2, lambda site, c: site.campaigns.set_state(c, State.PAUSED, ACTOR)),
+    "rename": (1, lambda site, c: site.campaigns.patch(c, a_patch(name="Renamed"), ACTOR)),
+    "money": (2, lambda site, c: site.campaigns.patch(c, a_patch(value={"type": "balance", "minor": 7}), ACTOR)),
+}
+KILLED = [
+    ("publish", "repeat"),
+    ("publish", "other"),
+    ("publish", "finish_all"),
+    ("pause", "repeat"),
+    ("rename", "other"),
+    ("money", "repeat"),
+    ("money", "finish_all"),
+]
+
+
+@pytest.mark.parametrize(("act", "healer"), KILLED)
+async def test_a_process_killed_at_any_point_is_healed(site: Site, act: str, healer: str) -> None:
+    """
+    Whatever a gateway was doing when it died, between any two calls: a repetition, any other change, or the
+    clean-up at a start brings Redis and Postgres to one and the same state, with the whole stock.
+    """
+    shards, run = ACTS[act]
+    for at in every_point():
+        campaign = CampaignId(f"c{at}")
+        await site.campaigns.create(a_definition(id=campaign, shards=shards), ACTOR)
+        if act != "publish":
+            await site.campaigns.set_state(campaign, State.SCHEDULED, ACTOR)
+        try:
+            await run(site.trapped(at), campaign)
+            survived = True
+        except Died:
+            survived = False
+
+        await _heal(site, healer, campaign, run)
+
+        seen = await site.campaigns.see(campaign)
+        if seen.state == "draft":
+            assert healer != "repeat"
+        else:
+            await prove_whole(site, campaign, shards)
+            assert sum(look.stock for look in seen.looks) == 10
+        if healer == "repeat":
+            assert (await run(site, campaign)).version == seen.version
+        if survived:
+            return
+
+
+async def _heal(site: Site, healer: str, campaign: CampaignId, run: Any) -> None:
+    match healer:
+        case "repeat":
+            await run(site, campaign)
+        case "other":
+            await site.campaigns.patch(campaign, a_patch(channels=["app"]), ACTOR)
+        case "finish_all":
+            publisher = Publisher(site.pool, Shards(site.door))
+            await publisher.finish_all()
+            assert await publisher.finish_all() == []
+
+
+async def test_the_first_stock_is_there_before_the_first_claim(site: Site) -> None:
+    """While a campaign is being published nobody is told that it is sold out: it is paused until all stock is in."""
+    await site.campaigns.create(a_definition(), ACTOR)
+    seen: list[int] = []
+
+    class Claims(Door):
+        """Claims before every script of the publication, each time for somebody else."""
+
+        async def call(self, script: Any, shard: Any, *args: Any, with_server: bool = True) -> Any:
+            if script.name in ("publish", "adjust"):
+                seen.append(await site.claim("flash", 0, f"h{len(seen)}"))
+            return await super().call(script, shard, *args, with_server=with_server)
+
+    await Site(site.pool, Claims(site.door.redis), "").campaigns.set_state(CampaignId("flash"), State.ACTIVE, ACTOR)
+
+    assert seen == [Outcome.NOT_READY, Outcome.PAUSED, Outcome.PAUSED]
+
+
+async def test_redis_or_postgres_away_is_not_ready(site: Site, postgres_url: str) -> None:
+    """A service that can't be reached is 503 not_ready, and the change can be repeated."""
+    campaign = await site.publish()
+    closed: AsyncConnectionPool[Any] = AsyncConnectionPool(postgres_url, open=False)
+    nowhere = Door(type(site.door.redis).from_url("redis://127.0.0.1:1"))
+
+    no_books = Site(closed, site.door, postgres_url)
+    no_redis = Site(site.pool, nowhere, postgres_url)
+
+    assert (await refused(no_books.campaigns.see(campaign))).code == "not_ready"
+    assert (await refused(no_redis.campaigns.set_state(campaign, State.PAUSED, ACTOR))).code == "not_ready"
+    assert (await site.campaigns.set_state(campaign, State.PAUSED, ACTOR)).effective == "paused"
+    await nowhere.close()
+
+
+async def test_day_limits_begin_at_midnight_of_the_zone(site: Site) -> None:
+    """A limit by day that is set while a campaign runs counts what the day has had before."""
+    campaign = await site.publish(
+        limits={"per_holder": 1}, timezone="Asia/Kathmandu", ends_at=rfc3339(now_ms() + 30 * 24 * HOUR_MS)
+    )
+    assert await site.claim("flash", 0, "ann") > 0
+    assert await site.claim("flash", 0, "bob") > 0
+
+    await site.campaigns.patch(campaign, a_patch(limits={"per_day": 2}), ACTOR)
+
+    assert await site.claim("flash", 0, "eve") == Outcome.PERIOD_LIMIT

@@ -1,0 +1,173 @@
+"""Entries → journals → chain: units are conserved, every journal balances, and the chain notices a change."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lua.entries import LAYOUT, Adjusted, Attached, Claimed, Entry, Grant, Published
+from lua.keys import CampaignId, Shard
+from reconciler.postings import ACCOUNTS, Journal, Posting, SealedJournal, broken_link, chain_hash, journals_for, seal
+
+SHARD = Shard(CampaignId("c"), 0)
+NOON_MS = 1_795_348_800_000  # 2026-11-22T12:00:00Z
+
+
+def claimed(first_seq: int, count: int, at_ms: int = NOON_MS, version: int = 1) -> Claimed:
+    """*count* grants."""
+    grants = [Grant(f"h{first_seq + n}", "C" * 18, "I" * 12, "app") for n in range(count)]
+    return Claimed(LAYOUT, 1, version, at_ms, first_seq, at_ms, "500", grants)
+
+
+def adjusted(first_seq: int, delta: int, at_ms: int = NOON_MS) -> Adjusted:
+    """Stock in or out."""
+    return Adjusted(LAYOUT, 1, 1, at_ms, first_seq, delta, "why", "who", "key")
+
+
+def utc(_version: int) -> ZoneInfo:
+    """Every version is of UTC."""
+    return ZoneInfo("UTC")
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Entry]:
+    """Entries as a shard may write them: in seq order, over a few days."""
+    entries: list[Entry] = []
+    seq, at_ms = draw(st.integers(1, 10**12)), NOON_MS
+    for kind in draw(st.lists(st.sampled_from(["claim", "adjust", "publish", "attach"]), max_size=20)):
+        at_ms += draw(st.integers(0, 40_000_000))
+        match kind:
+            case "claim":
+                entries.append(claimed(seq, draw(st.integers(1, 128)), at_ms))
+            case "adjust":
+                delta = draw(st.integers(-(10**9), 10**9).filter(bool))
+                entries.append(adjusted(seq, delta, at_ms))
+            case "publish":
+                entries.append(Published(LAYOUT, 1, 1, at_ms, seq, "open"))
+            case _:
+                entries.append(Attached(LAYOUT, 1, 1, at_ms, seq, "server"))
+        seq += entries[-1].count
+    return entries
+
+
+@given(batches())
+def test_units_are_conserved(entries: list[Entry]) -> None:
+    """What leaves one account enters another; stock and outstanding move by exactly what the entries say."""
+    balances: Counter[str] = Counter()
+    for journal in journals_for(SHARD, entries, utc):
+        for posting in journal.postings:
+            assert posting.commodity == "coupon:c"
+            balances[posting.source] -= posting.amount
+            balances[posting.destination] += posting.amount
+
+    claims = sum(entry.count for entry in entries if isinstance(entry, Claimed))
+    deltas = sum(entry.delta for entry in entries if isinstance(entry, Adjusted))
+    assert sum(balances.values()) == 0
+    assert balances["outstanding"] == claims
+    assert balances["stock"] == deltas - claims
+    assert balances.keys() <= ACCOUNTS.keys()
+
+
+@given(batches())
+def test_one_journal_a_verb_and_date(entries: list[Entry]) -> None:
+    """A batch gives at most one journal a verb and date, within the seqs of the batch, dated in the zone."""
+    zone = ZoneInfo("Asia/Shanghai")
+    journals = journals_for(SHARD, entries, lambda _: zone)
+
+    assert len({(journal.verb, journal.effective_date) for journal in journals}) == len(journals)
+    for journal in journals:
+        assert entries[0].first_seq <= journal.first_seq <= journal.last_seq
+        assert journal.last_seq <= entries[-1].first_seq + entries[-1].count - 1
+        assert datetime.fromtimestamp(journal.occurred_ms / 1000, zone).date() == journal.effective_date
+
+
+@given(batches(), st.binary(max_size=32))
+def test_a_chain_holds_until_anything_in_it_changes(entries: list[Entry], head: bytes) -> None:
+    """seal() gives a chain from its head; cut at the end, it no longer ends in the head the checkpoint keeps."""
+    sealed = seal(b"", journals_for(SHARD, entries, utc))
+    last = sealed[-1].hash if sealed else b""
+
+    assert broken_link(last, sealed) is None
+    if sealed:
+        assert broken_link(last, sealed[:-1]) == len(sealed) - 1
+        assert seal(head, [sealed[0].journal])[0].hash == chain_hash(head, sealed[0].journal)
+
+
+CHAIN = seal(
+    b"",
+    [
+        Journal("c/0", "restock", 2, 2, NOON_MS, date(2026, 11, 22), (Posting("supply", "stock", "coupon:c", 9),)),
+        Journal(
+            "c/0", "claim", 3, 9, NOON_MS + 1, date(2026, 11, 22), (Posting("stock", "outstanding", "coupon:c", 7),)
+        ),
+        Journal(
+            "c/0", "claim", 10, 10, NOON_MS + 2, date(2026, 11, 22), (Posting("stock", "outstanding", "coupon:c", 1),)
+        ),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shard": "d/0"},
+        {"verb": "withdraw"},
+        {"first_seq": 4},
+        {"last_seq": 8},
+        {"occurred_ms": NOON_MS},
+        {"effective_date": date(2026, 11, 23)},
+        {"postings": (Posting("stock", "outstanding", "coupon:c", 8),)},
+        {"postings": (Posting("supply", "outstanding", "coupon:c", 7),)},
+        {"postings": ()},
+    ],
+    ids=str,
+)
+def test_the_chain_names_the_journal_that_was_changed(change: dict[str, Any]) -> None:
+    """Every member of a journal and of its postings is under the hash."""
+    link = CHAIN[1]
+    forged = [CHAIN[0], SealedJournal(replace(link.journal, **change), link.previous_hash, link.hash), CHAIN[2]]
+
+    assert broken_link(CHAIN[2].hash, CHAIN) is None
+    assert broken_link(CHAIN[2].hash, forged) == 1
+    assert broken_link(CHAIN[2].hash, [CHAIN[0], CHAIN[2]]) == 1
+
+
+def test_the_table_of_postings() -> None:
+    """Restock, withdraw and claim are the three moves; publishing and attaching move nothing."""
+    entries: list[Entry] = [
+        Published(LAYOUT, 1, 1, NOON_MS, 1, "open"),
+        adjusted(2, 100),
+        claimed(3, 5),
+        adjusted(8, -10),
+        claimed(9, 2),
+        Attached(LAYOUT, 1, 1, NOON_MS, 11, "server"),
+    ]
+
+    told = [
+        (
+            journal.verb,
+            journal.first_seq,
+            journal.last_seq,
+            [(p.source, p.destination, p.amount) for p in journal.postings],
+        )
+        for journal in journals_for(SHARD, entries, utc)
+    ]
+    assert told == [
+        ("restock", 2, 2, [("supply", "stock", 100)]),
+        ("claim", 3, 10, [("stock", "outstanding", 7)]),
+        ("withdraw", 8, 8, [("stock", "supply", 10)]),
+    ]
+
+
+def test_each_entry_is_dated_by_the_zone_of_its_version() -> None:
+    """Two versions with two zones give two dates for one instant."""
+    zones = {1: ZoneInfo("UTC"), 2: ZoneInfo("Pacific/Kiritimati")}
+    journals = journals_for(SHARD, [claimed(1, 1), claimed(2, 1, version=2)], zones.__getitem__)
+
+    assert [journal.effective_date for journal in journals] == [date(2026, 11, 22), date(2026, 11, 23)]
+    assert datetime.fromtimestamp(NOON_MS / 1000, UTC).hour == 12
