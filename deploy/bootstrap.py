@@ -137,7 +137,7 @@ def make(stamp):
 def pip(arguments):
     """One `pip install`, its output in the log. Ends the process with one line if it fails."""
     python = os.path.join(VENV, "bin", "python")
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "3"]
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "2"]
     environment = dict(os.environ)
     for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONPATH", "PYTHONHOME"):
         environment.pop(name, None)

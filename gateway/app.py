@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from psycopg.rows import dict_row
@@ -25,6 +25,8 @@ from gateway.tokens import TokenVerifier, parse_keys
 from lua.door import Door, connect
 
 POSTGRES_ROLE = "fairclaim_gateway"
+CANCEL_AGAIN_S = 0.2
+CANCEL_AGAIN_S = 0.1
 
 
 def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None = None) -> Starlette:
@@ -106,6 +108,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    """End a background task, also one in which a library swallows a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)

@@ -67,6 +67,9 @@ class Edge:
                 services: Any = getattr(scope["app"].state, "services", None) if "app" in scope else None
                 if services is not None:
                     services.telemetry.response(message["status"])
+                if log.isEnabledFor(logging.DEBUG):  # a line a request is for looking closely, not for a rush
+                    about = {"request_id": request_id, "method": request.method, "path": request.url.path}
+                    log.debug("answered", extra={**about, "status": message["status"]})
             await send(message)
 
         try:

@@ -116,7 +116,7 @@ if #grants > 0 then
   if budget then
     counter_call[7], counter_call[8] = 'budget_used', text(budget_used)
   end
-  if days_known then
+  if days_known or per_day then
     counter_call[#counter_call + 1], counter_call[#counter_call + 2] = day_field, text(day_claimed)
   end
   commit({

@@ -11,7 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from lua.door import Door, DoorError, Refused, connect
+from lua.door import Door, DoorError, Full, connect
 from lua.keys import Shard
 from lua.outcomes import Outcome
 from lua.scripts import load_script
@@ -53,10 +53,8 @@ class Streams:
         script = load_script("attach")
         try:
             reply = await self._door.call(script, shard, str(position.epoch), position.seq, position.entry_id)
-        except Refused as error:
-            if "OOM" in str(error) or "maxmemory" in str(error):
-                return Attached(0, published=True)
-            raise StreamsAway(str(error)) from error
+        except Full:
+            return Attached(0, published=True)
         except ResponseError as error:
             return Break("shard_unreadable", {"seq": position.seq}, {"error": str(error)})
         except DoorError as error:

@@ -62,6 +62,10 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     server = Postgres(tmp_path_factory.mktemp("postgres"), password="test")
     server.start()
     with psycopg.connect(server.url, autocommit=True) as connection:
+        # No test loses the machine's power, and a database a test is made ten times faster without.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
         connection.execute("CREATE DATABASE template_fairclaim")
     migrate(_with_database(server.url, "template_fairclaim"))
     yield server
@@ -73,7 +77,8 @@ def postgres_url(postgres_server: Postgres, request: pytest.FixtureRequest) -> I
     """The URL of a fresh, migrated database."""
     name = f"test_{os.urandom(6).hex()}"
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template_fairclaim").format(sql.Identifier(name)))
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy")
+        connection.execute(copy.format(sql.Identifier(name)))
     yield _with_database(postgres_server.url, name)
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -47,14 +47,14 @@ class Gateway:
     """One gateway and the credential that is presented to it."""
 
     def __init__(self, url: str, credential: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        scheme, host = _scheme_and_host(url)
+        if scheme not in ("http", "https") or not host:
             raise Fail(USAGE, "bad_url", f"{url!r} is not a gateway URL", "it looks like http://127.0.0.1:8080")
         # A proxy of the environment is for the world outside and can't reach this machine's loopback.
-        is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        is_local = host in ("localhost", "127.0.0.1", "::1")
         self._url = url.rstrip("/")
         self._trust_env = not is_local
-        self._is_tls = parts.scheme == "https"
+        self._is_tls = scheme == "https"
         self._headers = {"authorization": f"Bearer {credential}"}
 
     def ask(
@@ -96,6 +96,15 @@ def open_gateway(settings: Settings, url: str | None, api_key: str | None) -> Ga
         url = find("gateway_url", url, ready, PREFIX + "GATEWAY_URL")
         api_key = find("admin_key", api_key, ready, PREFIX + "API_KEY")
     return Gateway(url, api_key)
+
+
+def _scheme_and_host(url: str) -> tuple[str, str | None]:
+    """Both parts of *url*, empty where it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname if parts.port != 0 else None
+    except ValueError:
+        return "", None
 
 
 def _decode(reply: httpx2.Response) -> Any:

@@ -28,7 +28,8 @@ def settings_from(**flags: Any) -> Settings:
 
     Errors: Fail(USAGE) naming the variable and what is allowed.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in _flag_variables()}
+    of_flags = _flag_variables()
+    environment = {name: value for name, value in os.environ.items() if name not in of_flags}
     try:
         return load_settings(environment, **flags)
     except SettingError as error:

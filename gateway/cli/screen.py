@@ -22,6 +22,7 @@ def screen(ready: Ready, settings: Settings, now_s: float) -> str:
         f"Fairclaim {version('fairclaim')} is up: {settings.workers} gateway workers, the reconciler, the servers.",
         "",
         f"  gateway    {ready.gateway_url}",
+        f"  page       {ready.console_url}",
         f"  state      {ready.gateway_url}/readyz   {ready.gateway_url}/metrics",
         f"  URLs, keys {shown_path(Path(settings.data_dir) / 'ready.json')}   (secret)",
         f"  logs       {shown_path(Path(settings.data_dir) / 'logs')}",

@@ -57,9 +57,9 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     demo = await asyncio.to_thread(publish_demo, url, secrets.admin_key) if settings.demo else None
 
     ready = describe(settings, secrets, listening, demo)
-    write_ready(ready, paths)
-    supervisor.before_stop(lambda: remove_ready(paths))
     emit(ready, as_json, lambda: screen(ready, settings, time.time()))
+    write_ready(ready, paths)  # last: whoever waits for the file finds all of it there, the screen too
+    supervisor.before_stop(lambda: remove_ready(paths))
 
 
 async def _start_servers(settings: Settings, secrets: Secrets, supervisor: Supervisor) -> Settings:

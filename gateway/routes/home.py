@@ -18,6 +18,7 @@ h2 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
 p { color: var(--quiet); margin-top: .2rem; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; font-weight: normal; padding: .45rem .6rem .45rem 0; border-top: 1px solid var(--line); }
+tr > :first-child { width: 46%; }
 code { font-size: .92em; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 """

@@ -20,7 +20,7 @@ class LogWatch:
 
     def __init__(self, logs: Mapping[str, Path], say: Callable[[str], None]) -> None:
         self._logs, self._say = logs, say
-        self._read_to = {title: _size(path) for title, path in logs.items()}
+        self._read_to = {title: _place(path) for title, path in logs.items()}
 
     async def follow(self) -> None:
         """Look again and again, until cancelled."""
@@ -39,15 +39,17 @@ class LogWatch:
 
     def _new_lines(self, title: str, path: Path) -> list[bytes]:
         """Whole lines only; the beginning of a line waits for its end."""
-        size = _size(path)
-        start = self._read_to[title] if self._read_to[title] <= size else 0  # smaller: put aside and begun again
+        file_id, size = _place(path)
+        known_id, start = self._read_to[title]
+        if file_id != known_id or start > size:
+            start = 0  # put aside, and begun again
         if size == start:
             return []
         with path.open("rb") as file:
             file.seek(start)
             data = file.read(BYTES_MAX)
         whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == BYTES_MAX else 0)
-        self._read_to[title] = start + whole
+        self._read_to[title] = (file_id, start + whole)
         return data[:whole].splitlines()
 
 
@@ -64,8 +66,10 @@ def error_text(line: bytes) -> str | None:
     return " ".join(f"{text}{': ' + cause[-1] if cause else ''}".split())[:CHARS_MAX]
 
 
-def _size(path: Path) -> int:
+def _place(path: Path) -> tuple[int, int]:
+    """Which file it is, and where it ends; zeros where there is none yet."""
     try:
-        return path.stat().st_size
+        found = path.stat()
     except FileNotFoundError:
-        return 0
+        return 0, 0
+    return found.st_ino, found.st_size

@@ -23,7 +23,8 @@ class Books(NamedTuple):
     """Rows of the books by campaign or shard; what has no rows is not in the mapping."""
 
     campaigns: list[dict[str, Any]]  # id, state, definition
-    coupons: dict[str, dict[str, int]]  # campaign → coupons, claimed (those of them in state claimed), over
+    coupons: dict[str, dict[str, int]]  # campaign → coupons, claimed (those of them in state claimed)
+    over: dict[str, int]  # campaign → holders with more coupons than any version of it allowed
     entries: dict[str, dict[str, int]]  # shard → last_seq, entries
     balances: dict[str, dict[str, int]]  # campaign → account → units
     breaks: list[dict[str, Any]]
@@ -39,20 +40,25 @@ ORDER BY checkpoints.campaign, checkpoints.shard
 
 _CAMPAIGNS = "SELECT id, state, definition FROM campaigns WHERE state <> 'archived' ORDER BY id"
 
-# A limit may be lowered later; nobody who was within it when he claimed is over it.
 _COUPONS = """
-WITH limits AS (
+SELECT campaign, count(*) AS coupons, count(*) FILTER (WHERE state = 'claimed') AS claimed
+FROM coupons
+GROUP BY campaign
+"""
+
+# A limit may be lowered later; nobody who was within it when he claimed is over it. It is never below 1, so the
+# many holders of one coupon are dropped before anything else is asked of them.
+_OVER = """
+WITH several AS (
+    SELECT campaign, holder, count(*) AS held FROM coupons GROUP BY campaign, holder HAVING count(*) > 1
+), limits AS (
     SELECT campaign, max(coalesce((definition -> 'limits' ->> 'per_holder')::int, 1)) AS per_holder
     FROM campaign_versions
     GROUP BY campaign
-), held AS (
-    SELECT campaign, holder, count(*) AS held, count(*) FILTER (WHERE state = 'claimed') AS claimed
-    FROM coupons
-    GROUP BY campaign, holder
 )
-SELECT campaign, sum(held)::bigint AS coupons, sum(claimed)::bigint AS claimed,
-    count(*) FILTER (WHERE held > coalesce(per_holder, 1)) AS over
-FROM held LEFT JOIN limits USING (campaign)
+SELECT campaign, count(*) AS over
+FROM several LEFT JOIN limits USING (campaign)
+WHERE held > coalesce(per_holder, 1)
 GROUP BY campaign
 """
 
@@ -97,6 +103,7 @@ async def read_books(cursor: AsyncCursor[dict[str, Any]]) -> Books:
     return Books(
         campaigns=await rows(_CAMPAIGNS),
         coupons={row["campaign"]: row for row in await rows(_COUPONS)},
+        over={row["campaign"]: row["over"] for row in await rows(_OVER)},
         entries={row["shard"]: row for row in await rows(_ENTRIES)},
         balances=balances,
         breaks=await rows(_BREAKS),

@@ -133,7 +133,7 @@ def report(
         stock=sum(each.stock for each in campaigns),
         claimed=sum(each.claimed for each in campaigns),
         coupons=sum(each.books.coupons for each in campaigns),
-        claims_per_s=round(sum(each.claims_per_s for each in campaigns), 1),
+        claims_per_s=round(sum((each.claims_per_s for each in campaigns), 0.0), 1),
         lag=_sum([each.lag for each in campaigns]),
     )
     ok = not breaks and not quarantine and not any(each.problems for each in campaigns)
@@ -155,7 +155,7 @@ def _campaign(
     in_books = BooksStatus(
         seq=sum(at.seq for at in positions),
         coupons=coupons.get("coupons", 0),
-        holders_over_limit=coupons.get("over", 0),
+        holders_over_limit=books.over.get(row["id"], 0),
         seq_gaps=sum(_gaps(at, books.entries.get(str(at.shard), {})) for at in positions),
         stock=balances.get("stock", 0),
         outstanding=balances.get("outstanding", 0),
@@ -173,7 +173,7 @@ def _campaign(
         stock=sum(each.stock for each in shards),
         claimed=sum(each.claimed for each in shards),
         seq=sum(each.seq for each in shards),
-        claims_per_s=round(sum(_rate(sights[at.shard], before.get(at.shard)) for at in positions), 1),
+        claims_per_s=round(sum((_rate(sights[at.shard], before.get(at.shard)) for at in positions), 0.0), 1),
         books=in_books,
         lag=_sum([each.lag for each in shards]),
         equal=False if differences else (True if comparable else None),

@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.campaigns.compile import frozen_digest
 from gateway.campaigns.definition import Definition, read_definition
 from gateway.campaigns.life import State
+from gateway.campaigns.patch import DefinitionPatch
 from gateway.campaigns.service import Campaigns
 from gateway.campaigns.shards import Look, Shards
 from gateway.campaigns.stock import Stock
@@ -44,6 +45,11 @@ def a_body(**changes: Any) -> dict[str, Any]:
 def a_definition(**changes: Any) -> Definition:
     """The same as a value."""
     return msgspec.convert(a_body(**changes), Definition)
+
+
+def a_patch(**changes: Any) -> DefinitionPatch:
+    """The body of a PATCH."""
+    return msgspec.convert(changes, DefinitionPatch)
 
 
 @asynccontextmanager

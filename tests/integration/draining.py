@@ -44,16 +44,30 @@ async def draining(
 
 
 class Books:
-    """The database as its owner sees it."""
+    """The database as its owner sees it. One connection, made anew after the server was away."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._connection: psycopg.Connection | None = None
+
+    def __enter__(self) -> "Books":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Run one statement and give its rows, if it has any."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(query.encode(), values or None)
-            return cursor.fetchall() if cursor.description else []
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self.url, autocommit=True)
+        try:
+            cursor = self._connection.execute(query.encode(), values or None)
+        except psycopg.OperationalError:
+            self._connection.close()
+            self._connection = psycopg.connect(self.url, autocommit=True)
+            cursor = self._connection.execute(query.encode(), values or None)
+        return cursor.fetchall() if cursor.description else []
 
     def value(self, query: str, *values: object) -> Any:
         """The one value of the one row."""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -66,12 +67,12 @@ def _stat(pid: int) -> list[str] | None:
 
 
 class Stack:
-    """One `fairclaim up` on *data_dir*. Use ``with``; leaving it kills what still runs."""
+    """One `fairclaim up` on *data_dir*, started by the command *under*. ``with`` kills what still runs at its end."""
 
-    def __init__(self, data_dir: Path, *arguments: str, **popen: Any) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, under: Sequence[str] = (), **popen: Any) -> None:
         self.data_dir, self._ready_file = data_dir, data_dir.parent / f"{data_dir.name}.ready.json"
         self._output = data_dir.parent / f"{data_dir.name}.output"
-        command = [sys.executable, "-m", "gateway.cli", "up", "--data-dir", str(data_dir), *arguments]
+        command = [*under, sys.executable, "-m", "gateway.cli", "up", "--data-dir", str(data_dir), *arguments]
         settings = {"FAIRCLAIM_PORT": "0", "FAIRCLAIM_READY_FILE": str(self._ready_file)}
         self._ready_file.unlink(missing_ok=True)
         with self._output.open("wb") as output:

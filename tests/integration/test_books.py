@@ -1,5 +1,7 @@
 """The books by themselves: they are only ever added to, each role may do its work and no more, and a forgery shows."""
 
+from collections.abc import AsyncIterator
+
 import psycopg
 import pytest
 
@@ -16,9 +18,15 @@ EMPTY = Position(1, 0, "0-0", b"")
 
 
 @pytest.fixture
-async def books(postgres_url: str) -> Books:
+async def books(postgres_url: str) -> AsyncIterator[Books]:
     """Books with one campaign, two batches of claims and one audit line."""
-    books = Books(postgres_url)
+    with Books(postgres_url) as books:
+        await fill(books)
+        yield books
+
+
+async def fill(books: Books) -> None:
+    """Six coupons in two commits."""
     books.add_campaign()
     ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000)
     at = EMPTY
@@ -31,7 +39,6 @@ async def books(postgres_url: str) -> Books:
         at = await ledger.commit("c/0", at, batch, seal(at.head, journals_for(SHARD, batch.entries, utc)))
     await ledger.close()
     books.rows("INSERT INTO audit_log (actor, action, subject) VALUES ('a', 'b', 'c')")
-    return books
 
 
 @pytest.mark.parametrize("table", ["coupon_entries", "journals", "postings", "audit_log", "campaign_versions"])

@@ -1,30 +1,26 @@
-"""Campaigns through Postgres and Redis: versions, states, what is frozen, and every point a process can die at."""
+"""Campaigns through Postgres and Redis: versions, states, what is frozen, what is fixed."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.life import State
-from gateway.campaigns.patch import DefinitionPatch
-from gateway.campaigns.publish import Publisher
 from gateway.campaigns.service import Seen
-from gateway.campaigns.shards import Shards
 from gateway.errors import Refusal
 from gateway.wire import rfc3339
 from lua.door import Door
+from lua.entries import Claimed
 from lua.keys import CampaignId, Shard
 from lua.outcomes import Outcome
 from tests.builders import HOUR_MS, now_ms
 from tests.integration.campaigning import (
     ACTOR,
-    Died,
     Site,
     a_definition,
-    every_point,
+    a_patch,
     open_pool,
     prove_whole,
 )
@@ -35,11 +31,6 @@ async def site(postgres_url: str, door: Door) -> AsyncIterator[Site]:
     """Services on an empty Redis and an empty database."""
     async with open_pool(postgres_url) as pool:
         yield Site(pool, door, postgres_url)
-
-
-def a_patch(**changes: Any) -> DefinitionPatch:
-    """The body of a PATCH."""
-    return msgspec.convert(changes, DefinitionPatch)
 
 
 async def refused(awaitable: Any) -> Refusal:
@@ -99,8 +90,8 @@ async def test_publishing_opens_every_shard_with_all_its_stock(site: Site) -> No
 
 async def test_a_campaign_lives_by_the_clock_of_redis(site: Site, eventually: Any) -> None:
     """A scheduled campaign becomes active, and then ended, with nobody doing anything, for status and claim alike."""
-    opens_ms = now_ms() + 400
-    campaign = await site.publish(starts_at=rfc3339(opens_ms), ends_at=rfc3339(opens_ms + 500))
+    opens_ms = now_ms() + 2500
+    campaign = await site.publish(starts_at=rfc3339(opens_ms), ends_at=rfc3339(opens_ms + 1500))
     assert (await site.campaigns.see(campaign)).effective == "scheduled"
     assert await site.claim("flash", 0, "early") == Outcome.NOT_STARTED
 
@@ -253,6 +244,47 @@ async def test_a_claim_between_look_and_change_still_freezes(site: Site, shards:
     assert await site.claim("flash", 0, "bob") > 0
 
 
+async def test_a_rush_never_claims_at_two_values(site: Site) -> None:
+    """
+    Whichever shard's publish a rush on all shards begins at, while a change of money is on its way: the change is
+    made or refused as a whole, and every coupon that is out has the one value that is in the books and on all shards.
+    """
+
+    class Rush(Door):
+        """Claims on every shard before each publish from number *begins* on."""
+
+        def __init__(self, campaign: str, begins: int) -> None:
+            super().__init__(site.door.redis)
+            self.campaign, self.begins, self.publishes = campaign, begins, 0
+
+        async def call(self, script: Any, shard: Any, *args: Any, with_server: bool = True) -> Any:
+            self.publishes += script.name == "publish"
+            if script.name == "publish" and self.publishes >= self.begins:
+                for number in range(3):
+                    await site.claim(self.campaign, number, f"{self.publishes} {number}")
+            return await super().call(script, shard, *args, with_server=with_server)
+
+    made = []
+    for begins in range(1, 8):
+        campaign = await site.publish(id=f"c{begins}", shards=3, stock=90)
+        racing = Site(site.pool, Rush(campaign, begins), site.postgres_url)
+        try:
+            await racing.campaigns.patch(campaign, a_patch(value={"type": "balance", "minor": 1}), ACTOR)
+            made.append(True)
+        except Refusal as no:
+            made.append(no.code != "frozen")
+
+        seen = await site.campaigns.see(campaign)
+        out = [
+            entry.unit_minor for n in range(3) for entry in await site.entries(campaign, n) if type(entry) is Claimed
+        ]
+        value = str(seen.definition.unit_minor)
+        assert {value} == {look.rules["unit_minor"] for look in seen.looks} >= set(out)
+        assert (value == "1", seen.effective) == (made[-1], "active")
+        await prove_whole(site, campaign, 3)
+    assert made == [False] * 3 + [True] * 4
+
+
 FIXED = [
     ({"stock": 11}, "stock"),
     ({"shards": 2}, "shards"),
@@ -300,67 +332,6 @@ async def test_a_shard_that_is_not_the_one_the_books_know_is_not_changed(site: S
 
     assert site.rows("SELECT max(version) AS version FROM campaign_versions") == [{"version": 2}]
     assert (await site.looks("flash", 2))[0].rules["state"] == "open"
-
-
-ACTS: dict[str, tuple[int, Any]] = {
-    "publish": (2, lambda site, c: site.campaigns.set_state(c, State.SCHEDULED, ACTOR)),
-    "pause": (2, lambda site, c: site.campaigns.set_state(c, State.PAUSED, ACTOR)),
-    "rename": (1, lambda site, c: site.campaigns.patch(c, a_patch(name="Renamed"), ACTOR)),
-    "money": (2, lambda site, c: site.campaigns.patch(c, a_patch(value={"type": "balance", "minor": 7}), ACTOR)),
-}
-KILLED = [
-    ("publish", "repeat"),
-    ("publish", "other"),
-    ("publish", "finish_all"),
-    ("pause", "repeat"),
-    ("rename", "other"),
-    ("money", "repeat"),
-    ("money", "finish_all"),
-]
-
-
-@pytest.mark.parametrize(("act", "healer"), KILLED)
-async def test_a_process_killed_at_any_point_is_healed(site: Site, act: str, healer: str) -> None:
-    """
-    Whatever a gateway was doing when it died, between any two calls: a repetition, any other change, or the
-    clean-up at a start brings Redis and Postgres to one and the same state, with the whole stock.
-    """
-    shards, run = ACTS[act]
-    for at in every_point():
-        campaign = CampaignId(f"c{at}")
-        await site.campaigns.create(a_definition(id=campaign, shards=shards), ACTOR)
-        if act != "publish":
-            await site.campaigns.set_state(campaign, State.SCHEDULED, ACTOR)
-        try:
-            await run(site.trapped(at), campaign)
-            survived = True
-        except Died:
-            survived = False
-
-        await _heal(site, healer, campaign, run)
-
-        seen = await site.campaigns.see(campaign)
-        if seen.state == "draft":
-            assert healer != "repeat"
-        else:
-            await prove_whole(site, campaign, shards)
-            assert sum(look.stock for look in seen.looks) == 10
-        if healer == "repeat":
-            assert (await run(site, campaign)).version == seen.version
-        if survived:
-            return
-
-
-async def _heal(site: Site, healer: str, campaign: CampaignId, run: Any) -> None:
-    match healer:
-        case "repeat":
-            await run(site, campaign)
-        case "other":
-            await site.campaigns.patch(campaign, a_patch(channels=["app"]), ACTOR)
-        case "finish_all":
-            publisher = Publisher(site.pool, Shards(site.door))
-            await publisher.finish_all()
-            assert await publisher.finish_all() == []
 
 
 async def test_the_first_stock_is_there_before_the_first_claim(site: Site) -> None:

@@ -1,20 +1,24 @@
 """The command line against a running `fairclaim up`: every command, its JSON, its exit codes, its complaints."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 from redis import Redis
 
 from gateway.cli import run
-from gateway.cli.output import AUTH, CONFLICT, FAILURE, NOT_FOUND, OK, UNAVAILABLE, USAGE
+from gateway.cli.output import AUTH, CONFLICT, FAILURE, INTERRUPTED, NOT_FOUND, OK, UNAVAILABLE, USAGE
 from gateway.keys import ROLES
 from gateway.settings import PREFIX
 from gateway.tokens import TokenVerifier
 from lua.keys import CampaignId, Shard
-from tests.integration.stacks import Stack, fairclaim
+from tests.integration.stacks import Stack, environment, fairclaim
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +127,16 @@ def test_a_campaign_from_a_file(cli: Cli, tmp_path: Path) -> None:
     assert (made["stock"], made["value"]) == (20, body["value"])
 
 
-def test_a_list_of_many_pages_is_one_list(cli: Cli) -> None:
+def test_a_list_of_many_pages_is_one_list(cli: Cli, stack: Stack) -> None:
     """campaign list follows the cursors to the end: 105 campaigns and those of the other tests, each once."""
-    for number in range(105):
-        cli.json("campaign", "create", "--id", f"many-{number:03}", "--stock", "1", "--off", "1")
+    cli.json("campaign", "create", "--id", "many", "--stock", "1", "--off", "1")
+    with psycopg.connect(stack.ready["postgres_url"], autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO campaigns (id, version, state, definition) "
+            "SELECT id, 1, 'draft', jsonb_set(definition, '{id}', to_jsonb(id)) "
+            "FROM (SELECT definition, 'many-' || lpad(n::text, 3, '0') AS id "
+            "FROM campaigns, generate_series(0, 104) AS n WHERE campaigns.id = 'many') AS made"
+        )
     ids = [item["id"] for item in cli.json("campaign", "list")["items"]]
 
     assert [each for each in ids if each.startswith("many-")] == [f"many-{number:03}" for number in range(105)]
@@ -337,6 +347,26 @@ def test_a_variable_stands_for_its_flag(cli: Cli, monkeypatch: pytest.MonkeyPatc
 
     assert json.loads(cli("claim", "by-variable").out)["key"] == "k9"
     assert json.loads(cli("claim", "by-variable", "--key", "k8", "--holder", "mallory").out)["key"] == "k8"
+
+
+def test_watching_prints_again_and_again_until_interrupted(stack: Stack) -> None:
+    """status --watch --json is a JSON document a line; Ctrl-C ends it with 130 and without a trace."""
+    command = [sys.executable, "-m", "gateway.cli", "status", "--watch", "--json", "--interval", "0.2"]
+    watching = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(FAIRCLAIM_DATA_DIR=str(stack.data_dir)),
+    )
+    assert watching.stdout
+    lines = [json.loads(watching.stdout.readline()) for _ in range(3)]
+    watching.send_signal(signal.SIGINT)
+    _, complaint = watching.communicate(timeout=20)
+
+    assert all(line["campaigns"] for line in lines)
+    assert lines[0]["at"] < lines[1]["at"] < lines[2]["at"]
+    assert (watching.returncode, complaint) == (INTERRUPTED, "")
 
 
 def test_a_process_of_its_own_answers_alike(stack: Stack) -> None:

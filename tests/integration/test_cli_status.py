@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
@@ -37,12 +38,12 @@ def a_definition(campaign: str, **changes: Any) -> str:
 
 
 @pytest.fixture
-async def sale(door: Door, postgres_url: str) -> Sale:
+async def sale(door: Door, postgres_url: str) -> AsyncIterator[Sale]:
     """A campaign with STOCK coupons in Redis, and its row in the books."""
-    books = Books(postgres_url)
-    sale = await open_sale(door, books, stock=STOCK)
-    books.rows("UPDATE campaigns SET definition = %s", a_definition("c"))
-    return sale
+    with Books(postgres_url) as books:
+        sale = await open_sale(door, books, stock=STOCK)
+        books.rows("UPDATE campaigns SET definition = %s", a_definition("c"))
+        yield sale
 
 
 async def status_of(sale: Sale) -> Status:
@@ -66,7 +67,7 @@ async def drained(sale: Sale, redis_url: str, eventually: Eventually) -> None:
 
 def tamper(sale: Sale, statement: str) -> None:
     """Change the books as nobody may: with their triggers off."""
-    sale.books.rows(f"SET session_replication_role = replica; {statement}")
+    sale.books.rows(f"BEGIN; SET LOCAL session_replication_role = replica; {statement}; COMMIT")
 
 
 async def test_everything_in_order(sale: Sale, redis_url: str, eventually: Eventually) -> None:

@@ -1,6 +1,7 @@
 """The drain on good days: everything the scripts did is in the books, once, soon, and trimmed behind."""
 
 import asyncio
+from collections.abc import Iterator
 from time import monotonic
 
 import pytest
@@ -12,9 +13,10 @@ from tests.integration.draining import Books, Sale, draining, open_sale
 
 
 @pytest.fixture
-def books(postgres_url: str) -> Books:
+def books(postgres_url: str) -> Iterator[Books]:
     """An empty, migrated database."""
-    return Books(postgres_url)
+    with Books(postgres_url) as books:
+        yield books
 
 
 async def test_grants_are_in_the_books_row_for_row(

@@ -1,6 +1,6 @@
 """A shard that is not as the books expect stops, is named, and resumes when it is; the others go on."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,9 +16,10 @@ Repair = Callable[[], Awaitable[Any]]
 
 
 @pytest.fixture
-def books(postgres_url: str) -> Books:
+def books(postgres_url: str) -> Iterator[Books]:
     """An empty, migrated database."""
-    return Books(postgres_url)
+    with Books(postgres_url) as books:
+        yield books
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from tests.integration.draining import Books, Sale, draining, open_sale, reconci
 
 
 @pytest.fixture
-def books(postgres_url: str) -> Books:
+def books(postgres_url: str) -> Iterator[Books]:
     """An empty, migrated database."""
-    return Books(postgres_url)
+    with Books(postgres_url) as books:
+        yield books
 
 
 def is_whole(books: Books) -> bool:

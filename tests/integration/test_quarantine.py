@@ -1,6 +1,7 @@
 """Records that can't be read: kept whole, never skipped, put right by a replay."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from tests.integration.draining import Books, Sale, draining, open_sale, prove_c
 
 
 @pytest.fixture
-def books(postgres_url: str) -> Books:
+def books(postgres_url: str) -> Iterator[Books]:
     """An empty, migrated database."""
-    return Books(postgres_url)
+    with Books(postgres_url) as books:
+        yield books
 
 
 def quarantined(books: Books) -> list[tuple[Any, ...]]:

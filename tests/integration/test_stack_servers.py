@@ -112,7 +112,8 @@ def postgres(tmp_path: Path) -> Iterator[Postgres]:
 def _one(postgres: Postgres, statement: str) -> object:
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         found = connection.execute(statement.encode()).fetchone()
-        return found[0] if found else None
+        assert found is not None
+        return found[0]
 
 
 def test_postgres_is_configured_and_survives_kill(postgres: Postgres) -> None:
@@ -123,7 +124,8 @@ def test_postgres_is_configured_and_survives_kill(postgres: Postgres) -> None:
     }  # fmt: skip
     assert {name: _one(postgres, f"SELECT current_setting('{name}')") for name in wanted} == wanted
     assert str(_one(postgres, "SELECT rolpassword FROM pg_authid WHERE rolname = 'fairclaim'")).startswith("SCRAM-")
-    _one(postgres, "CREATE TABLE kept AS SELECT 7 AS n")
+    with psycopg.connect(postgres.url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
     url = postgres.url
     os.kill(postgres.pid, signal.SIGKILL)
     postgres.process.wait()

@@ -84,16 +84,13 @@ class Model:
             return Outcome.ENDED
         if rules["state"] == "paused":
             return Outcome.PAUSED
-        if channel and channel not in rules["channels"]:
+        if channel and rules["channels"] and channel not in rules["channels"]:
             return Outcome.NOT_ELIGIBLE
         today = self.day_start(at_ms)
         mine_today = sum(coupon.claimed_ms >= today for coupon in mine)
         if rules["per_holder_per_day"] is not None and mine_today >= rules["per_holder_per_day"]:
             return Outcome.PERIOD_LIMIT
-        if (
-            rules["per_day"] is not None
-            and self.day_counts.get(today, 0) * bool(rules["midnights"]) >= rules["per_day"]
-        ):
+        if rules["per_day"] is not None and self.day_counts.get(today, 0) >= rules["per_day"]:
             return Outcome.PERIOD_LIMIT
         if rules["budget_minor"] is not None and self.budget_used + rules["unit_minor"] > rules["budget_minor"]:
             return Outcome.BUDGET_EXHAUSTED
@@ -105,7 +102,7 @@ class Model:
         self.stock -= 1
         if rules["budget_minor"] is not None:
             self.budget_used += rules["unit_minor"]
-        if rules["midnights"]:
+        if rules["midnights"] or rules["per_day"] is not None:
             self.day_counts[today] = self.day_counts.get(today, 0) + 1
         expires_ms = at_ms + rules["validity_ms"]
         self.coupons.append(Coupon(holder, key, payload, code, self.seq, at_ms, expires_ms))
@@ -122,7 +119,8 @@ def rule_texts(rules: dict[str, Any], version: int, frozen: str) -> dict[str, An
         name: "" if value is None else value for name, value in rules.items() if name not in ("midnights", "channels")
     }
     days = "".join(map(a_day, rules["midnights"]))
-    return {**plain, "channels": f",{','.join(rules['channels'])},", "days": days, "version": version, "frozen": frozen}
+    channels = f",{','.join(rules['channels'])}," if rules["channels"] else ""
+    return {**plain, "channels": channels, "days": days, "version": version, "frozen": frozen}
 
 
 def limits() -> st.SearchStrategy[dict[str, Any]]:
@@ -137,7 +135,7 @@ def limits() -> st.SearchStrategy[dict[str, Any]]:
             "per_day": st.none() | st.integers(1, 5),
             "budget_minor": st.none() | st.integers(1, 4000),
             "unit_minor": st.sampled_from([0, 500, 700]),
-            "channels": st.sampled_from([["app"], ["app", "web"]]),
+            "channels": st.sampled_from([[], ["app"], ["app", "web"]]),
             "midnights": st.lists(st.integers(-50, 50).map(lambda hours: hours * 600_000), max_size=4, unique=True),
         }
     )

@@ -43,7 +43,7 @@ def a_body(**changes: Any) -> dict[str, Any]:
     return body
 
 
-DROP = object()
+DROP = "left out"
 
 
 def decide(body: dict[str, Any]) -> Definition:
