@@ -2,7 +2,7 @@
 Holder tokens: compact HS256 JWTs, checked in a few microseconds.
 
 Own code because this runs once a claim and a library's general path costs as much as the rest of the
-claim (measured: PyJWT 76 µs, joserfc 39 µs). It accepts less than the standard allows: one
+claim. It accepts less than the standard allows: one
 algorithm, a known kid, exp and sub and aud and iss always there. The tests check it against PyJWT.
 """
 

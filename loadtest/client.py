@@ -1,8 +1,7 @@
 """
 A crowd of phones over a few keep-alive connections: one request in flight a connection, no think time.
 
-Plain asyncio protocols, because the generator shares the machine with what it drives: about 25 µs of
-CPU a request, a tenth of a general HTTP client's.
+Plain asyncio protocols, because the generator shares the machine with what it drives.
 """
 
 import asyncio

@@ -35,7 +35,7 @@ class Target:
 
 
 class TokenMint:
-    """Makes HS256 tokens with a fixed head, 4 µs each."""
+    """Makes HS256 tokens with a fixed head."""
 
     def __init__(self, jwt: dict[str, str], expires_s: int) -> None:
         self._secret = jwt["secret"].encode()

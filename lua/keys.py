@@ -29,7 +29,7 @@ SHARDS_MAX = 32
 """Shards a campaign may have: a code names its shard in one base32 character."""
 
 CLAIM_BATCH_MAX = 128
-"""Claims one call may carry: more gains nothing and blocks Redis longer (measured: 64-128 is the knee)."""
+"""Claims one call may carry: more gains little and blocks Redis longer."""
 
 
 class Shard(NamedTuple):
