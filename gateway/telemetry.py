@@ -1,8 +1,9 @@
 """
 Counters of all workers, without a lock and without a call.
 
-Each worker owns one small memory-mapped file of 64-bit integers; adding is one store into
-it, and whoever is asked for /metrics adds the files up. The layout follows from METRICS alone, so every worker agrees on it. Files outlive a crashed worker, so counters never run backwards.
+Each worker owns one small memory-mapped file of 64-bit integers; adding is one store into it, and
+whoever is asked for /metrics adds the files up. The layout follows from METRICS alone, so every worker
+agrees on it. Files outlive a crashed worker, so counters never run backwards.
 """
 
 import mmap
