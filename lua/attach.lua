@@ -13,19 +13,13 @@
 --        NOT_READY (no rules, or another epoch) · BEHIND (seq or stream is behind the books)
 -- ORDER  NOT_READY > BEHIND > UNCHANGED > DONE
 -- ENTRY  attached: server
---- @include outcomes clock integers commit entry
+--- @include outcomes clock integers commit entry position
 local rules_key, counters_key, entries_key = unpack(KEYS)
 local server, epoch, seq, entry_id = ARGV[1], ARGV[2], assert(tonumber(ARGV[3])), ARGV[4]
 
 -- Check.
 local its_epoch, its_server, version = unpack(redis.call('HMGET', rules_key, 'epoch', 'server', 'version'))
-local its_seq, last_id = redis.call('HGET', counters_key, 'seq'), '0-0'
-if redis.call('EXISTS', entries_key) == 1 then
-  local info = redis.call('XINFO', 'STREAM', entries_key)
-  for at = 1, #info, 2 do
-    if info[at] == 'last-generated-id' then last_id = info[at + 1] end
-  end
-end
+local its_seq, last_id = redis.call('HGET', counters_key, 'seq'), last_entry_id(entries_key)
 local function id_parts(id)
   local ms, n = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms), tonumber(n)
