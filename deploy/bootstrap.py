@@ -23,6 +23,7 @@ COMPILER = (
     "a package has no wheel for this Python and machine and could not be built: install a C compiler and Python's "
     "headers (Debian: apt-get install gcc python3-dev), or use a released CPython on Linux or macOS"
 )
+LACKING = "the package index lacks a package of requirements.lock for this Python and machine"
 REASONS = (
     (
         ("No space left on device", "Errno 28", "Disk quota exceeded"),
@@ -32,8 +33,11 @@ REASONS = (
         (
             "unable to execute 'gcc'",
             "unable to execute 'cc'",
-            "command 'gcc' failed",
-            "command 'cc' failed",
+            "gcc' failed",  # also x86_64-linux-gnu-gcc, as Debian's Python calls it
+            "cc' failed",
+            "g++' failed",
+            "clang' failed",
+            "Python.h: No such file",
             "No such file or directory: 'gcc'",
             "No such file or directory: 'cc'",
             "no acceptable C compiler",
@@ -67,7 +71,7 @@ REASONS = (
     (("Failed building wheel", "Failed to build"), COMPILER),
     (
         ("No matching distribution found", "Could not find a version"),
-        "the package index lacks a package of requirements.lock for this Python and machine",
+        LACKING,
     ),
 )
 """What pip writes when it fails → what to tell; the first match wins."""
@@ -151,16 +155,26 @@ def pip(arguments):
     except OSError as error:  # a full disk, most likely: the reason below says so
         text += str(error)
     if result.returncode != 0:
-        lines = [line for line in text.splitlines() if "ERROR" in line] or text.splitlines()[-1:]
-        fail((explain(text) or "pip failed: " + " ".join(lines[:1]).strip()) + " (" + LOG + ")")
+        lines = text.splitlines()
+        said = [line for mark in ("ERROR", "error:") for line in lines if mark in line] or lines[-1:]
+        fail((explain(text) or "pip failed: " + " ".join(said[:1]).strip()) + " (" + LOG + ")")
 
 
 def explain(text):
     """The reason behind what pip wrote; None if it is none of those known."""
     for marks, reason in REASONS:
         if any(mark in text for mark in marks):
-            return reason
+            return reason + lacking(text) if reason is LACKING else reason
     return None
+
+
+def lacking(text):
+    """The requirement that pip did not find, behind a colon."""
+    for line in text.splitlines():
+        _, found, requirement = line.partition("No matching distribution found for ")
+        if found:
+            return ": " + requirement.strip()
+    return ""
 
 
 def main():
@@ -183,4 +197,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfairclaim: stopped; the next make begins the installation again\n")
+        sys.exit(130)

@@ -1,9 +1,11 @@
 """Wires one worker: settings → doors → services → routes. The only place that knows how the parts go together."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -12,9 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from gateway.batcher import Batcher
+from gateway.campaigns.publish import Publisher
+from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.edge import Edge, on_http_exception
+from gateway.errors import Refusal
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
 from gateway.routes import campaigns, claims, coupons, holder, home, ops
@@ -24,8 +29,9 @@ from gateway.telemetry import Telemetry
 from gateway.tokens import TokenVerifier, parse_keys
 from lua.door import Door, connect
 
+log = logging.getLogger("fairclaim.app")
+
 POSTGRES_ROLE = "fairclaim_gateway"
-CANCEL_AGAIN_S = 0.2
 CANCEL_AGAIN_S = 0.1
 
 
@@ -51,12 +57,15 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
             app.state.services = await _open(stack, settings, tokens, Telemetry(folder, slot))
             yield
 
-    return Starlette(
+    app = Starlette(
         routes=[*home.routes, *ops.routes, *claims.routes, *holder.routes, *coupons.routes, *campaigns.routes],
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )
+    # A redirect names the scheme and Host of the request: behind a proxy that would send a token over plain HTTP.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier, telemetry: Telemetry) -> Services:
@@ -91,6 +100,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier
     pressure = Pressure(door.redis, settings.redis_memory_percent_max, telemetry)
     watching = asyncio.create_task(pressure.watch())
     stack.push_async_callback(_end, watching)
+    finishing = asyncio.create_task(_finish_open_changes(pool, door))
+    stack.push_async_callback(_end, finishing)
     batcher = Batcher(door, settings, telemetry)
     stack.push_async_callback(batcher.close)
     return Services(
@@ -105,6 +116,19 @@ async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier
         pressure=pressure,
         telemetry=telemetry,
     )
+
+
+async def _finish_open_changes(pool: AsyncConnectionPool[Any], door: Door) -> None:
+    """Finish what a crash left half done of any campaign; where a server is away, the next change finishes it."""
+    try:
+        finished, left = await Publisher(pool, Shards(door)).finish_all()
+    except Refusal as refusal:
+        log.warning("open changes of campaigns wait for their next change", extra={"reason": refusal.detail})
+        return
+    if left:
+        log.warning("open changes of campaigns wait for their next change", extra={"campaigns": left})
+    if finished:
+        log.info("open changes of campaigns are finished", extra={"campaigns": finished})
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

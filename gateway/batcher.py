@@ -194,7 +194,8 @@ class Lane:
             _tell(self._queue.popleft(), CLOSING)
         if self._deadline_timer is not None:
             self._deadline_timer.cancel()
-        await asyncio.gather(*self._calls)
+        while self._calls:  # a claim whose code was taken leaves in another call
+            await asyncio.gather(*self._calls)
 
 
 def _parts(ask: Ask, code: str) -> tuple[str, str, str, str]:

@@ -34,7 +34,7 @@ class Published(NamedTuple):
 
 
 class Catalog:
-    """One worker's knowledge of the campaigns. Bounded; the one asked for longest ago is forgotten first."""
+    """One worker's knowledge of the campaigns. Bounded; what was learnt first is forgotten first."""
 
     def __init__(self, pool: AsyncConnectionPool[Any], door: Door) -> None:
         self._pool, self._shards = pool, Shards(door)

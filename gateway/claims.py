@@ -7,7 +7,7 @@ answers alike, byte for byte.
 
 import asyncio
 from collections.abc import Callable
-from time import time
+from time import monotonic, time
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -27,7 +27,7 @@ from lua.outcomes import Outcome
 class ClaimBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The body of a claim. *channel* is where the holder is; a claim that names none passes the channel rule."""
 
-    channel: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,32}$")] | None = None
+    channel: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,32}\Z")] | None = None
 
 
 class Reply(NamedTuple):
@@ -98,11 +98,11 @@ class Claims:
         done: Callable[[Reply], None],
     ) -> None:
         """claim() with a callback, which is called once, from the loop, perhaps before this returns."""
-        began = time()
+        began = monotonic()
 
         def answer(decided: Answer) -> None:
             reply = self.reply(campaign, decided, request_id)
-            self._telemetry.claim(reply.outcome, time() - began)
+            self._telemetry.claim(reply.outcome, monotonic() - began)
             done(reply)
 
         if self._pressure.closed_because is not None:
@@ -115,6 +115,9 @@ class Claims:
         """The HTTP answer to what was decided."""
         if isinstance(answer, Undecided):
             return self._refuse(Refusal(answer.code, answer.detail), request_id, round(time() * 1000))
+        if answer.outcome is Outcome.REPLAYED and not answer.rush.value:
+            lost = Undecided("not_ready", "The rules of this campaign are missing; your coupon is still yours.")
+            return self.reply(campaign, lost, request_id)
         if answer.outcome in (Outcome.CLAIMED, Outcome.REPLAYED):
             coupon = _coupon(campaign, answer)
             if answer.outcome is Outcome.REPLAYED:
@@ -156,8 +159,8 @@ def _refusal(answer: Decided) -> Refusal:
             return Refusal(code, f"You hold {len(answer.held)} already.", codes=list(answer.held))
         case Outcome.NOT_STARTED:
             return Refusal(code, retry_after_s=_seconds_until(rush.starts_ms, rush), starts_at=rfc3339(rush.starts_ms))
-        case Outcome.ENDED:
-            return Refusal(code, ended_at=rfc3339(min(rush.ends_ms, rush.now_ms)))
+        case Outcome.ENDED if rush.ends_ms <= rush.now_ms:  # one that was ended earlier does not know since when
+            return Refusal(code, ended_at=rfc3339(rush.ends_ms))
         case Outcome.PERIOD_LIMIT if rush.day_ends_ms:
             resets_at = rfc3339(rush.day_ends_ms)
             return Refusal(code, retry_after_s=_seconds_until(rush.day_ends_ms, rush), resets_at=resets_at)

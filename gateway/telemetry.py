@@ -114,7 +114,8 @@ class Telemetry:
         return "\n".join(line for metric in METRICS for line in _lines(metric, totals)) + "\n"
 
     def close(self) -> None:
-        """Let go of the file; what was counted stays in it."""
+        """Let go of the file; what was counted stays in it, what was so at the moment does not."""
+        self._cells[self._queue_at] = self._cells[self._closed_at] = 0
         self._cells.release()
         self._map.close()
 

@@ -1,5 +1,6 @@
 """Bodies in and out, and times on the wire. What a body may hold is a Struct beside the route that reads it."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from gateway.errors import Refusal
 T = TypeVar("T")
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
+_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.+)`", re.DOTALL)
 
 
 def rfc3339(ms: int) -> str:
@@ -36,10 +38,12 @@ def read_json(data: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(data or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text, at, path = str(error).rpartition(" - at `$")
-        if not at:
-            raise Refusal("bad_request", f"The body is not what is expected: {error}.", field="") from None
-        field = path.rstrip("`").lstrip(".")
-        raise Refusal("bad_request", f"{field}: {text}.", field=field) from None
+        field, text = (path.rstrip("`").lstrip("."), text) if at else ("", str(error))
+        about = f"{field}: {text}." if field else f"The body is not what is expected: {text}."
+        named = _NAMED.fullmatch(text)
+        if named:
+            field = f"{field}.{named[1]}".lstrip(".")
+        raise Refusal("bad_request", about, field=field) from None
 
 
 async def body(request: Request, kind: type[T], bytes_max: int) -> T:

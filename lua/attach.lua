@@ -10,7 +10,8 @@
 --        seq       the last seq in the books
 --        entry_id  the stream position of the books, '0-0' for none
 -- REPLY  list: outcome, epoch, seq, last entry id, as found. DONE · UNCHANGED (attached already) ·
---        NOT_READY (no rules, or another epoch) · BEHIND (seq or stream is behind the books)
+--        NOT_READY (no rules, or another epoch) · BEHIND (seq or stream is behind the books); either closes
+--        a shard that was serving on this Redis, so that no seq is given out twice
 -- ORDER  NOT_READY > BEHIND > UNCHANGED > DONE
 -- ENTRY  attached: server
 --- @include outcomes clock integers commit entry position
@@ -27,11 +28,15 @@ end
 local function found(outcome)
   return { outcome, its_epoch or '', text(whole(its_seq)), last_id }
 end
-if its_epoch ~= epoch then return found(NOT_READY) end
+local function refuse(outcome)
+  if its_server == server then commit({ { call = { 'HSET', rules_key, 'server', '' } } }) end
+  return found(outcome)
+end
+if its_epoch ~= epoch then return refuse(NOT_READY) end
 local last_ms, last_n = id_parts(last_id)
 local books_ms, books_n = id_parts(entry_id)
 if whole(its_seq) < seq or last_ms < books_ms or (last_ms == books_ms and last_n < books_n) then
-  return found(BEHIND)
+  return refuse(BEHIND)
 end
 if its_server == server then return found(UNCHANGED) end
 

@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     BusyLoadingError,
+    ClusterDownError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -132,12 +133,12 @@ class Door:
             return await connection.read_response(disable_decoding=True)
         except OutOfMemoryError as error:
             raise Full(str(error)) from error
-        except (BusyLoadingError, ReadOnlyError) as error:
+        except (BusyLoadingError, ReadOnlyError, ClusterDownError) as error:  # the last is MASTERDOWN too
             raise Refused(str(error)) from error
         except NoScriptError:
             raise
         except ResponseError as error:
-            if str(error).startswith(("BUSY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "CLUSTERDOWN", "NOPERM")):
+            if str(error).startswith(("BUSY", "NOREPLICAS", "MISCONF")):
                 raise Refused(str(error)) from error
             raise
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:

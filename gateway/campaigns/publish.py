@@ -28,8 +28,8 @@ from gateway.sql import postgres
 from lua.keys import CampaignId, Shard
 from lua.outcomes import Outcome
 
-INITIAL = "initial"
-"""Idempotency key of the stock a campaign starts with."""
+INITIAL = "«initial»"
+"""Key of the stock a campaign starts with; not ASCII, so that it can't be anybody's Idempotency-Key."""
 
 _ROUNDS_MAX = 16  # each finishes one thing; more can only be open while others keep adding to it
 
@@ -61,14 +61,22 @@ class Publisher:
                     await self.advance(connection, here, adjustments[0])
         raise Refusal("not_ready", "Others keep changing this campaign; nothing was changed.")
 
-    async def finish_all(self, campaigns_max: int = 1000) -> list[CampaignId]:
-        """Finish what a crash left half done, of every campaign. Errors: as hold()."""
+    async def finish_all(self, campaigns_max: int = 1000) -> tuple[list[CampaignId], list[CampaignId]]:
+        """
+        Finish what a crash left half done, of every campaign: those finished, and those that can't be yet.
+
+        Errors: Refusal("not_ready") when Postgres is away.
+        """
         async with postgres(self._pool) as connection:
             campaigns = await store.unfinished_campaigns(connection, campaigns_max)
+        finished, left = [], []
         for campaign in campaigns:
-            async with self.hold(campaign):
-                pass
-        return campaigns
+            try:
+                async with self.hold(campaign):
+                    finished.append(campaign)
+            except Refusal:
+                left.append(campaign)
+        return finished, left
 
     async def _bring(self, connection: Connection, here: Campaign, versions: list[Version]) -> None:
         last = versions[-1]
@@ -108,7 +116,9 @@ class Publisher:
         for number, rules in enumerate(each):
             shard = Shard(here.id, number)
             epoch, seq = books[str(shard)]
-            if await self._shards.publish(shard, rules, epoch=epoch, fresh=seq == 0) is Outcome.FROZEN:
+            # Only a draft's shards are made: one that is missing later was lost, and would come back without its stock.
+            fresh = seq == 0 and here.state is Stored.DRAFT
+            if await self._shards.publish(shard, rules, epoch=epoch, fresh=fresh) is Outcome.FROZEN:
                 return False
         return True
 

@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile, flag_of
-from gateway.cli.output import Fail, emit
+from gateway.cli.output import USAGE, Fail, emit
 from gateway.cli.tables import facts, table
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def list_(
         if page["next"] is None:
             break
         query = {"cursor": page["next"]}
-    columns = ("id", "name", "state", "version#", "starts_at", "ends_at")
-    rows = [[item.get(column.rstrip("#")) for column in columns] for item in items]
+    columns = ("id", "name", "state", "starts, UTC@", "ends, UTC@")
+    rows = [[item.get(name) for name in ("id", "name", "state", "starts_at", "ends_at")] for item in items]
     emit(
         {"items": items, "next": None},
         as_json,
@@ -164,6 +164,8 @@ def state(
 
     Exit codes: 0 it is in that state, 2 usage, 3 no such campaign, 4 not from here, 5 credentials, 6 unavailable.
     """
+    if to not in STATES:
+        raise Fail(USAGE, "usage", f"there is no state {to!r} to go to; one of: {', '.join(STATES)}")
     moved = _move(_gateway(gateway_url, api_key, ready_file, data_dir), campaign, to)
     emit(moved, as_json, lambda: _human(moved))
 
@@ -234,7 +236,7 @@ def _human(campaign: dict[str, Any]) -> str:
         if isinstance(value, dict):
             pairs += [(f"{name}.{inner}", term) for inner, term in value.items()]
         elif isinstance(value, list):
-            pairs.append((name, ", ".join(_word(item) for item in value)))
+            pairs.append((name, ", ".join(_word(item) for item in value) or None))
         else:
             pairs.append((name, value))
     return facts(pairs)

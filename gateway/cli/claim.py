@@ -56,6 +56,8 @@ def claim(
     except Fail as fail:
         if fail.code in _UNDECIDED:
             fail.hint = f"repeat it with --key {key} to learn what became of it"
+        if fail.code == "unauthenticated":
+            fail.hint = f"it was signed with {PREFIX}JWT_KEYS or the ready file's key; the gateway has another one"
         raise
     replayed = answer.headers.get("idempotency-replayed") == "true"
     claimed: dict[str, Any] = {"outcome": "replayed" if replayed else "claimed", **answer.body, "key": key}

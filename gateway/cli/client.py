@@ -7,6 +7,7 @@ import httpx2
 
 from gateway.cli.output import AUTH, CONFLICT, FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail
 from gateway.cli.ready import START_HINT, find, read_ready, server_urls
+from gateway.codes import show_code
 from gateway.settings import PREFIX, Settings
 
 __all__ = ["Answer", "Gateway", "open_gateway", "server_urls"]
@@ -130,7 +131,7 @@ def _hint(code: str, answer: Answer, problem: dict[str, Any]) -> str:
     if code in _HINTS:
         return _HINTS[code]
     if code == "limit_reached":
-        return f"held: {', '.join(map(str, problem.get('codes', [])))}"
+        return f"held: {', '.join(show_code(str(code)) for code in problem.get('codes', []))}"
     for name, text in (("starts_at", "it starts at"), ("ended_at", "it ended at"), ("resets_at", "try again after")):
         if name in problem:
             return f"{text} {problem[name]}"

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
 from gateway.cli.output import FAILURE, OK, emit
+from gateway.cli.tables import folded
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -81,7 +82,7 @@ def _fine(findings: "list[Finding]") -> bool:
 def _table(findings: "list[Finding]") -> str:
     lines = []
     for finding in findings:
-        lines.append(f"{MARKS[finding.level]}  {finding.name:<22} {finding.found}")
+        lines += folded(finding.found, f"{MARKS[finding.level]}  {finding.name:<20} ")
         if finding.advice:
-            lines.append(f"      {'':<22} → {finding.advice}")
+            lines += folded(finding.advice, "      → ")
     return "\n".join(lines)

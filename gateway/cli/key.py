@@ -73,11 +73,12 @@ def list_(
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     keys = [_listed(key) for key in _with_postgres(settings, list_keys)]
-    columns = ("id", "name", "role", "created_at", "created_by", "revoked_at")
+    columns = ("id", "name", "role", "created_by", "created, UTC@", "revoked, UTC@")
+    names = ("id", "name", "role", "created_by", "created_at", "revoked_at")
     emit(
         {"items": keys, "next": None},
         as_json,
-        lambda: table(columns, [[key[column] for column in columns] for key in keys], none="no keys"),
+        lambda: table(columns, [[key[name] for name in names] for key in keys], none="no keys"),
     )
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
-from gateway.cli.output import FAILURE, Fail, emit
+from gateway.cli.options import DataDir
+from gateway.cli.output import FAILURE, UNAVAILABLE, Fail, emit
 from gateway.settings import PREFIX
 
 
@@ -14,6 +15,7 @@ def migrate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar=PREFIX + "DRY_RUN", help="Only list what would be applied.")
     ] = False,
+    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -26,17 +28,22 @@ def migrate(
     Example:
       fairclaim migrate --postgres-url postgresql://owner@db/fairclaim --dry-run
 
-    Exit codes: 0 done, 1 the database can't be migrated, 2 usage, 6 no database given and none running.
+    Exit codes: 0 done, 1 the database can't be migrated, 2 usage, 6 no database given and none running,
+    or it does not answer.
     """
+    import psycopg
+
     from gateway.cli.client import server_urls
     from reconciler.migrations import MigrationError, pending, schema_version
     from reconciler.migrations import migrate as apply
 
-    (url,) = server_urls(settings_from(postgres_url=postgres_url), "postgres_url")
+    (url,) = server_urls(settings_from(postgres_url=postgres_url, data_dir=data_dir), "postgres_url")
     try:
         names = pending(url) if dry_run else apply(url)
         version = schema_version(url)
     except MigrationError as error:
+        if isinstance(error.__cause__, psycopg.OperationalError):
+            raise Fail(UNAVAILABLE, "postgres", str(error), "check it with: fairclaim doctor") from None
         raise Fail(FAILURE, "not_migrated", str(error)) from None
     answer = {"applied": [] if dry_run else names, "pending": names if dry_run else [], "schema_version": version}
     done = "would be applied" if dry_run else "applied"

@@ -4,6 +4,7 @@ Where the gateway and the servers are: what is not given by a flag or a variable
 The file is there as long as what it describes runs.
 """
 
+import getpass
 import json
 import os
 from pathlib import Path
@@ -58,4 +59,7 @@ def server_urls(settings: Settings, *names: str) -> list[str]:
 
 def actor() -> str:
     """Who runs this command, for the audit log."""
-    return f"cli:{os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}"
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a number without an account, as in a container
+        return f"cli:{os.getuid()}"

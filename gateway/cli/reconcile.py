@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
+from gateway.cli.options import DataDir
 from gateway.cli.output import FAILURE, UNAVAILABLE, USAGE, Fail, emit
 from gateway.settings import PREFIX
 
@@ -30,6 +31,7 @@ def reconcile(
         str | None,
         typer.Option("--shard", envvar=PREFIX + "SHARD", help="With --replay-quarantine: only this one."),
     ] = None,
+    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -49,7 +51,7 @@ def reconcile(
     from gateway.cli.client import server_urls
     from gateway.logs import configure
 
-    settings = settings_from(redis_url=redis_url, postgres_url=postgres_url)
+    settings = settings_from(redis_url=redis_url, postgres_url=postgres_url, data_dir=data_dir)
     if replay_quarantine:
         (postgres,) = server_urls(settings, "postgres_url")
         _replay(postgres, shard, as_json)

@@ -51,9 +51,23 @@ async def _bring_up(settings: "Settings", supervisor: "Supervisor", as_json: boo
     from gateway.stack.programs import worker_programs
     from gateway.stack.ready import url_of
 
+    await asyncio.to_thread(_check_schema, settings.postgres_url)
     listening = listen(settings.host, settings.port)
     supervisor.before_stop(listening.close)
     await supervisor.start(*worker_programs(settings, listening, logs=None))
     url = url_of(listening)
     await await_ready(url, supervisor)
     emit({"gateway_url": url, "workers": settings.workers}, as_json, lambda: f"{settings.workers} workers serve {url}")
+
+
+def _check_schema(url: str) -> None:
+    """See to it that the books have the schema; a PostgreSQL that can't be asked is waited for. Errors: StackError."""
+    from gateway.stack.processes import StackError
+    from reconciler.migrations import MigrationError, pending
+
+    try:
+        missing = pending(url)
+    except MigrationError:
+        return  # it is away: claims go on without it; or it shows this user no migrations
+    if missing:
+        raise StackError(f"the database lacks {', '.join(missing)}; run `fairclaim migrate` first")

@@ -22,7 +22,7 @@ from gateway.stack.postgres import Postgres
 from gateway.stack.preflight import hold_data_dir, listen
 from gateway.stack.processes import StackError
 from gateway.stack.programs import Program, worker_programs
-from gateway.stack.ready import describe, ready_paths, remove_ready, url_of, write_ready
+from gateway.stack.ready import check_ready, describe, ready_paths, remove_ready, url_of, write_ready
 from gateway.stack.secrets import Secrets, load_secrets
 from gateway.stack.server import Server
 from gateway.stack.supervisor import Supervisor
@@ -37,6 +37,7 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     lock = hold_data_dir(data_dir)
     supervisor.on_stop(lambda: os.close(lock))
     paths = ready_paths(settings)
+    check_ready(paths)
     remove_ready(paths)  # left by an `up` that was killed: whoever waits for it would read of servers long gone
     listening = listen(settings.host, settings.port)
     supervisor.before_stop(listening.close)  # else the kernel would go on accepting for us

@@ -61,8 +61,8 @@ def _human(found: Status) -> str:
     noun = "campaign" if total.campaigns == 1 else "campaigns"
     parts.append(
         f"{show(total.campaigns)} {noun} · {show(total.claimed)} claimed, {show(total.coupons)} in the books · "
-        f"{show(total.stock)} left · {show(total.claims_per_s)} claims/s · lag {show(total.lag.seq)} seq, "
-        f"{total.lag.seconds:.1f} s"
+        f"{show(total.stock)} left\n"
+        f"{show(total.claims_per_s)} claims/s · lag {show(total.lag.seq)} seq, {total.lag.seconds:.1f} s"
     )
     for each in found.campaigns:
         parts += [f"! {each.id}: {problem}" for problem in each.problems]

@@ -1,8 +1,10 @@
 """Tables for people: plain when nobody's terminal is on the other end, coloured when one is."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from rich import box
 from rich.console import Console
@@ -11,26 +13,37 @@ from rich.text import Text
 
 PLAIN_CHARS = 200
 """Width where there is no terminal to ask: a table in a file is not cut."""
+SECONDS_CHARS = len("2026-11-22T10:00:00")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str = "") -> str:
     """
-    The rows under *columns*; a column whose name ends in ``#`` holds numbers and is right-aligned.
+    The rows under *columns*; a column whose name ends in ``#`` holds numbers and is right-aligned, one in ``@`` holds
+    RFC 3339 times, shown to the second. Neither is ever broken: where the terminal is narrow, the others are.
 
     *none* is what to say where there are no rows.
     """
     lines = list(rows)
     if not lines and none:
         return none
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        is_number = column.endswith("#")
         grid.add_column(
-            column.rstrip("#"), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+            column.rstrip("#@"),
+            justify="right" if column.endswith("#") else "left",
+            no_wrap=column.endswith(("#", "@")),
+            overflow="fold",
         )
     for line in lines:
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(show(cell)) for cell in line))
+        grid.add_row(*(_cell(column, cell) for column, cell in zip(columns, line, strict=True)))
     return _render(grid)
+
+
+def _cell(column: str, cell: object) -> Text:
+    if isinstance(cell, Text):
+        return cell
+    shown = show(cell)
+    return Text(shown[:SECONDS_CHARS].replace("T", " ") if column.endswith("@") else shown)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
@@ -51,6 +64,12 @@ def show(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
     return str(value)
+
+
+def folded(text: str, head: str) -> list[str]:
+    """*head* and *text*, and further lines under the text where a person's terminal is too narrow for one."""
+    width = shutil.get_terminal_size().columns if is_terminal() else PLAIN_CHARS * 100
+    return wrap(text, max(width, len(head) + 20), initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def verdict(holds: bool | None, yes: str, no: str, open_: str) -> Text:

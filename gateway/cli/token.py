@@ -26,10 +26,7 @@ class Mint:
     """Makes tokens that the gateway in reach accepts: with FAIRCLAIM_JWT_KEYS, else with the ready file's key."""
 
     def __init__(self, settings: Settings) -> None:
-        try:
-            keys = parse_keys(settings.jwt_keys)
-        except ValueError as error:
-            raise Fail(USAGE, "bad_setting", f"{PREFIX}JWT_KEYS: {error}") from None
+        keys = parse_keys(settings.jwt_keys)
         self._keys, self._audience, self._issuer = keys, settings.jwt_audience, settings.jwt_issuer
         if not keys:
             jwt: Any = read_ready(settings).get("jwt")

@@ -1,10 +1,13 @@
 """For marketers: define campaigns, change them, lead them through their life, move their stock."""
 
+from typing import Annotated, NamedTuple
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.campaigns.check import ID_PATTERN
 from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State
 from gateway.campaigns.patch import DefinitionPatch
@@ -26,13 +29,23 @@ class StateBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     to: State
 
 
+class _Place(NamedTuple):
+    """The last campaign shown."""
+
+    campaign: Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN.pattern}$")]
+
+
 def _campaigns(request: Request) -> Campaigns:
     here = services(request)
     return Campaigns(here.pool, here.door)
 
 
-def _campaign(request: Request) -> CampaignId:
-    return CampaignId(request.path_params["campaign"])
+def campaign_of(request: Request) -> CampaignId:
+    """The campaign in the path. Errors: Refusal("campaign_not_found") for what can't be an id too."""
+    text = request.path_params["campaign"]
+    if not ID_PATTERN.fullmatch(text):
+        raise Refusal("campaign_not_found")
+    return CampaignId(text)
 
 
 async def create(request: Request) -> Response:
@@ -47,10 +60,10 @@ async def list_all(request: Request) -> Response:
     """Every campaign, a page at a time, in the order of ids."""
     await staff(request, *ROLES)
     limit = page_limit(request, services(request).settings.page_rows_max)
-    after = read_cursor(request, str, "campaigns") or ""
-    found, now_ms = await _campaigns(request).page(after, limit + 1)
+    after = read_cursor(request, _Place, "campaigns")
+    found, now_ms = await _campaigns(request).page("" if after is None else after.campaign, limit + 1)
     page = found[:limit]
-    following = make_cursor(page[-1].id, "campaigns") if len(found) > limit else None
+    following = make_cursor(_Place(page[-1].id), "campaigns") if len(found) > limit else None
     items = [staff_row(here, now_ms) for here in page]
     return json_response({"items": items, "next": following, "server_time": rfc3339(now_ms)})
 
@@ -64,7 +77,7 @@ async def patch(request: Request) -> Response:
         if changes.version not in (msgspec.UNSET, matched):
             raise Refusal("bad_request", "version: not the same as If-Match.", field="version")
         changes = msgspec.structs.replace(changes, version=matched)
-    return json_response(staff_view(await _campaigns(request).patch(_campaign(request), changes, who.actor)))
+    return json_response(staff_view(await _campaigns(request).patch(campaign_of(request), changes, who.actor)))
 
 
 def _if_match(request: Request) -> int | None:
@@ -81,7 +94,7 @@ async def set_state(request: Request) -> Response:
     """Publish, pause, resume, end or archive a campaign."""
     who = await staff(request, "marketer")
     asked = await body(request, StateBody, services(request).settings.body_bytes_max)
-    return json_response(staff_view(await _campaigns(request).set_state(_campaign(request), asked.to, who.actor)))
+    return json_response(staff_view(await _campaigns(request).set_state(campaign_of(request), asked.to, who.actor)))
 
 
 async def adjust_stock(request: Request) -> Response:
@@ -90,7 +103,7 @@ async def adjust_stock(request: Request) -> Response:
     key = idempotency_key(request)
     here = services(request)
     asked = await body(request, StockBody, here.settings.body_bytes_max)
-    moved, replayed = await Stock(here.pool, here.door).adjust(_campaign(request), key, asked, who.actor)
+    moved, replayed = await Stock(here.pool, here.door).adjust(campaign_of(request), key, asked, who.actor)
     return json_response(moved, headers={"idempotency-replayed": "true"} if replayed else None)
 
 

@@ -5,8 +5,9 @@ A coupon is here once it is drained, within a second of its claim; …/claims/mi
 """
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -24,13 +25,14 @@ READERS = ("admin", "store", "finance", "auditor")
 
 _QUERIES = load_queries("coupons")
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+_MS_MAX = time_ms(_END_OF_TIME)
 
 
 class _Place(NamedTuple):
     """The last coupon shown: when it was claimed, and its code."""
 
-    claimed_ms: int
-    code: str
+    claimed_ms: Annotated[int, msgspec.Meta(ge=0, le=_MS_MAX)]
+    code: Annotated[str, msgspec.Meta(pattern="^[0-9A-Z]+$")]
 
 
 async def wallet(request: Request) -> Response:

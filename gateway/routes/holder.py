@@ -11,6 +11,7 @@ from gateway.campaigns.view import holder_view, staff_view
 from gateway.codes import show_code
 from gateway.errors import Refusal
 from gateway.routes.access import caller, holder
+from gateway.routes.campaigns import campaign_of
 from gateway.services import services
 from gateway.wire import json_response, rfc3339
 from lua.door import DoorError
@@ -41,7 +42,7 @@ async def campaign(request: Request) -> Response:
     who, here = await caller(request), services(request)
     campaign_id = CampaignId(request.path_params["campaign"])
     if who.key is not None:
-        return json_response(staff_view(await Campaigns(here.pool, here.door).see(campaign_id)))
+        return json_response(staff_view(await Campaigns(here.pool, here.door).see(campaign_of(request))))
     published = await here.catalog.published(campaign_id)
     looks = await Shards(here.door).look_all(campaign_id, published.shards)
     all_ready(campaign_id, looks)

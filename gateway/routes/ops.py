@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.errors import draw_retry_after_s
 from gateway.gauges import books_gauges, redis_gauges, render
 from gateway.services import Services, services
 from gateway.wire import json_response
@@ -32,8 +33,10 @@ async def readyz(request: Request) -> Response:
     here = services(request)
     found = await checks(here)
     not_ready = [name for name, state in found.items() if state != "ok"]
-    ready = not set(not_ready) & {"redis", "admission"}
-    return json_response({"ready": ready, "not_ready": not_ready, "checks": found}, 200 if ready else 503)
+    body = {"ready": not set(not_ready) & {"redis", "admission"}, "not_ready": not_ready, "checks": found}
+    if body["ready"]:
+        return json_response(body)
+    return json_response(body, 503, {"retry-after": str(draw_retry_after_s(here.settings.retry_after_s_max))})
 
 
 async def checks(here: Services) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import http.client
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,10 +15,10 @@ WINDOW_DAYS = 30
 ASK_S_MAX = 15.0
 
 
-def demo_definition(now: datetime) -> dict[str, Any]:
+def demo_definition(campaign: str, now: datetime) -> dict[str, Any]:
     """1,000 coupons of 5 yuan off 30, one a person, for 30 days from *now*."""
     return {
-        "id": DEMO,
+        "id": campaign,
         "name": "Demo: 5 off 30",
         "currency": "CNY",
         "stock": 1000,
@@ -35,19 +36,35 @@ def demo_definition(now: datetime) -> dict[str, Any]:
 
 def publish_demo(gateway_url: str, admin_key: str) -> str:
     """
-    Make and schedule the demo campaign unless it is there; a later state (paused, ended) is left as it is.
+    Make and schedule the demo campaign unless it is there, and one more (demo-2, …) once it is over or sold out.
 
-    Returns its id. Errors: StackError.
+    What is there stays as it is, a paused one too. Returns the id of the one to claim from. Errors: StackError.
     """
-    status, body = ask(gateway_url, admin_key, "POST", "/v1/campaigns", demo_definition(datetime.now(UTC)))
-    if status not in (201, 409):
-        raise StackError(f"the demo campaign was refused: {_reason(status, body)}; --no-demo goes without it")
-    status, body = ask(gateway_url, admin_key, "GET", f"/v1/campaigns/{DEMO}")
-    if status == 200 and body.get("state") == "draft":
-        status, body = ask(gateway_url, admin_key, "POST", f"/v1/campaigns/{DEMO}/state", {"to": "scheduled"})
+    for number in count(1):
+        campaign = DEMO if number == 1 else f"{DEMO}-{number}"
+        if not _is_over(_published(gateway_url, admin_key, campaign)):
+            return campaign
+    raise AssertionError("count() ends")
+
+
+def _is_over(campaign: dict[str, Any]) -> bool:
+    """Whether nobody can ever claim from *campaign* again, short of a restock."""
+    return campaign.get("state") in ("ended", "archived") or campaign.get("remaining") == 0
+
+
+def _published(gateway_url: str, admin_key: str, campaign: str) -> dict[str, Any]:
+    """*campaign* as the gateway shows it, made and scheduled if need be. Errors: StackError."""
+    path = f"/v1/campaigns/{campaign}"
+    status, body = ask(gateway_url, admin_key, "GET", path)
+    if status == 404:
+        status, body = ask(
+            gateway_url, admin_key, "POST", "/v1/campaigns", demo_definition(campaign, datetime.now(UTC))
+        )
+    if status in (200, 201) and body.get("state") == "draft":
+        status, body = ask(gateway_url, admin_key, "POST", f"{path}/state", {"to": "scheduled"})
     if status != 200:
-        raise StackError(f"the demo campaign was not scheduled: {_reason(status, body)}; --no-demo goes without it")
-    return DEMO
+        raise StackError(f"the demo campaign was refused: {_reason(status, body)}; --no-demo goes without it")
+    return body
 
 
 def ask(gateway_url: str, key: str, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:

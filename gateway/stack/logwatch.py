@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ LINES_MAX = 5
 """Lines shown a look and log; more are counted."""
 CHARS_MAX = 240
 BYTES_MAX = 256 * 1024
+REPEAT_S = 60.0
+"""A line that says the same again is shown again after this; the log has them all."""
 SHOWN_LEVELS = frozenset({"error", "critical"})
 
 
@@ -20,6 +23,7 @@ class LogWatch:
 
     def __init__(self, logs: Mapping[str, Path], say: Callable[[str], None]) -> None:
         self._logs, self._say = logs, say
+        self._shown: dict[tuple[str, str], float] = {}
         self._read_to = {title: _place(path) for title, path in logs.items()}
 
     async def follow(self) -> None:
@@ -32,10 +36,17 @@ class LogWatch:
         """Show the errors written since the last look."""
         for title, path in self._logs.items():
             found = [text for line in self._new_lines(title, path) if (text := error_text(line))]
+            found = [text for text in found if self._is_news(title, text)]
             for text in found[:LINES_MAX]:
                 self._say(f"{title}: {text}")
             if len(found) > LINES_MAX:
                 self._say(f"{title}: {len(found) - LINES_MAX} more errors in {path}")
+
+    def _is_news(self, title: str, text: str) -> bool:
+        """Whether *text* was not shown lately: who tries again and again fails in the same words each time."""
+        now = monotonic()
+        self._shown = {key: at for key, at in self._shown.items() if now - at < REPEAT_S}
+        return self._shown.setdefault((title, text), now) == now
 
     def _new_lines(self, title: str, path: Path) -> list[bytes]:
         """Whole lines only; the beginning of a line waits for its end."""

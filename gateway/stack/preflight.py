@@ -1,5 +1,6 @@
 """What has to hold before anything starts: the data directory is ours, the disk has room, the port is free."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -71,6 +72,8 @@ def listen(host: str, port: int) -> socket.socket:
         server.close()
         if isinstance(error, PermissionError):
             raise StackError(f"port {port} needs more rights than we have; use --port 1024 or above") from error
+        if error.errno != errno.EADDRINUSE:
+            raise StackError(f"can't listen on --host {host}: {error.strerror}") from error
         text = f"port {port} of {host} is busy ({error.strerror}); use --port N, or --port 0 for any free one"
         raise InTheWay(text) from error
     return server

@@ -1,11 +1,13 @@
 """The ready file: how to reach everything that `up` runs. Scripts wait for it and read it."""
 
+import os
 import socket
 from pathlib import Path
 
 import msgspec
 
 from gateway.settings import Settings
+from gateway.stack.processes import StackError
 from gateway.stack.secrets import Secrets, write_private
 
 FILE = "ready.json"
@@ -62,6 +64,17 @@ def ready_paths(settings: Settings) -> list[Path]:
     """Where the ready file goes: always into the data directory, and where --ready-file says."""
     named = [Path(settings.ready_file)] if settings.ready_file else []
     return [Path(settings.data_dir) / FILE, *named]
+
+
+def check_ready(paths: list[Path]) -> None:
+    """See to it that every ready file can be written, before anything starts. Errors: StackError."""
+    for path in paths:
+        if path.is_dir():
+            raise StackError(f"can't write {path}: it is a directory; --ready-file names a file")
+        if not path.parent.is_dir():
+            raise StackError(f"can't write {path}: there is no directory {path.parent}; choose another --ready-file")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise StackError(f"can't write {path}: no right to write in {path.parent}; choose another --ready-file")
 
 
 def write_ready(ready: Ready, paths: list[Path]) -> None:

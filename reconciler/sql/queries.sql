@@ -1,10 +1,17 @@
 -- Every statement of the reconciler. "-- name: x" begins one; ledger.py and ownership.py run them by name.
 
 -- name: list_shards
--- Shards there is something to drain of. An archived campaign is left once its stream has had an hour to run dry.
+-- Shards there is something to drain of. An archived campaign is left after an hour, and never before the books end with
+-- an entry of the version that archived it: nothing is claimed after that one, and what came before it is drained.
 SELECT checkpoints.shard
 FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
-WHERE campaigns.state <> 'archived' OR campaigns.updated_at > now() - interval '1 hour'
+WHERE campaigns.state <> 'archived'
+    OR campaigns.updated_at > now() - interval '1 hour'
+    OR NOT EXISTS (
+        SELECT 1
+        FROM coupon_entries AS last
+        WHERE last.shard = checkpoints.shard AND last.seq = checkpoints.seq AND last.version >= campaigns.version
+    )
 ORDER BY checkpoints.shard
 
 -- name: count_me

@@ -331,6 +331,23 @@ async def test_closing_answers_what_is_in_flight_and_refuses_the_rest_unsent(
     assert outcomes([late]) == ["overloaded"]
 
 
+async def test_closing_answers_a_claim_that_needs_another_code(
+    door: Door, redis_url: str, new_desk: NewDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim whose code was taken goes out again while the batcher closes; close() waits for that call too."""
+    await open_shard(door, stock=5)
+    fresh = CodeMaker(1, 0)
+    codes = iter([same := fresh.make(), same, fresh.make()])
+    monkeypatch.setattr(CodeMaker, "make", lambda self: next(codes))
+    desk = new_desk(redis_url)
+    asked = [desk.ask("a"), desk.ask("b")]
+    await asyncio.sleep(0)
+    await desk.batcher.close()
+
+    assert [answer.done() for answer in asked] == [True, True]
+    assert outcomes(await asyncio.gather(*asked)) == [Outcome.CLAIMED, Outcome.CLAIMED]
+
+
 async def test_a_restarted_redis_is_not_ready_until_it_is_attached(
     tmp_path: Path, new_desk: NewDesk, eventually: Eventually
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from gateway.campaigns.life import State
 from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
+from gateway.errors import Refusal
 from lua.door import Door
 from lua.keys import CampaignId
 from tests.integration.campaigning import (
@@ -87,4 +88,21 @@ async def _heal(site: Site, healer: str, campaign: CampaignId, run: Any) -> None
         case "finish_all":
             publisher = Publisher(site.pool, Shards(site.door))
             await publisher.finish_all()
-            assert await publisher.finish_all() == []
+            assert await publisher.finish_all() == ([], [])
+
+
+@pytest.mark.parametrize("books_seq", [0, 3])
+async def test_a_shard_that_was_lost_is_not_made_anew(site: Site, books_seq: int) -> None:
+    """A Redis that lost a shard gets no empty one in its place, drained before or not, however a change is repeated."""
+    campaign = await site.publish()
+    with pytest.raises(Died):  # after the version has been written down, before Redis has it
+        await site.trapped(6).campaigns.set_state(campaign, State.PAUSED, ACTOR)
+    assert site.rows("SELECT max(version) AS version FROM campaign_versions") == [{"version": 3}]
+    site.rows(f"UPDATE checkpoints SET seq = {books_seq}")
+    await site.door.redis.flushall()
+
+    with pytest.raises(Refusal) as refused:
+        await site.campaigns.set_state(campaign, State.PAUSED, ACTOR)
+
+    assert refused.value.code == "not_ready"
+    assert await site.door.redis.dbsize() == 0

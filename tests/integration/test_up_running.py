@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from gateway.stack.demo import publish_demo
 from gateway.stack.processes import await_until
 from tests.integration.stacks import Stack, fairclaim
 
@@ -41,6 +42,22 @@ def test_every_role_has_its_key(stack: Stack) -> None:
     statuses = {role: stack.move_demo("paused", role) for role in ("store", "finance", "admin")}
     assert statuses == {"store": 403, "finance": 403, "admin": 200}
     assert stack.move_demo("active") == 200
+
+
+def test_demo_that_is_over_or_sold_out_gets_a_successor(stack: Stack) -> None:
+    """A paused demo is kept; an ended one is followed by demo-2, and that, sold out, by demo-3, each to claim from."""
+    url, key = stack.ready["gateway_url"], stack.ready["admin_key"]
+    assert [stack.move_demo("paused"), publish_demo(url, key), stack.move_demo("active")] == [200, "demo", 200]
+    assert stack.move_demo("ended") == 200
+    assert [publish_demo(url, key), publish_demo(url, key)] == ["demo-2", "demo-2"]
+    path, reason = "/v1/campaigns/demo-2/stock-adjustments", {"delta": -1000, "reason": "gone"}
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "gone"}
+    assert stack.http.post(path, json=reason, headers=headers).status_code in (200, 201)
+    assert publish_demo(url, key) == "demo-3"
+    claimed = stack.http.post(
+        "/v1/campaigns/demo-3/claims", json={}, headers=stack.holder("late") | {"Idempotency-Key": "late-1"}
+    )
+    assert claimed.status_code == 201
 
 
 def test_second_up_on_the_same_directory_names_the_first(stack: Stack) -> None:

@@ -133,10 +133,10 @@ def limits() -> st.SearchStrategy[dict[str, Any]]:
             "per_holder": st.integers(1, 4),
             "per_holder_per_day": st.none() | st.integers(1, 2),
             "per_day": st.none() | st.integers(1, 5),
-            "budget_minor": st.none() | st.integers(1, 4000),
+            "budget_minor": st.sampled_from([None, None, 499, 500, 999, 1000, 1400]),
             "unit_minor": st.sampled_from([0, 500, 700]),
             "channels": st.sampled_from([[], ["app"], ["app", "web"]]),
-            "midnights": st.lists(st.integers(-50, 50).map(lambda hours: hours * 600_000), max_size=4, unique=True),
+            "midnights": st.lists(st.sampled_from([-HOUR_MS, -600_000, -2, 0, 600_000]), max_size=4, unique=True),
         }
     )
 
@@ -177,6 +177,7 @@ class ShardMachine(RuleBasedStateMachine):
         self.model = Model(self.at_now({**drawn, "state": "open"}))
         texts = rule_texts(self.model.rules, self.version, self.model.frozen())
         assert self.run(self.shard.publish(**texts)) == Outcome.DONE
+        self.adjust(5, "first")
 
     @rule(
         asks=st.lists(
@@ -256,10 +257,9 @@ class ShardMachine(RuleBasedStateMachine):
         """The reconciler compares and lets it serve, unless the books know more than it does or another epoch."""
         seq = max(0, self.model.seq + books_seq)
         outcome, *_ = self.run(self.door.call(load_script("attach"), self.shard.shard, epoch, seq, "0-0"))
-        if epoch != 1:
-            assert outcome == Outcome.NOT_READY
-        elif seq > self.model.seq:
-            assert outcome == Outcome.BEHIND
+        if epoch != 1 or seq > self.model.seq:
+            assert outcome == (Outcome.NOT_READY if epoch != 1 else Outcome.BEHIND)
+            self.model.attached = False
         elif self.model.attached:
             assert outcome == Outcome.UNCHANGED
         else:

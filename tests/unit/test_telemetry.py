@@ -42,6 +42,18 @@ def test_gauges_start_anew_with_their_worker(tmp_path: Path) -> None:
     assert samples(Telemetry(tmp_path, 0).render())["fairclaim_queue_claims"] == 0
 
 
+def test_gauges_end_with_their_worker(tmp_path: Path) -> None:
+    """A worker that stopped while it refused claims, and never comes back, does not refuse any for ever."""
+    stopped, other = Telemetry(tmp_path, 7), Telemetry(tmp_path, 0)
+    stopped.admission(closed=True)
+    stopped.waiting(2)
+    stopped.close()
+
+    found = samples(other.render())
+
+    assert (found["fairclaim_admission_closed"], found["fairclaim_queue_claims"]) == (0, 0)
+
+
 def test_histograms_are_cumulative_and_end_at_their_count(tmp_path: Path) -> None:
     """Buckets count what is at most their bound, as Prometheus defines le; +Inf equals the count."""
     telemetry = Telemetry(tmp_path, 0)
