@@ -66,7 +66,7 @@ def create(
 
     \b
     Example:
-      fairclaim campaign create --id flash-1 --stock 1000 --off 500 --threshold 3000 --publish
+      fairclaim campaign create --id flash-1 --stock 1000 --off 500 --publish
 
     Exit codes: 0 created, 2 usage, 4 there is one of this id, 5 credentials, 6 unavailable.
     """

@@ -31,7 +31,7 @@ def doctor(
 
     \b
     Example:
-      fairclaim doctor --redis-url redis://:secret@cache:6379/0 --postgres-url postgresql://fairclaim@db/fairclaim
+      fairclaim doctor --redis-url redis://cache --postgres-url postgresql://db/fc
 
     Exit codes: 0 nothing fails, 1 something does, 2 usage, 6 no servers given and none running.
     """

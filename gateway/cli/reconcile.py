@@ -42,7 +42,7 @@ def reconcile(
 
     \b
     Example:
-      fairclaim reconcile --redis-url redis://cache:6379/0 --postgres-url postgresql://fairclaim@db/fairclaim
+      fairclaim reconcile --redis-url redis://cache --postgres-url postgresql://db/fc
       fairclaim reconcile --replay-quarantine
 
     Exit codes: 0 stopped or replayed, 1 entries stay in quarantine, 2 usage, 6 no servers given and none

@@ -30,7 +30,7 @@ def screen(ready: Ready, settings: Settings, now_s: float) -> str:
     if ready.demo_campaign:
         lines += _claim(ready, settings, now_s)
     return "\n".join(
-        [*lines, "", f"Stop with Ctrl-C: it drains and stops; the data stays. {_command(settings)} --help"]
+        [*lines, "", "Stop with Ctrl-C: it drains and stops; the data stays.", f"{_command(settings)} --help"]
     )
 
 

@@ -28,7 +28,8 @@ def serve(
 
     \b
     Example:
-      FAIRCLAIM_JWT_KEYS=k1=$SECRET fairclaim serve --redis-url redis://cache:6379/0 --postgres-url postgresql://db/fc
+      export FAIRCLAIM_JWT_KEYS=k1=$SECRET
+      fairclaim serve --redis-url redis://cache --postgres-url postgresql://db/fc
 
     Exit codes: 0 stopped, 1 a worker can't run, 2 usage, 4 the port is in use, 6 not ready in time, 130 Ctrl-C before
     it was ready.

@@ -14,6 +14,7 @@ from redis import Redis
 
 from gateway.cli import run
 from gateway.cli.output import AUTH, CONFLICT, FAILURE, INTERRUPTED, NOT_FOUND, OK, UNAVAILABLE, USAGE
+from gateway.codes import show_code
 from gateway.keys import ROLES
 from gateway.settings import PREFIX
 from gateway.tokens import TokenVerifier
@@ -154,7 +155,7 @@ def test_a_claim_its_repetition_and_its_refusals(cli: Cli) -> None:
         cli.json("claim", "claims", "--holder", "ann", "--key", "k1", code=CONFLICT)["code"] == "idempotency_key_reused"
     )
     limit = cli.json("claim", "claims", "--holder", "ann", code=CONFLICT)
-    assert (limit["code"], limit["hint"]) == ("limit_reached", f"held: {first['code']}")
+    assert (limit["code"], limit["hint"]) == ("limit_reached", f"held: {show_code(first['code'])}")
     assert cli.json("claim", "claims", "--holder", "bob")["outcome"] == "claimed"
     assert cli.json("claim", "claims", "--holder", "cy", code=CONFLICT)["code"] == "sold_out"
     assert cli.json("claim", "nowhere", "--holder", "ann", code=NOT_FOUND)["code"] == "campaign_not_found"
@@ -293,11 +294,17 @@ def test_refused_changes_are_four(cli: Cli) -> None:
     create = ("campaign", "create", "--id", "refused", "--stock", "1", "--off", "1")
 
     assert cli.json(*create, code=CONFLICT)["code"] == "campaign_exists"
-    assert cli.json("campaign", "state", "refused", "draft", code=CONFLICT)["code"] == "invalid_state"
+    assert cli.json("campaign", "state", "refused", "archived", code=CONFLICT)["code"] == "invalid_state"
     less = ("campaign", "restock", "refused", "--reason", "r", "--delta")
     assert cli.json(*less, "-6", code=CONFLICT)["code"] == "stock_floor"
     assert cli.json(*less, "1", "--key", "k")["stock"] == 6
     assert cli.json(*less, "2", "--key", "k", code=CONFLICT)["code"] == "idempotency_key_reused"
+
+
+def test_state_that_is_none_is_told_what_there_is(cli: Cli) -> None:
+    """A word that is no state to go to ends with 2 and the list of those that are."""
+    said = cli.json("campaign", "state", "anything", "stopped", code=USAGE)["message"]
+    assert said == "there is no state 'stopped' to go to; one of: scheduled, active, paused, ended, archived"
 
 
 AWAY = [

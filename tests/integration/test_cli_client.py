@@ -90,7 +90,7 @@ def test_every_problem_has_its_exit_code(canned: Canned, code: str) -> None:
 HINTS = [
     ("overloaded", {"retry_after_s": 2}, "try again in 2 s"),
     ("unknown", {"retry_after_s": 2}, "repeat it with the same --key"),
-    ("limit_reached", {"codes": ["A", "B"]}, "held: A, B"),
+    ("limit_reached", {"codes": ["00010H0V2JYMZFQA76"]}, "held: 00010H-0V2JYM-ZFQA76"),
     (
         "not_started",
         {"retry_after_s": 60, "starts_at": "2026-11-22T11:00:00.000Z"},

@@ -1,7 +1,7 @@
 """`fairclaim doctor`: each thing that is wrong is found, and the advice says what to do."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from gateway.stack import check_redis as checks
 from gateway.stack.check_postgres import check_postgres
 from gateway.stack.check_redis import check_redis
 from gateway.stack.findings import SKEW_MS_FAIL, SKEW_MS_WARN, Finding, check_disk, raise_fatal, skew
-from gateway.stack.processes import StackError
+from gateway.stack.processes import StackError, await_until
 from lua.door import Door
 from reconciler.migrations import ROLES
 from tests.integration.stacks import fairclaim
@@ -29,6 +29,29 @@ async def redis(door: Door) -> AsyncIterator[Redis]:
         await door.redis.config_set(name, value)
 
 
+@pytest.fixture
+def durable_url(postgres_url: str) -> Iterator[str]:
+    """The tests' PostgreSQL as `up` starts it: the suite does without what survives a crash, because it is slow."""
+    _set_durability(postgres_url, "on")
+    yield postgres_url
+    _set_durability(postgres_url, "off")
+
+
+def _set_durability(url: str, value: str) -> None:
+    settings = ("fsync", "full_page_writes", "synchronous_commit")
+
+    def has_it() -> bool:
+        with psycopg.connect(url) as fresh:
+            row = fresh.execute("SELECT reset_val FROM pg_settings WHERE name = 'fsync'").fetchone()
+            return row == (value,)
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in settings:
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
+        connection.execute("SELECT pg_reload_conf()")
+    assert await_until(has_it, 10)
+
+
 async def _redis_findings(url: str) -> dict[str, Finding]:
     found = await check_redis(url, call_ms_max=2000, connect_ms_max=1000)
     return {finding.name: finding for finding in found}
@@ -38,9 +61,9 @@ def _postgres_findings(url: str) -> dict[str, Finding]:
     return {finding.name: finding for finding in check_postgres(url, ROLES, connect_ms_max=2000)}
 
 
-async def test_good_servers_have_no_findings(redis_url: str, postgres_url: str) -> None:
+async def test_good_servers_have_no_findings(redis_url: str, durable_url: str) -> None:
     """The servers that up starts pass every check."""
-    found = {**await _redis_findings(redis_url), **_postgres_findings(postgres_url)}
+    found = {**await _redis_findings(redis_url), **_postgres_findings(durable_url)}
     assert {name: finding.found for name, finding in found.items() if finding.level != "ok"} == {}
     assert not [finding for finding in found.values() if finding.advice]
 
@@ -113,12 +136,12 @@ def test_user_without_rights_is_found(postgres_url: str) -> None:
     assert found["postgres.privileges"].advice.startswith("GRANT fairclaim_gateway TO weak")
 
 
-def test_reckless_commits_are_found(postgres_url: str) -> None:
+def test_reckless_commits_are_found(durable_url: str) -> None:
     """A database whose commits may be lost in a crash is warned about."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(durable_url, autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(name))
-    found = _postgres_findings(postgres_url)["postgres.durability"]
+    found = _postgres_findings(durable_url)["postgres.durability"]
     assert (found.level, found.found) == ("warn", "synchronous_commit is off")
 
 
@@ -150,14 +173,14 @@ def test_fatal_finding_stops_with_its_advice() -> None:
         raise_fatal([Finding("a", "ok", "so"), Finding("b", "fail", "broken", "mend it")])
 
 
-def test_command_tells_the_schema_and_exits_by_the_worst_finding(redis_url: str, postgres_url: str) -> None:
+def test_command_tells_the_schema_and_exits_by_the_worst_finding(redis_url: str, durable_url: str) -> None:
     """A current schema is exit code 0; a database nobody migrated is 1, with the command that helps."""
-    good = fairclaim("doctor", "--json", "--redis-url", redis_url, "--postgres-url", postgres_url)
+    good = fairclaim("doctor", "--json", "--redis-url", redis_url, "--postgres-url", durable_url)
     assert good.returncode == OK, good.stdout
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(durable_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE untouched")
         try:
-            empty = postgres_url.rpartition("/")[0] + "/untouched"
+            empty = durable_url.rpartition("/")[0] + "/untouched"
             bad = fairclaim("doctor", "--redis-url", redis_url, "--postgres-url", empty)
         finally:
             connection.execute("DROP DATABASE untouched WITH (FORCE)")
