@@ -121,6 +121,19 @@ def _variable(names: str) -> str:
     return " + ".join(PREFIX + name.upper() for name in names.split(" + "))
 
 
+def allowed(name: str) -> str:
+    """What the setting *name* may be, in words."""
+    kind = Settings.__annotations__[name]
+    meta: Meta = kind.__metadata__[0]
+    if kind.__origin__ is int:
+        return f"a whole number from {meta.ge} to {meta.le}"
+    return "true or false" if kind.__origin__ is bool else "text"
+
+
+def _shown(kind: Any, value: Any) -> str:
+    return "not valid" if kind.__metadata__[0].extra["secret"] else repr(value)
+
+
 def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     """
     Settings from the environment, overridden by *flags* that are not None.
@@ -143,9 +156,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
         kind = Settings.__annotations__[name]
         try:
             converted[name] = msgspec.convert(value, kind, strict=False)
-        except msgspec.ValidationError as error:
-            shown = "" if kind.__metadata__[0].extra["secret"] else f" {value!r}:"
-            raise SettingError(f"{_variable(name)}:{shown} {error}") from None
+        except msgspec.ValidationError:
+            raise SettingError(f"{_variable(name)} is {_shown(kind, value)}; allowed: {allowed(name)}") from None
     return msgspec.structs.replace(known, **converted).checked()
 
 

@@ -105,7 +105,10 @@ def main(arguments: list[str] | None = None) -> int:
     campaign = chosen.campaign or f"rush-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     create_campaign(target, campaign, chosen.stock, chosen.per_holder, chosen.shards)
     rush = Rush(target, campaign, chosen.claims, chosen.holders, chosen.seed)
-    tally = uvloop.run(run(target, rush, chosen.connections))
+    try:
+        tally = uvloop.run(run(target, rush, chosen.connections))
+    except OSError as error:
+        parser.exit(1, f"{parser.prog}: the gateway at {target.gateway_url} does not answer: {error}\n")
     drained_s = await_drained(target.redis_url, target.postgres_url, campaign, chosen.shards, within_s=60)
     checks = findings(
         target.redis_url, target.postgres_url, campaign,

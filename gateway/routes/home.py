@@ -31,7 +31,7 @@ _PLACES = (
 _COMMANDS = (
     ("fairclaim status --watch", "stock, claims and books of every campaign"),
     ("fairclaim campaign list", "every campaign"),
-    ("fairclaim claim demo --holder you", "claim as a holder would"),
+    ("fairclaim claim CAMPAIGN --holder you", "claim as a holder would"),
     ("fairclaim doctor", "are Redis and PostgreSQL as they should be"),
 )
 
