@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, _meta("address", "where the gateway listens")] = "127.0.0.1"
     port: Annotated[int, _meta("port", "0 takes any free one", low=0, high=65535)] = 8080
     workers: Annotated[int, _meta("processes", "gateway workers", low=1, high=64)] = 2
-    demo: Annotated[bool, _meta("true or false", "publish a demo campaign")] = True
+    no_demo: Annotated[bool, _meta("true or false", "publish no demo campaign")] = False
     redis_memory_mb: Annotated[int, _meta("MiB", "maxmemory of the embedded Valkey", low=32, high=1_048_576)] = 2048
     fsync: Annotated[str, _meta("everysec or always", "appendfsync of the embedded Valkey")] = "everysec"
 

@@ -55,7 +55,7 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     url = url_of(listening)
     await await_ready(url, supervisor)
     await await_attached(settings, supervisor)
-    demo = await asyncio.to_thread(publish_demo, url, secrets.admin_key) if settings.demo else None
+    demo = None if settings.no_demo else await asyncio.to_thread(publish_demo, url, secrets.admin_key)
 
     ready = describe(settings, secrets, listening, demo)
     emit(ready, as_json, lambda: screen(ready, settings, time.time()))

@@ -20,7 +20,7 @@ def up(
     redis_memory_mb: Annotated[int | None, setting_flag("redis_memory_mb")] = None,
     fsync: Annotated[str | None, setting_flag("fsync")] = None,
     ready_file: Annotated[Path | None, setting_flag("ready_file")] = None,
-    demo: Annotated[bool | None, setting_flag("demo", "--demo/--no-demo")] = None,
+    no_demo: Annotated[bool | None, setting_flag("no_demo", "--no-demo/--demo")] = None,
     log_level: Annotated[str | None, setting_flag("log_level")] = None,
     as_json: JsonFlag = False,
 ) -> int:
@@ -48,7 +48,7 @@ def up(
         redis_memory_mb=redis_memory_mb,
         fsync=fsync,
         ready_file=ready_file and str(ready_file),
-        demo=demo,
+        no_demo=no_demo,
         log_level=log_level,
     )
     settings = msgspec.structs.replace(settings, data_dir=str(Path(settings.data_dir).absolute()))

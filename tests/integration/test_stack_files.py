@@ -104,7 +104,7 @@ def test_programs_get_exactly_our_settings(monkeypatch: pytest.MonkeyPatch) -> N
     """What a worker reads is what we have, whatever stands in our environment."""
     monkeypatch.setenv("FAIRCLAIM_WORKERS", "7")
     monkeypatch.setenv("FAIRCLAIM_JSON", "1")
-    settings = load_settings({}, workers=3, demo=False)
+    settings = load_settings({}, workers=3, no_demo=True)
     given = environment_of(settings)
     assert load_settings(given) == settings
     assert "FAIRCLAIM_JSON" not in given

@@ -190,13 +190,13 @@ def test_flags_are_checked_like_variables() -> None:
 @pytest.mark.parametrize(("text", "meant"), [("true", True), ("1", True), ("false", False), ("0", False)])
 def test_a_switch_is_read_from_its_words(text: str, meant: bool) -> None:
     """Switches are true or false, 1 or 0."""
-    assert load_settings(environment(demo=text)).demo is meant
+    assert load_settings(environment(no_demo=text)).no_demo is meant
 
 
 def test_a_switch_refuses_other_words() -> None:
     """A word that is neither is refused by name."""
-    with pytest.raises(SettingError, match="FAIRCLAIM_DEMO"):
-        load_settings(environment(demo="maybe"))
+    with pytest.raises(SettingError, match="FAIRCLAIM_NO_DEMO"):
+        load_settings(environment(no_demo="maybe"))
 
 
 def test_settings_can_not_be_changed() -> None:
