@@ -18,16 +18,18 @@ from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
+from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
-from gateway.routes import campaigns, claims, coupons, holder, home, ops
+from gateway.routes import campaigns, claims, coupons, holder, home, ops, tickets
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
-from gateway.tokens import TokenVerifier, parse_keys
 from lua.door import Door, connect
+from lua.link import Link
 
 log = logging.getLogger("fairclaim.app")
 
@@ -41,24 +43,31 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
 
     Errors: SettingError when a setting that a worker needs is missing or malformed.
     """
-    for name in ("redis_url", "postgres_url", "jwt_keys"):
+    for name in ("redis_url", "postgres_url"):
         if not getattr(settings, name):
             raise SettingError(f"FAIRCLAIM_{name.upper()} is not set; a gateway needs it")
-    try:
-        jwt_keys = parse_keys(settings.jwt_keys)
-    except ValueError as error:
-        raise SettingError(f"FAIRCLAIM_JWT_KEYS: {error}") from None
-    tokens = TokenVerifier(jwt_keys, settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_s)
+    keys = signing_keys(settings)
+    if not keys:
+        raise SettingError("neither FAIRCLAIM_JWT_KEYS nor FAIRCLAIM_JWT_KEYS_FILE is set; a gateway needs one of them")
+    credentials = Credentials(keys, settings)
     folder = telemetry_dir or Path(settings.data_dir) / "telemetry"
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
-            app.state.services = await _open(stack, settings, tokens, Telemetry(folder, slot))
-            yield
+            opened = app.state.services = await _open(stack, settings, credentials, Telemetry(folder, slot))
+            yield {"services": opened}  # the server hands it to each connection's protocol (guard.py)
 
     app = Starlette(
-        routes=[*home.routes, *ops.routes, *claims.routes, *holder.routes, *coupons.routes, *campaigns.routes],
+        routes=[
+            *home.routes,
+            *ops.routes,
+            *claims.routes,
+            *tickets.routes,
+            *holder.routes,
+            *coupons.routes,
+            *campaigns.routes,
+        ],
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
@@ -68,7 +77,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
     return app
 
 
-async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier, telemetry: Telemetry) -> Services:
+async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credentials, telemetry: Telemetry) -> Services:
     """Open the doors in order; *stack* closes them in reverse, so claims in flight are answered first."""
     stack.callback(telemetry.close)
     door = Door(
@@ -102,7 +111,12 @@ async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier
     stack.push_async_callback(_end, watching)
     finishing = asyncio.create_task(_finish_open_changes(pool, door))
     stack.push_async_callback(_end, finishing)
-    batcher = Batcher(door, settings, telemetry)
+    if settings.jwt_keys_file:
+        following = asyncio.create_task(follow(Path(settings.jwt_keys_file), credentials.use_keys))
+        stack.push_async_callback(_end, following)
+    link = Link(door.redis, settings.redis_call_ms_max)
+    stack.push_async_callback(link.close)
+    batcher = Batcher(link, settings, telemetry)
     stack.push_async_callback(batcher.close)
     return Services(
         settings=settings,
@@ -110,7 +124,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, tokens: TokenVerifier
         pool=pool,
         catalog=Catalog(pool, door),
         keys=KeyRing(pool, settings.api_key_cache_s),
-        tokens=tokens,
+        credentials=credentials,
         batcher=batcher,
         claims=Claims(batcher, pressure, settings, telemetry),
         pressure=pressure,

@@ -1,85 +1,38 @@
 """
 Group commit: claims that arrive while a script call is in flight travel together in the next one.
 
-    submit ─► lane of the shard: bounded queue ─► call of ≤ claim_batch_max asks ─► one answer each
-                                                  (≤ claim_calls_max in flight)
+    submit ─► queue of the shard, bounded ─► call of ≤ claim_batch_max asks ─► one answer each
+                                             (≤ claim_calls_max in flight)
 
 No timer holds a claim back: a call leaves when a slot is free, with what has come by then. The call
-belongs to no client, so one that is cancelled or gone never touches the others.
+belongs to no client, so one that is gone never touches the others.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from math import inf
+from typing import Any
 
 import msgspec
-from redis.exceptions import ResponseError
 
+from gateway.asks import Ask, Rush, Undecided
 from gateway.codes import CodeMaker
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
-from lua.door import Door, DoorError, Full, LostReply
-from lua.keys import HolderId, Shard
+from lua.door import Full, Refused, Unreachable
+from lua.keys import CouponCode, Shard
+from lua.link import Link, ScriptCall
 from lua.outcomes import Outcome
 from lua.scripts import load_script
 
 log = logging.getLogger("fairclaim.batcher")
 
-LANES_IDLE_MAX = 4096
+QUEUES_IDLE_MAX = 4096
 CODE_TRIES_MAX = 3
 _CLAIM = load_script("claim")
-
-
-class Ask(NamedTuple):
-    """One claim on its way: *idem* is lua.keys.idempotency_hash, *channel* is '' where none was named."""
-
-    holder: HolderId
-    idem: str
-    channel: str
-
-
-class Rush(msgspec.Struct, array_like=True, frozen=True):
-    """What claim.lua says of the whole call; times in milliseconds by Redis TIME. See its header."""
-
-    now_ms: int
-    version: int
-    stock: int
-    starts_ms: int
-    ends_ms: int
-    day_ends_ms: int
-    expires_ms: int
-    value: str
-    currency: str
-    replies: list[int | list[int | str]]
-
-
-class Decided(NamedTuple):
-    """
-    What became of an ask.
-
-    Shape: CLAIMED and REPLAYED carry *code*, *seq*, *claimed_ms*, *expires_ms*; LIMIT_REACHED carries *held*.
-    """
-
-    outcome: Outcome
-    rush: Rush
-    code: str = ""
-    seq: int = 0
-    claimed_ms: int = 0
-    expires_ms: int = 0
-    held: tuple[str, ...] = ()
-
-
-class Undecided(NamedTuple):
-    """An ask without an answer: *code* is a problem code (overloaded, not_ready, unknown), *detail* says why."""
-
-    code: str
-    detail: str
-
-
-Answer = Decided | Undecided
-Done = Callable[[Answer], None]
+_CODE_TAKEN = int(Outcome.CODE_TAKEN)
 
 _read_reply = msgspec.msgpack.Decoder(Rush).decode
 _pack = msgspec.msgpack.Encoder().encode
@@ -88,42 +41,39 @@ QUEUE_FULL = Undecided("overloaded", "More claims are waiting than can be decide
 WAITED_TOO_LONG = Undecided("overloaded", "The claim waited too long and was not sent.")
 LOST = Undecided("unknown", "The answer was lost on the way. Retry with the same Idempotency-Key to learn the truth.")
 CLOSING = Undecided("overloaded", "This gateway is stopping; nothing was sent.")
+NO_MEMORY = Undecided("overloaded", "There is no memory left to write a claim down; nothing was changed.")
+NO_STORE = Undecided("not_ready", "The claim store can't be reached; nothing was sent.")
 
 
-class _Waiting(NamedTuple):
-    ask: Ask
-    done: Done
-    deadline: float
-    code_tries: int
+class ShardQueue:
+    """What waits for one shard in one worker."""
 
-
-class Lane:
-    """The queue of one shard in one worker."""
-
-    def __init__(self, shard: Shard, codes: CodeMaker, door: Door, settings: Settings, telemetry: Telemetry) -> None:
-        self.shard, self._codes, self._door = shard, codes, door
-        self._settings, self._telemetry = settings, telemetry
-        self._queue: deque[_Waiting] = deque()
-        self._calls: set[asyncio.Task[None]] = set()
+    def __init__(self, shard: Shard, codes: CodeMaker, link: Link, settings: Settings, telemetry: Telemetry) -> None:
+        self._shard, self._codes, self._link, self._telemetry = shard, codes, link, telemetry
+        self._call = ScriptCall(_CLAIM, shard)
+        self._calls_max, self._batch_max = settings.claim_calls_max, settings.claim_batch_max
+        self._queue_max, self._wait_s_max = settings.claim_queue_max, settings.claim_wait_ms_max / 1000
         self._loop = asyncio.get_running_loop()
+        self._queue: deque[Ask] = deque()
+        self._flying = 0
         self._pump_due = False
         self._deadline_timer: asyncio.TimerHandle | None = None
+        self._reported = 0
+        self._landing: asyncio.Future[None] | None = None  # close() waits on it
 
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is in flight."""
-        return not self._queue and not self._calls
+        return not self._queue and not self._flying
 
-    def submit(self, ask: Ask, done: Done) -> None:
-        """Queue *ask*; *done* is called once, from the loop, perhaps before this returns."""
-        if len(self._queue) >= self._settings.claim_queue_max:
-            done(QUEUE_FULL)
+    def submit(self, ask: Ask) -> None:
+        """Queue *ask*."""
+        if len(self._queue) >= self._queue_max:
+            ask.undecided(QUEUE_FULL)
             return
-        self._queue.append(_Waiting(ask, done, self._loop.time() + self._settings.claim_wait_ms_max / 1000, 0))
-        self._telemetry.waiting(1)
-        if len(self._calls) >= self._settings.claim_calls_max:
-            self._watch_deadline()
-        elif not self._pump_due:
+        ask.deadline = self._loop.time() + self._wait_s_max
+        self._queue.append(ask)
+        if not self._pump_due:
             self._pump_due = True
             self._loop.call_soon(self._pump)  # what else arrives in this turn of the loop comes along
 
@@ -131,16 +81,36 @@ class Lane:
         """Fill the free slots from the queue, and see that what must wait is not kept beyond its deadline."""
         self._pump_due = False
         self._expire()
-        while self._queue and len(self._calls) < self._settings.claim_calls_max:
-            size = min(len(self._queue), self._settings.claim_batch_max)
-            batch = [self._queue.popleft() for _ in range(size)]
-            self._telemetry.waiting(-size)
-            call = self._loop.create_task(self._call(batch))
-            self._calls.add(call)
-        self._watch_deadline()
+        while len(self._queue) >= self._worth_a_call():
+            self._send(min(len(self._queue), self._batch_max))
+        self._report()
+        if self._deadline_timer is None:
+            self._watch_deadline()
+
+    def _worth_a_call(self) -> float:
+        """
+        How many have to wait for a call to leave now.
+
+        Redis runs one call at a time: a second one in flight only keeps the way there busy, and is worth that from half
+        a batch on. Fewer are better off in one larger call (docs/performance.md).
+        """
+        if self._flying == 0:
+            return 1
+        return (self._batch_max + 1) // 2 if self._flying < self._calls_max else inf
+
+    def _send(self, size: int) -> None:
+        """One call with the *size* asks that have waited longest."""
+        queue = self._queue
+        batch = [queue.popleft() for _ in range(size)]
+        codes = self._codes.take(size)
+        flat: list[str] = []
+        for ask, code in zip(batch, codes, strict=True):
+            flat += (ask.holder, ask.idem, code, ask.channel)
+        self._flying += 1
+        self._link.call(self._call, _pack(flat), partial(self._landed, batch, codes, self._loop.time()))
 
     def _watch_deadline(self) -> None:
-        if self._queue and self._deadline_timer is None:
+        if self._queue:
             self._deadline_timer = self._loop.call_at(self._queue[0].deadline, self._deadline_reached)
 
     def _deadline_reached(self) -> None:
@@ -150,108 +120,107 @@ class Lane:
     def _expire(self) -> None:
         now = self._loop.time()
         while self._queue and self._queue[0].deadline <= now:
-            self._telemetry.waiting(-1)
             _tell(self._queue.popleft(), WAITED_TOO_LONG)
 
-    async def _call(self, batch: list[_Waiting]) -> None:
-        """One script call; whatever happens, everybody in *batch* is answered and the slot is freed."""
-        began = self._loop.time()
-        answers: list[Answer] | None = None
-        codes = [self._codes.make() for _ in batch]
-        try:
-            flat = [part for waiting, code in zip(batch, codes, strict=True) for part in _parts(waiting.ask, code)]
-            reply = await self._door.call(_CLAIM, self.shard, _pack(flat))
-            rush = _read_reply(reply if isinstance(reply, bytes) else b"")
-            if len(rush.replies) == len(batch):
-                answers = [_answer(rush, *decided) for decided in zip(rush.replies, codes, strict=True)]
-            else:
-                log.error("reply of a wrong length", extra={"shard": str(self.shard)})
-        except (DoorError, ResponseError, msgspec.DecodeError) as error:
-            answers = [_failed(error)] * len(batch)
-            log.warning(
-                "claim call failed", extra={"shard": str(self.shard), "claims": len(batch), "reason": str(error)}
-            )
-        finally:
-            self._telemetry.call(len(batch), self._loop.time() - began)
-            self._resolve(batch, answers or [LOST] * len(batch))
-            self._calls.discard(asyncio.current_task())
-            self._pump()
+    def _report(self) -> None:
+        """Bring the gauge of waiting claims up to date; once a call is often enough."""
+        self._telemetry.waiting(len(self._queue) - self._reported)
+        self._reported = len(self._queue)
 
-    def _resolve(self, batch: list[_Waiting], answers: list[Answer]) -> None:
-        for waiting, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, Decided) and answer.outcome is Outcome.CODE_TAKEN:
-                if waiting.code_tries < CODE_TRIES_MAX:  # not granted for its code only: another code, same place
-                    self._queue.appendleft(waiting._replace(code_tries=waiting.code_tries + 1))
-                    self._telemetry.waiting(1)
-                    continue
-                answer = LOST  # noqa: PLW2901 - three collisions of 60 random bits: the random source is broken
-            _tell(waiting, answer)
+    def _landed(self, batch: list[Ask], codes: list[CouponCode], began: float, reply: Any) -> None:
+        """A call is over, one way or another: everybody in *batch* is answered and the slot is free."""
+        self._flying -= 1
+        self._telemetry.call(len(batch), self._loop.time() - began)
+        try:
+            self._resolve(batch, codes, _read_reply(reply) if isinstance(reply, bytes) else reply)
+        except msgspec.DecodeError as error:
+            self._fail(batch, error)
+        self._pump()
+        if self._landing is not None and not self._landing.done():
+            self._landing.set_result(None)
+
+    def _resolve(self, batch: list[Ask], codes: list[CouponCode], reply: Any) -> None:
+        if not isinstance(reply, Rush) or len(reply.replies) != len(batch):
+            self._fail(batch, reply if isinstance(reply, Exception) else None)
+            return
+        for ask, each, code in zip(batch, reply.replies, codes, strict=True):
+            try:
+                if each == _CODE_TAKEN:
+                    self._again(ask)
+                else:
+                    ask.decided(reply, each, code)
+            except Exception:  # one caller's failure is not the others'; he may still be told to ask again
+                log.exception("a claim's caller failed on its answer")
+                _tell(ask, LOST)
+
+    def _again(self, ask: Ask) -> None:
+        """Not granted for its code only: another code, in the same place of the queue."""
+        if ask.code_tries == CODE_TRIES_MAX:
+            ask.undecided(LOST)  # so many collisions of 60 random bits: the random source is broken
+            return
+        ask.code_tries += 1
+        self._queue.appendleft(ask)
+
+    def _fail(self, batch: list[Ask], error: Exception | None) -> None:
+        reason = "the reply does not fit the call" if error is None else str(error)
+        log.warning("claim call failed", extra={"shard": str(self._shard), "claims": len(batch), "reason": reason})
+        why = _failed(error)
+        for ask in batch:
+            _tell(ask, why)
 
     async def close(self) -> None:
         """Answer what is in flight; refuse what was not sent."""
         while self._queue:
-            self._telemetry.waiting(-1)
             _tell(self._queue.popleft(), CLOSING)
+        self._report()
         if self._deadline_timer is not None:
             self._deadline_timer.cancel()
-        while self._calls:  # a claim whose code was taken leaves in another call
-            await asyncio.gather(*self._calls)
+        while self._flying:  # a claim whose code was taken leaves in another call
+            self._landing = self._loop.create_future()
+            await self._landing
 
 
-def _parts(ask: Ask, code: str) -> tuple[str, str, str, str]:
-    return ask.holder, ask.idem, code, ask.channel
-
-
-def _tell(waiting: _Waiting, answer: Answer) -> None:
+def _tell(ask: Ask, why: Undecided) -> None:
     try:
-        waiting.done(answer)
+        ask.undecided(why)
     except Exception:  # one caller's failure is not the others'
         log.exception("a claim's caller failed on its answer")
 
 
-def _answer(rush: Rush, reply: int | list[int | str], code: str) -> Decided:
-    if isinstance(reply, int):
-        if reply > 0:
-            return Decided(Outcome.CLAIMED, rush, code, reply, rush.now_ms, rush.expires_ms)
-        return Decided(Outcome(reply), rush)
-    if reply[0] == Outcome.REPLAYED:
-        return Decided(Outcome.REPLAYED, rush, str(reply[1]), int(reply[2]), int(reply[3]), int(reply[4]))
-    return Decided(Outcome(int(reply[0])), rush, held=tuple(str(held) for held in reply[1:]))
-
-
-def _failed(error: Exception) -> Undecided:
-    if isinstance(error, LostReply | ResponseError | msgspec.DecodeError):
-        return LOST
+def _failed(error: Exception | None) -> Undecided:
+    """What a failed call means: only what was certainly not decided is said so."""
     if isinstance(error, Full):
-        return Undecided("overloaded", "There is no memory left to write a claim down; nothing was changed.")
-    return Undecided("not_ready", "The claim store can't be reached; nothing was sent.")
+        return NO_MEMORY
+    if isinstance(error, Refused | Unreachable):
+        return NO_STORE
+    return LOST
 
 
 class Batcher:
-    """The lanes of one worker."""
+    """The queues of one worker."""
 
-    def __init__(self, door: Door, settings: Settings, telemetry: Telemetry) -> None:
-        self._door, self._settings, self._telemetry = door, settings, telemetry
-        self._lanes: dict[Shard, Lane] = {}
+    def __init__(self, link: Link, settings: Settings, telemetry: Telemetry) -> None:
+        self._link, self._settings, self._telemetry = link, settings, telemetry
+        self._queues: dict[Shard, ShardQueue] = {}
         self._closed = False
 
-    def submit(self, shard: Shard, campaign_number: int, ask: Ask, done: Done) -> None:
-        """Queue *ask* on the lane of *shard*; *done* is called once with its Answer."""
-        if self._closed:
-            done(CLOSING)
-            return
-        lane = self._lanes.get(shard)
-        if lane is None:
+    def submit(self, shard: Shard, campaign_number: int, ask: Ask) -> None:
+        """Queue *ask* for *shard*."""
+        queue = self._queues.get(shard)
+        if queue is None or self._closed:
+            if self._closed:
+                ask.undecided(CLOSING)
+                return
             self._drop_idle()
-            lane = Lane(shard, CodeMaker(campaign_number, shard.number), self._door, self._settings, self._telemetry)
-            self._lanes[shard] = lane
-        lane.submit(ask, done)
+            codes = CodeMaker(campaign_number, shard.number)
+            queue = self._queues[shard] = ShardQueue(shard, codes, self._link, self._settings, self._telemetry)
+        queue.submit(ask)
 
     def _drop_idle(self) -> None:
-        if len(self._lanes) >= LANES_IDLE_MAX:
-            self._lanes = {shard: lane for shard, lane in self._lanes.items() if not lane.idle}
+        if len(self._queues) >= QUEUES_IDLE_MAX:
+            self._queues = {shard: queue for shard, queue in self._queues.items() if not queue.idle}
 
     async def close(self) -> None:
         """Take no more, answer what is in flight, refuse what was not sent."""
         self._closed = True
-        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
+        await asyncio.gather(*(queue.close() for queue in self._queues.values()))

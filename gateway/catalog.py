@@ -7,8 +7,9 @@ is believed for a second, so that a campaign can be claimed from soon after it i
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -17,7 +18,7 @@ from gateway.campaigns.shards import Shards
 from gateway.errors import Refusal
 from gateway.sql import load_queries, postgres, row
 from lua.door import Door
-from lua.keys import CampaignId, Shard
+from lua.keys import CampaignId, HolderId, Shard, shard_of
 
 ABSENT_S = 1.0
 _KNOWN_MAX = 10_000
@@ -25,12 +26,21 @@ _ABSENT_MAX = 10_000
 _QUERIES = load_queries("campaigns")
 
 
-class Published(NamedTuple):
+@dataclass(slots=True, unsafe_hash=True)
+class Published:
     """A campaign that has been published: what a claim needs to find its shard and make its code."""
 
     id: CampaignId
     number: int
     shards: int
+    _only: Shard | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._only = Shard(self.id, 0) if self.shards == 1 else None
+
+    def shard(self, holder: HolderId) -> Shard:
+        """The shard that owns *holder*."""
+        return self._only or shard_of(self.id, holder, self.shards)
 
 
 class Catalog:
@@ -39,6 +49,8 @@ class Catalog:
     def __init__(self, pool: AsyncConnectionPool[Any], door: Door) -> None:
         self._pool, self._shards = pool, Shards(door)
         self._known: OrderedDict[CampaignId, Published] = OrderedDict()
+        self.claim_paths: dict[bytes, Published] = {}
+        """The path of a claim on each campaign that is known, as it comes on the wire."""
         self._absent: OrderedDict[CampaignId, float] = OrderedDict()
         self._asking: dict[CampaignId, asyncio.Task[Published | None]] = {}
 
@@ -84,6 +96,9 @@ class Catalog:
             _keep(self._absent, campaign, monotonic(), _ABSENT_MAX)
         else:
             _keep(self._known, campaign, found, _KNOWN_MAX)
+            self.claim_paths[_claim_path(campaign)] = found
+            while len(self.claim_paths) > _KNOWN_MAX:
+                self.claim_paths.pop(next(iter(self.claim_paths)))
 
     async def _ask(self, campaign: CampaignId) -> Published | None:
         """Redis first, which a claim needs anyway; only what it does not know is asked of Postgres."""
@@ -95,6 +110,10 @@ class Catalog:
         if found is None or found["state"] == "draft":
             return None
         raise Refusal("not_ready", "This campaign's stock is being put in place; nothing was changed.")
+
+
+def _claim_path(campaign: CampaignId) -> bytes:
+    return f"/v1/campaigns/{campaign}/claims".encode()
 
 
 def _keep(cache: OrderedDict[CampaignId, Any], campaign: CampaignId, value: Any, entries_max: int) -> None:

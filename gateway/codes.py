@@ -66,16 +66,14 @@ def _check_value(characters: str) -> int:
     return value
 
 
-# Two characters a step: their text, and what they add to the check, at each place of the random part.
-_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
-_PAIR_CHECKS = [
-    [_WEIGHTED[5 + at][pair[0]] ^ _WEIGHTED[6 + at][pair[1]] for pair in _PAIRS] for at in range(0, RANDOM_CHARS, 2)
-]
-_BUFFER_CODES = 512
+# A random byte as a character, and as what it adds to the check at each place of the random part.
+_TO_CHARACTER = bytes(ord(ALPHABET[byte & 31]) for byte in range(256))
+_TO_CHECK = [bytes(weighted[ALPHABET[byte & 31]] for byte in range(256)) for weighted in _WEIGHTED[-RANDOM_CHARS:]]
+_BULK_CODES = 512
 
 
 class CodeMaker:
-    """Makes codes for one shard, from a buffer of random bytes of the OS that is refilled in bulk."""
+    """Makes codes for one shard, hundreds at a time: one draw of the OS's randomness, and no loop over characters."""
 
     def __init__(self, campaign_number: int, shard_number: int) -> None:
         assert 1 <= campaign_number <= CAMPAIGN_NUMBER_MAX
@@ -84,26 +82,29 @@ class CodeMaker:
             "".join(ALPHABET[campaign_number >> shift & 31] for shift in (15, 10, 5, 0)) + ALPHABET[shard_number]
         )
         self._head_check = _check_value(self._head + "0" * RANDOM_CHARS)
-        self._random, self._at = b"", 0
+        self._ready: list[CouponCode] = []
 
-    def make(self) -> CouponCode:
-        """One new code. 60 of its bits are random; the script refuses the one in 10^11 that is taken."""
-        if self._at == len(self._random):
-            self._random, self._at = os.urandom(8 * _BUFFER_CODES), 0
-        bits = int.from_bytes(self._random[self._at : self._at + 8], "big")
-        self._at += 8
-        a, b, c = bits & 1023, bits >> 10 & 1023, bits >> 20 & 1023
-        d, e, f = bits >> 30 & 1023, bits >> 40 & 1023, bits >> 50 & 1023
-        checks = _PAIR_CHECKS
-        check = (
-            self._head_check
-            ^ checks[0][a] ^ checks[1][b] ^ checks[2][c]
-            ^ checks[3][d] ^ checks[4][e] ^ checks[5][f]
-        )  # fmt: skip
-        pairs = _PAIRS
-        return CouponCode(
-            self._head + pairs[a] + pairs[b] + pairs[c] + pairs[d] + pairs[e] + pairs[f] + ALPHABET[check]
-        )
+    def take(self, count: int) -> list[CouponCode]:
+        """*count* new codes. 60 bits of each are random; the script refuses the one in 10^11 that is taken."""
+        while len(self._ready) < count:
+            self._ready += self._bulk()
+        taken = self._ready[-count:]
+        del self._ready[-count:]
+        return taken
+
+    def _bulk(self) -> list[CouponCode]:
+        """_BULK_CODES codes, character by character of all of them: bytes.translate and one XOR of long integers."""
+        random, codes = os.urandom(_BULK_CODES * RANDOM_CHARS), bytearray(_BULK_CODES * CODE_CHARS)
+        for place, character in enumerate(self._head):
+            codes[place::CODE_CHARS] = character.encode() * _BULK_CODES
+        check = int.from_bytes(bytes([self._head_check]) * _BULK_CODES, "big")
+        for place in range(RANDOM_CHARS):
+            column = random[place * _BULK_CODES : (place + 1) * _BULK_CODES]
+            codes[len(self._head) + place :: CODE_CHARS] = column.translate(_TO_CHARACTER)
+            check ^= int.from_bytes(column.translate(_TO_CHECK[place]), "big")
+        codes[CODE_CHARS - 1 :: CODE_CHARS] = check.to_bytes(_BULK_CODES, "big").translate(_TO_CHARACTER)
+        text = codes.decode("ascii")
+        return [CouponCode(text[at : at + CODE_CHARS]) for at in range(0, len(text), CODE_CHARS)]
 
 
 def parse_code(text: str) -> ParsedCode | None:

@@ -6,6 +6,7 @@ Plain ASGI. (BaseHTTPMiddleware costs a task group and a stream a request: 13.5 
 
 import logging
 import re
+from itertools import count
 from secrets import token_hex
 from time import time
 from typing import Any
@@ -15,32 +16,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import ALWAYS_RETRY_AFTER, Refusal, draw_retry_after_s, problem_body
-from gateway.wire import rfc3339
+from gateway.answers import Answer, problem_answer
+from gateway.errors import Refusal
 
 log = logging.getLogger("fairclaim.edge")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_OURS, _NUMBERS = token_hex(4), count(10_000_000)  # unique by its number: no draw of randomness a request
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def request_id_for(given: str | None) -> str:
     """The caller's own request id where it is short and harmless, else a new one."""
-    return given if given is not None and _REQUEST_ID.match(given) else token_hex(8)
+    return given if given is not None and _REQUEST_ID.match(given) else f"{_OURS}{next(_NUMBERS)}"
 
 
 def problem_response(refusal: Refusal, request_id: str, retry_after_s_max: int) -> Response:
-    """The answer to a refused request; 429 and 503 always say when to come back."""
-    headers = {}
-    retry_after_s = refusal.retry_after_s
-    if retry_after_s is None and refusal.code in ALWAYS_RETRY_AFTER:
-        retry_after_s = draw_retry_after_s(retry_after_s_max)
-    if retry_after_s is not None:
-        headers["retry-after"] = str(retry_after_s)
-    if refusal.code == "unauthenticated":
-        headers["www-authenticate"] = "Bearer"
-    body = problem_body(refusal, request_id, rfc3339(round(time() * 1000)))
-    return Response(body, refusal.status, headers, "application/problem+json")
+    """The answer to a refused request, for Starlette to send."""
+    return as_response(problem_answer(refusal, request_id, round(time() * 1000), retry_after_s_max))
+
+
+def as_response(answer: Answer) -> Response:
+    """An answer as Starlette sends it: the header lines as they are, then Content-Length."""
+    response = Response(answer.body, answer.status)
+    lines = (line.split(b": ", 1) for line in answer.head.split(b"\r\n")[:-1])
+    response.raw_headers = [
+        *((name, value) for name, value in lines),
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
+    return response
 
 
 class Edge:

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.credentials import Credentials
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
-from gateway.tokens import TokenVerifier
 from lua.door import Door
 
 
@@ -26,7 +26,7 @@ class Services:
     pool: AsyncConnectionPool
     catalog: Catalog
     keys: KeyRing
-    tokens: TokenVerifier
+    credentials: Credentials
     batcher: Batcher
     claims: Claims
     pressure: Pressure

@@ -6,12 +6,13 @@ is compared with it by a test. Nothing else reads the environment.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from gateway.cores import usable_cores
 from lua.keys import CLAIM_BATCH_MAX
 
 PREFIX = "FAIRCLAIM_"
@@ -36,7 +37,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, _meta("address", "where the gateway listens")] = "127.0.0.1"
     port: Annotated[int, _meta("port", "0 takes any free one", low=0, high=65535)] = 8080
-    workers: Annotated[int, _meta("processes", "gateway workers", low=1, high=64)] = 2
+    lane: Annotated[bool, _meta("true or false", "answer claims in the lane; false leaves them to Starlette")] = True
+    connections_max: Annotated[int, _meta("connections", "open at once a worker", low=16, high=1_000_000)] = 10_000
+    receipt_s_max: Annotated[int, _meta("s", "from a request's first byte to its last", low=1, high=300)] = 5
+    keep_alive_s_max: Annotated[int, _meta("s", "an idle connection is kept", low=1, high=3600)] = 5
+    workers: Annotated[
+        int, _meta("processes, or auto", "gateway workers; auto: one a core it may use", low=1, high=64)
+    ] = 2
     no_demo: Annotated[bool, _meta("true or false", "publish no demo campaign")] = False
     redis_memory_mb: Annotated[int, _meta("MiB", "maxmemory of the embedded Valkey", low=32, high=1_048_576)] = 2048
     fsync: Annotated[str, _meta("everysec or always", "appendfsync of the embedded Valkey")] = "everysec"
@@ -44,9 +51,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_keys: Annotated[
         str, _meta("kid=secret,…", "HS256 keys of holder tokens, the first one mints; >= 32 bytes each", secret=True)
     ] = ""
+    jwt_keys_file: Annotated[
+        str, _meta("path", "a file with those keys instead, one a line, read again when it changes")
+    ] = ""
     jwt_audience: Annotated[str, _meta("text", "aud a token has to name")] = "fairclaim"
     jwt_issuer: Annotated[str, _meta("text", "iss a token has to name")] = "fairclaim"
     jwt_leeway_s: Annotated[int, _meta("s", "clock difference forgiven in exp and nbf", low=0, high=30)] = 5
+    token_cache_max: Annotated[
+        int, _meta("tokens", "verified tokens a worker remembers; 0 remembers none", low=0, high=1_048_576)
+    ] = 65_536
+    ticket_s_max: Annotated[int, _meta("s", "how long a claim ticket is good at most", low=60, high=604_800)] = 86_400
     api_key_cache_s: Annotated[int, _meta("s", "how long a revoked API key may still work", low=0, high=60)] = 2
 
     claim_batch_max: Annotated[int, _meta("claims", "claims one script call carries", low=1, high=CLAIM_BATCH_MAX)] = (
@@ -64,6 +78,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 85
     retry_after_s_max: Annotated[int, _meta("s", "Retry-After is drawn from 1 to this", low=1, high=60)] = 3
     body_bytes_max: Annotated[int, _meta("bytes", "a request body", low=1024, high=1_048_576)] = 65_536
+    head_bytes_max: Annotated[int, _meta("bytes", "request line and headers of a request", low=1024, high=65_536)] = (
+        16_384
+    )
     claim_body_bytes_max: Annotated[int, _meta("bytes", "the body of a claim", low=64, high=65_536)] = 8192
     postgres_connections_max: Annotated[
         int, _meta("connections", "PostgreSQL connections a worker", low=1, high=64)
@@ -111,6 +128,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for holds, left, right, how in relations:
             if not holds:
                 raise SettingError(f"{_variable(left)} has to be {how} {_variable(right)}")
+        if self.jwt_keys and self.jwt_keys_file:
+            raise SettingError(f"{_variable('jwt_keys')} and {_variable('jwt_keys_file')} are both set; give one")
         for name, allowed in (("fsync", ("everysec", "always")), ("log_level", ("debug", "info", "warning", "error"))):
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{_variable(name)} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
@@ -121,12 +140,16 @@ def _variable(names: str) -> str:
     return " + ".join(PREFIX + name.upper() for name in names.split(" + "))
 
 
+AUTO: dict[str, Callable[[], int]] = {"workers": usable_cores}
+"""Settings that may be `auto`, and how many that is here; load_settings() puts the number in its place."""
+
+
 def allowed(name: str) -> str:
     """What the setting *name* may be, in words."""
     kind = Settings.__annotations__[name]
     meta: Meta = kind.__metadata__[0]
     if kind.__origin__ is int:
-        return f"a whole number from {meta.ge} to {meta.le}"
+        return f"{'auto or ' if name in AUTO else ''}a whole number from {meta.ge} to {meta.le}"
     return "true or false" if kind.__origin__ is bool else "text"
 
 
@@ -154,8 +177,9 @@ def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) ->
     converted = {}
     for name, value in values.items():
         kind = Settings.__annotations__[name]
+        given = min(AUTO[name](), kind.__metadata__[0].le) if value == "auto" and name in AUTO else value
         try:
-            converted[name] = msgspec.convert(value, kind, strict=False)
+            converted[name] = msgspec.convert(given, kind, strict=False)
         except msgspec.ValidationError:
             raise SettingError(f"{_variable(name)} is {_shown(kind, value)}; allowed: {allowed(name)}") from None
     return msgspec.structs.replace(known, **converted).checked()

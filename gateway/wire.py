@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,7 +20,13 @@ _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.+)`"
 def rfc3339(ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 UTC, to the millisecond: 2026-11-22T10:00:00.123Z."""
     whole, rest = divmod(ms, 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_second(whole)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(whole: int) -> str:
+    """The part of a time that most of a rush's answers share."""
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def time_ms(time: datetime) -> int:

@@ -1,10 +1,12 @@
-"""A whole system of its own for a load: ``fairclaim up`` on free ports in a folder, and the CPU its processes use."""
+"""A whole system of its own for a load: ``fairclaim up`` on free ports in a folder, and its processes."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -14,25 +16,43 @@ START_S_MAX = 90.0
 STOP_S_MAX = 60.0
 
 
-class System:
-    """Started by ``with``; stopped as Ctrl-C stops it, so leaving the block proves a clean stop."""
+def program() -> str:
+    """The command line of the project, beside the Python that runs this."""
+    return str(Path(sys.executable).with_name("fairclaim"))
 
-    def __init__(self, folder: Path, *, workers: int = 2, fsync: str = "everysec") -> None:
+
+def bare_environment() -> dict[str, str]:
+    """Our environment without any setting of the project."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("FAIRCLAIM_")}
+
+
+class System:
+    """
+    Started by ``with``; stopped as Ctrl-C stops it, so leaving the block proves a clean stop.
+
+    *settings* are further ones by name: ``no_demo="true"`` is FAIRCLAIM_NO_DEMO.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 2, fsync: str = "everysec", **settings: str) -> None:
         self.folder, self._ready = folder, folder / "ready.json"
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("FAIRCLAIM_")},
+            **bare_environment(),
             "FAIRCLAIM_DATA_DIR": str(folder / "data"),
             "FAIRCLAIM_PORT": "0",
             "FAIRCLAIM_READY_FILE": str(self._ready),
             "FAIRCLAIM_WORKERS": str(workers),
             "FAIRCLAIM_FSYNC": fsync,
+            **{f"FAIRCLAIM_{name.upper()}": value for name, value in settings.items()},
         }
 
     def __enter__(self) -> Self:
         self._log = (self.folder / "up.log").open("wb")
-        command = [str(Path(sys.executable).with_name("fairclaim")), "up"]
         self._process = subprocess.Popen(  # noqa: S603 - the project's own command
-            command, env=self._environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+            [program(), "up"],
+            env=self._environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         deadline = time.monotonic() + START_S_MAX
         while not self._ready.exists():
@@ -55,24 +75,42 @@ class System:
 
     def command(self, *arguments: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]":
         """Run ``fairclaim`` against this system."""
-        program = str(Path(sys.executable).with_name("fairclaim"))
         return subprocess.run(  # noqa: S603 - the project's own command
-            [program, *arguments], env=self._environment, capture_output=True, text=True, timeout=timeout_s, check=False
+            [program(), *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
 
-    def cpu_seconds(self) -> dict[str, float]:
-        """CPU used so far by gateway, redis, reconciler and postgres; empty where there is no /proc."""
-        used: dict[str, float] = {}
-        tick = os.sysconf("SC_CLK_TCK")
-        for pid in _descendants(self._process.pid):
-            try:
-                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except OSError:  # ended since it was listed
-                continue
-            part = _part(line)
-            used[part] = used.get(part, 0.0) + (int(times[11]) + int(times[12])) / tick
-        return used
+    def parts(self) -> dict[str, list[int]]:
+        """Process ids of gateway, redis, reconciler, postgres and supervisor; empty where there is no /proc."""
+        return parts_below(self._process.pid)
+
+    @contextmanager
+    def stopped(self, part: str) -> Iterator[None]:
+        """Hold the processes of *part* still for the length of the block."""
+        pids = self.parts().get(part, [])
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+
+def parts_below(root: int) -> dict[str, list[int]]:
+    """The processes started by *root* and itself, by the part each one is."""
+    parts: dict[str, list[int]] = {}
+    for pid in _descendants(root):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # ended since it was listed
+            continue
+        parts.setdefault(_part(line), []).append(pid)
+    return parts
 
 
 def _part(line: str) -> str:

@@ -19,7 +19,6 @@ local server, key, delta, reason, actor = ARGV[1], ARGV[2], assert(tonumber(ARGV
 local epoch, ready_for, version = unpack(redis.call('HMGET', rules_key, 'epoch', 'server', 'version'))
 local stock, seq = redis.call('GET', stock_key), redis.call('HGET', counters_key, 'seq')
 local earlier = redis.call('HGET', adjustments_key, key)
-redis.call('XLEN', entries_key)
 if not epoch or not stock or ready_for ~= server then return { NOT_READY, 0, 0 } end
 if earlier then
   local its_delta, its_seq, its_stock = unpack(cmsgpack.unpack(earlier))
@@ -31,15 +30,16 @@ if left < 0 then return { STOCK_FLOOR, 0, whole(stock) } end
 
 -- Write.
 local next_seq = whole(seq) + 1
+local undone = {
+  { { 'DECRBY', stock_key, text(delta) } },
+  restore_fields(counters_key, { 'seq' }, { seq = seq }),
+  { { 'HDEL', adjustments_key, key } },
+}
 commit({
-  { call = { 'INCRBY', stock_key, text(delta) }, undo = function() return { { 'DECRBY', stock_key, text(delta) } } end },
-  { call = { 'HSET', counters_key, 'seq', text(next_seq) }, undo = function()
-    return restore_fields(counters_key, { 'seq' }, { seq = seq })
-  end },
-  { call = { 'HSET', adjustments_key, key, cmsgpack.pack({ delta, next_seq, left }) }, undo = function()
-    return { { 'HDEL', adjustments_key, key } }
-  end },
-  entry_write(entries_key, next_seq, 1, 'adjusted', tonumber(epoch), tonumber(version), clock_ms(),
+  { 'INCRBY', stock_key, text(delta) },
+  { 'HSET', counters_key, 'seq', text(next_seq) },
+  { 'HSET', adjustments_key, key, cmsgpack.pack({ delta, next_seq, left }) },
+  entry_of_one(entries_key, next_seq, 'adjusted', tonumber(epoch), tonumber(version), clock_ms(),
     delta, reason, actor, key),
-})
+}, function(i) return undone[i] end)
 return { DONE, next_seq, left }

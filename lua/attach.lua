@@ -29,7 +29,7 @@ local function found(outcome)
   return { outcome, its_epoch or '', text(whole(its_seq)), last_id }
 end
 local function refuse(outcome)
-  if its_server == server then commit({ { call = { 'HSET', rules_key, 'server', '' } } }) end
+  if its_server == server then commit({ { 'HSET', rules_key, 'server', '' } }) end
   return found(outcome)
 end
 if its_epoch ~= epoch then return refuse(NOT_READY) end
@@ -42,13 +42,13 @@ if its_server == server then return found(UNCHANGED) end
 
 -- Write.
 local next_seq = whole(its_seq) + 1
+local undone = {
+  restore_fields(rules_key, { 'server' }, { server = its_server }),
+  restore_fields(counters_key, { 'seq' }, { seq = its_seq }),
+}
 commit({
-  { call = { 'HSET', rules_key, 'server', server }, undo = function()
-    return restore_fields(rules_key, { 'server' }, { server = its_server })
-  end },
-  { call = { 'HSET', counters_key, 'seq', text(next_seq) }, undo = function()
-    return restore_fields(counters_key, { 'seq' }, { seq = its_seq })
-  end },
-  entry_write(entries_key, next_seq, 1, 'attached', tonumber(epoch), tonumber(version), clock_ms(), server),
-})
+  { 'HSET', rules_key, 'server', server },
+  { 'HSET', counters_key, 'seq', text(next_seq) },
+  entry_of_one(entries_key, next_seq, 'attached', tonumber(epoch), tonumber(version), clock_ms(), server),
+}, function(i) return undone[i] end)
 return found(DONE)

@@ -9,19 +9,19 @@
 --        a list: REPLAYED, code, seq, claimed_ms, expires_ms · LIMIT_REACHED, code, code, …
 -- ORDER  REPLAYED (KEY_REUSED) > NOT_READY > LIMIT_REACHED > NOT_STARTED > ENDED > PAUSED >
 --        NOT_ELIGIBLE > PERIOD_LIMIT > BUDGET_EXHAUSTED > SOLD_OUT > CODE_TAKEN > CLAIMED
--- ENTRY  claimed: expires_ms, unit_minor, grants of {holder, code, idem, channel}
+-- ENTRY  claimed: expires_ms, unit_minor, the asks that were granted: flat, as they came
 --- @include outcomes clock integers commit entry coupon holder days
 local rules_key, counters_key, stock_key, holders_key, coupons_key, entries_key = unpack(KEYS)
 local server, asks = ARGV[1], cmsgpack.unpack(ARGV[2])
+assert(#asks % 4 == 0, 'asks have four parts each')
 local now_ms = clock_ms()
 
--- Check: every key is read before any is written, so a key of a wrong type ends the call here.
+-- Check: everything is decided before anything is written.
 local epoch, ready_for, version, state, starts_ms, ends_ms, per_holder, per_holder_per_day, per_day, budget_minor,
   unit_minor, validity_ms, until_ms, channels, days, value, currency = unpack(redis.call('HMGET', rules_key,
     'epoch', 'server', 'version', 'state', 'starts_ms', 'ends_ms', 'per_holder', 'per_holder_per_day', 'per_day',
     'budget_minor', 'unit_minor', 'validity_ms', 'until_ms', 'channels', 'days', 'value', 'currency'))
 local stock_text = redis.call('GET', stock_key)
-redis.call('XLEN', entries_key)
 local ready = epoch and stock_text and ready_for == server
 local stock, unit, budget = whole(stock_text), whole(unit_minor), tonumber(budget_minor or nil)
 per_holder, per_day, per_holder_per_day = whole(per_holder), tonumber(per_day or nil), tonumber(per_holder_per_day or nil)
@@ -40,11 +40,12 @@ elseif state == 'ended' or now_ms >= whole(ends_ms) then refusal = ENDED
 elseif state == 'paused' then refusal = PAUSED end
 
 local holders, codes = {}, {}
-for at = 1, #asks, 4 do
-  holders[#holders + 1], codes[#codes + 1] = asks[at], asks[at + 2]
+for i = 1, #asks / 4 do
+  holders[i], codes[i] = asks[i * 4 - 3], asks[i * 4 - 1]
 end
 local records = redis.call('HMGET', holders_key, unpack(holders))
-local taken = redis.call('HMGET', coupons_key, unpack(codes))
+-- Whether a code is taken matters only where one may be granted.
+local taken = ready and not refusal and stock > 0 and redis.call('HMGET', coupons_key, unpack(codes)) or {}
 
 local held_now, granted_seq, first_seq = {}, {}, seq + 1
 
@@ -84,52 +85,71 @@ local function decide(held, idem, code, channel, code_used)
   return CLAIMED
 end
 
-local replies, grants, changed = {}, {}, {}
-local coupon_fields, coupon_call = {}, { 'HSET', coupons_key }
+-- Grant. The calls of the writes grow with the asks: a table less for each.
+local replies, granted, changed = {}, {}, {}
+local holder_call, coupon_call, place = { 'HSET', holders_key }, { 'HSET', coupons_key }, {}
+local coupon_rest = struct.pack('>I6I6', now_ms, expires_ms) -- of a coupon only seq and holder differ
+local count = 0
 for i = 1, #holders do
   local at = i * 4 - 3
-  local holder, idem, code, channel = asks[at], asks[at + 1], asks[at + 2], asks[at + 3]
+  local holder, idem, code = asks[at], asks[at + 1], asks[at + 2]
   local held = held_now[holder] or records[i] or ''
-  local outcome = decide(held, idem, code, channel, taken[i] or granted_seq[code])
+  local outcome = decide(held, idem, code, asks[at + 3], taken[i] or granted_seq[code])
   if outcome == CLAIMED then
+    count = count + 1
     seq, stock, day_claimed, budget_used = seq + 1, stock - 1, day_claimed + 1, budget_used + unit
-    if not held_now[holder] then changed[#changed + 1] = { holder, records[i] } end
-    held_now[holder] = held .. idem .. code
-    granted_seq[code] = seq
-    grants[#grants + 1] = { holder, code, idem, channel }
-    coupon_fields[#coupon_fields + 1] = code
-    coupon_call[#coupon_call + 1] = code
-    coupon_call[#coupon_call + 1] = coupon_pack('c', seq, now_ms, expires_ms, holder)
+    if not place[holder] then
+      changed[#changed + 1] = i
+      place[holder] = #changed * 2 + 2
+      holder_call[place[holder] - 1] = holder
+    end
+    held = held .. idem .. code
+    held_now[holder], holder_call[place[holder]] = held, held
+    granted[count], granted_seq[code] = i, seq
+    coupon_call[count * 2 + 1], coupon_call[count * 2 + 2] = code, coupon_pack('c', seq, coupon_rest, holder)
     outcome = seq
   end
   replies[i] = outcome
 end
 
 -- Write.
-if #grants > 0 then
-  local holder_call, holder_fields, before = { 'HSET', holders_key }, {}, {}
-  for i, change in ipairs(changed) do
-    holder_call[i * 2 + 1], holder_call[i * 2 + 2] = change[1], held_now[change[1]]
-    holder_fields[i], before[change[1]] = change[1], change[2]
-  end
-  local counter_call = { 'HSET', counters_key, 'seq', text(seq), 'claimed', text(claimed + #grants) }
+if count > 0 then
+  local counter_call = { 'HSET', counters_key, 'seq', text(seq), 'claimed', text(claimed + count) }
   if budget then
     counter_call[7], counter_call[8] = 'budget_used', text(budget_used)
   end
   if days_known or per_day then
     counter_call[#counter_call + 1], counter_call[#counter_call + 2] = day_field, text(day_claimed)
   end
+  local grants = ARGV[2] -- the asks as they came, msgpack already
+  if count < #holders then
+    local flat = {}
+    for n, i in ipairs(granted) do
+      for part = 1, 4 do flat[n * 4 - 4 + part] = asks[i * 4 - 4 + part] end
+    end
+    grants = cmsgpack.pack(flat)
+  end
+  local head = cmsgpack.pack('claimed', ENTRY_LAYOUT, tonumber(epoch), tonumber(version), now_ms, first_seq,
+    expires_ms, unit_minor)
   commit({
-    { call = holder_call, undo = function() return restore_fields(holders_key, holder_fields, before) end },
-    { call = coupon_call, undo = function() return { { 'HDEL', coupons_key, unpack(coupon_fields) } } end },
-    { call = { 'DECRBY', stock_key, #grants }, undo = function() return { { 'INCRBY', stock_key, #grants } } end },
-    { call = counter_call, undo = function()
-      return restore_fields(counters_key, { 'seq', 'claimed', 'budget_used', day_field },
-        { seq = counters[1], claimed = counters[2], budget_used = counters[3], [day_field] = counters[4] })
-    end },
-    entry_write(entries_key, first_seq, #grants, 'claimed', tonumber(epoch), tonumber(version), now_ms,
-      expires_ms, unit_minor, grants),
-  })
+    holder_call, coupon_call, { 'DECRBY', stock_key, count }, counter_call,
+    entry_write(entries_key, first_seq, count, '\153' .. head .. grants), -- 0x99: an array of nine
+  }, function(i)
+    local fields, before = {}, {}
+    if i == 1 then
+      for n, at in ipairs(changed) do
+        fields[n], before[holders[at]] = holders[at], records[at]
+      end
+      return restore_fields(holders_key, fields, before)
+    elseif i == 2 then
+      for n, at in ipairs(granted) do fields[n] = codes[at] end
+      return { { 'HDEL', coupons_key, unpack(fields) } }
+    elseif i == 3 then
+      return { { 'INCRBY', stock_key, count } }
+    end
+    return restore_fields(counters_key, { 'seq', 'claimed', 'budget_used', day_field },
+      { seq = counters[1], claimed = counters[2], budget_used = counters[3], [day_field] = counters[4] })
+  end)
 end
 return cmsgpack.pack({ now_ms, whole(version), stock, whole(starts_ms), whole(ends_ms), day_ends_ms, expires_ms,
   value or '', currency or '', replies })

@@ -26,7 +26,6 @@ from redis.exceptions import (
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from lua.keys import Shard
 from lua.scripts import Script
@@ -58,6 +57,17 @@ class Full(Refused):
 
 class LostReply(DoorError):
     """The call was sent and its answer is lost: whether it ran is unknown."""
+
+
+def as_door_error(error: Exception) -> Exception:
+    """What *error* of redis-py means to a caller; a script's own failure (ResponseError) stays what it is."""
+    if isinstance(error, OutOfMemoryError):
+        return Full(str(error))
+    if isinstance(error, BusyLoadingError | ReadOnlyError | ClusterDownError):  # the last is MASTERDOWN too
+        return Refused(str(error))
+    if isinstance(error, ResponseError):
+        return Refused(str(error)) if str(error).startswith(("BUSY", "NOREPLICAS", "MISCONF")) else error
+    return LostReply(str(error))
 
 
 async def _learn_server(connection: AbstractConnection) -> None:
@@ -131,18 +141,13 @@ class Door:
         try:
             await connection.send_command(*command)
             return await connection.read_response(disable_decoding=True)
-        except OutOfMemoryError as error:
-            raise Full(str(error)) from error
-        except (BusyLoadingError, ReadOnlyError, ClusterDownError) as error:  # the last is MASTERDOWN too
-            raise Refused(str(error)) from error
         except NoScriptError:
             raise
-        except ResponseError as error:
-            if str(error).startswith(("BUSY", "NOREPLICAS", "MISCONF")):
-                raise Refused(str(error)) from error
-            raise
-        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            raise LostReply(str(error)) from error
+        except (RedisError, OSError) as error:
+            known = as_door_error(error)
+            if known is error:
+                raise
+            raise known from error
 
     async def close(self) -> None:
         """Close every connection."""

@@ -10,18 +10,19 @@ their names never change; anything else is a new layout number.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 LAYOUT = 1
 
 
-class Grant(msgspec.Struct, array_like=True, frozen=True):
-    """One coupon given: *idem* is keys.idempotency_hash, *channel* is empty where none was named."""
+class Grant(NamedTuple):
+    """One coupon given: *idem* is keys.key_hash and keys.payload_hash, *channel* is empty where none was named."""
 
     holder: str
-    code: str
     idem: str
+    code: str
     channel: str
 
 
@@ -39,16 +40,30 @@ class _Entry(msgspec.Struct, array_like=True, frozen=True, tag_field="kind"):
 
 
 class Claimed(_Entry, frozen=True, tag="claimed"):
-    """claim.lua: one call's grants, in seq order. *unit_minor* is the worst-case value of one coupon."""
+    """
+    claim.lua: one call's grants, in seq order. *unit_minor* is the worst-case value of one coupon.
+
+    *asks* are the members of each grant, one grant after the other, because that is how the script got them.
+    """
 
     expires_ms: int
     unit_minor: str
-    grants: list[Grant]
+    asks: list[str]
+
+    def __post_init__(self) -> None:
+        if len(self.asks) % len(Grant._fields):
+            raise ValueError(f"{len(self.asks)} members are no whole number of grants")
+
+    @property
+    def grants(self) -> list[Grant]:
+        """The grants, each as one."""
+        members = iter(self.asks)
+        return list(map(Grant._make, zip(members, members, members, members, strict=True)))
 
     @property
     def count(self) -> int:
         """One a grant."""
-        return len(self.grants)
+        return len(self.asks) // len(Grant._fields)
 
 
 class Adjusted(_Entry, frozen=True, tag="adjusted"):

@@ -5,7 +5,7 @@ A shard is one slice of a campaign: one hash tag, so one cluster slot, so one sc
 Nothing outside this package spells a key name.
 """
 
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from hashlib import blake2b
 from typing import NamedTuple, NewType
 from zlib import crc32
@@ -62,12 +62,16 @@ def shard_of(campaign: CampaignId, holder: HolderId, shards: int) -> Shard:
     return Shard(campaign, crc32(holder.encode()) % shards)
 
 
-def idempotency_hash(key: str, payload: bytes) -> str:
+def key_hash(key: str) -> str:
     """
-    The 12 characters kept with a claim: 8 of the key, 4 of the payload.
+    The 8 characters of an Idempotency-Key that are kept with a claim.
 
-    48 bits of key are compared only among the claims of one holder of one shard, at most a few
-    hundred, so a chance collision is below 1e-9; 24 bits tell a changed payload from the same one.
+    48 bits are compared only among the claims of one holder of one shard, at most a few hundred, so a chance
+    collision is below 1e-9.
     """
-    digest = blake2b(key.encode(), digest_size=6).digest() + blake2b(payload, digest_size=3).digest()
-    return urlsafe_b64encode(digest).decode()
+    return b2a_base64(blake2b(key.encode(), digest_size=6).digest(), newline=False).decode()
+
+
+def payload_hash(payload: bytes) -> str:
+    """The 4 characters that follow key_hash: 24 bits tell a changed payload from the same one."""
+    return b2a_base64(blake2b(payload, digest_size=3).digest(), newline=False).decode()

@@ -20,7 +20,6 @@ for at = 1, #fields, 2 do rules[fields[at]] = fields[at + 1] end
 local known = redis.call('HMGET', rules_key, 'epoch', 'server', 'version', 'frozen')
 local seq, claimed = unpack(redis.call('HMGET', counters_key, 'seq', 'claimed'))
 local stock = redis.call('GET', stock_key)
-redis.call('XLEN', entries_key)
 if known[1] then
   if known[1] ~= epoch or known[2] ~= server then return NOT_READY end
   if tonumber(known[3]) >= tonumber(rules.version) then return UNCHANGED end
@@ -39,16 +38,14 @@ end
 local old, before = redis.call('HMGET', rules_key, unpack(names)), {}
 for i, name in ipairs(names) do before[name] = old[i] end
 local next_seq = whole(seq) + 1
-local writes = {
-  { call = rules_call, undo = function() return restore_fields(rules_key, names, before) end },
-  { call = { 'HSET', counters_key, 'seq', text(next_seq) }, undo = function()
-    return restore_fields(counters_key, { 'seq' }, { seq = seq })
-  end },
+local writes = { rules_call, { 'HSET', counters_key, 'seq', text(next_seq) } }
+local undone = {
+  restore_fields(rules_key, names, before),
+  restore_fields(counters_key, { 'seq' }, { seq = seq }),
+  { { 'DEL', stock_key } },
 }
-if not stock then
-  writes[#writes + 1] = { call = { 'SET', stock_key, '0' }, undo = function() return { { 'DEL', stock_key } } end }
-end
-writes[#writes + 1] = entry_write(entries_key, next_seq, 1, 'published', tonumber(epoch), tonumber(rules.version),
+if not stock then writes[3] = { 'SET', stock_key, '0' } end
+writes[#writes + 1] = entry_of_one(entries_key, next_seq, 'published', tonumber(epoch), tonumber(rules.version),
   clock_ms(), rules.state)
-commit(writes)
+commit(writes, function(i) return undone[i] end)
 return DONE

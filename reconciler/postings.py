@@ -74,7 +74,7 @@ def unit_moves(entry: Entry) -> tuple[str, int] | None:
     """The verb and the units *entry* moves; None when it moves nothing."""
     match entry:
         case Claimed():
-            return ("claim", len(entry.grants)) if entry.grants else None
+            return ("claim", entry.count) if entry.asks else None
         case Adjusted() if entry.delta:
             return ("restock", entry.delta) if entry.delta > 0 else ("withdraw", -entry.delta)
         case Adjusted() | Published() | Attached():

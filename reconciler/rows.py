@@ -42,13 +42,15 @@ def _claimed_lines(shard: Shard, entry_id: str, entry: Claimed) -> tuple[str, st
     after_seq = f"\tclaimed\t{at}\t{entry.epoch}\t{version}\t{entry_id}\t"
     tail = f"\t{expires}\t{unit_minor}\t{NULL}\t{NULL}\n"
     place, times = f"\t{shard.campaign}\t{name}\t", f"\t{at}\t{expires}\n"
-    grants = [(grant.code, grant.holder, grant.idem, grant.channel) for grant in entry.grants]
-    if max(len(code) + len(holder) for code, holder, _, _ in grants) > TEXT_CHARS_MAX:
+    asks = entry.asks
+    if not _is_plain(asks):
+        asks = [_escape(text) for text in asks]
+    # The members of a lua.entries.Grant, in its order.
+    holders, idems, codes, channels = asks[0::4], asks[1::4], asks[2::4], asks[3::4]
+    if max(map(len, holders)) + max(map(len, codes)) > TEXT_CHARS_MAX:
         raise ValueError(f"a code and holder are longer than {TEXT_CHARS_MAX} characters")
-    if not _is_plain(grants):
-        grants = [(_escape(code), _escape(holder), _escape(idem), _escape(ch)) for code, holder, idem, ch in grants]
     coupons, entries = [], []
-    for number, (code, holder, idem, channel) in enumerate(grants, start=seq):
+    for number, (holder, idem, code, channel) in enumerate(zip(holders, idems, codes, channels, strict=True), seq):
         coupons.append(f"{code}{place}{holder}\tclaimed\t{number}\t{version}\t{channel}{times}")
         entries.append(f"{name}\t{number}{after_seq}{code}\t{holder}\t{idem}\t{channel}{tail}")
     return "".join(coupons), "".join(entries)
@@ -85,9 +87,9 @@ def _bigint(number: int) -> int:
     return number
 
 
-def _is_plain(grants: list[tuple[str, str, str, str]]) -> bool:
-    """Whether no text of *grants* holds a character COPY gives a meaning: one scan of all of them."""
-    text = "".join(["".join(grant) for grant in grants])
+def _is_plain(texts: list[str]) -> bool:
+    """Whether none of *texts* holds a character COPY gives a meaning: one scan of all of them."""
+    text = "".join(texts)
     return not any(special in text for special in "\\\t\n\r\0")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.batcher import Rush
+from gateway.asks import Rush
 from lua.door import Door, stream_fields
 from lua.entries import Entry, decode_entry
 from lua.keys import PARTS, CampaignId, Shard
@@ -62,7 +62,7 @@ def a_code(text: str) -> str:
 
 
 def an_idem(key: str, payload: str = "") -> str:
-    """12 characters as idempotency_hash gives: 8 of the key, 4 of the payload."""
+    """12 characters as lua.keys gives: 8 of the key, 4 of the payload."""
     return a_code("k" + key)[:8] + a_code("p" + payload)[:4]
 
 

@@ -24,9 +24,10 @@ def doctor(
     as_json: JsonFlag = False,
 ) -> int:
     """
-    Check Redis, PostgreSQL and the disk, and say what to do.
+    Check Redis, PostgreSQL, the disk and the open files, and say what to do.
 
-    Checked: versions, scripting, eviction, persistence, memory limit, clocks, schema, privileges, room on the disk.
+    Checked: versions, scripting, eviction, persistence, memory limit, clocks, schema, privileges, room on the disk,
+    how many files a gateway worker may open here.
     Without URLs: the servers of the `fairclaim up` that runs on the data directory. Changes nothing.
 
     \b
@@ -36,12 +37,14 @@ def doctor(
     Exit codes: 0 nothing fails, 1 something does, 2 usage, 6 no servers given and none running.
     """
     from gateway.cli.client import server_urls
-    from gateway.stack.findings import check_disk
+    from gateway.stack.findings import check_disk, check_open_files
+    from gateway.stack.preflight import open_files_needed
 
     settings = settings_from(redis_url=redis_url, postgres_url=postgres_url, data_dir=data_dir and str(data_dir))
     redis, postgres = server_urls(settings, "redis_url", "postgres_url")
     findings = asyncio.run(examine(msgspec.structs.replace(settings, redis_url=redis, postgres_url=postgres)))
     findings += [*_schema(postgres), check_disk(Path(settings.data_dir).absolute())]
+    findings.append(check_open_files(open_files_needed(settings)))
     emit({"findings": findings, "ok": _fine(findings)}, as_json, lambda: _table(findings))
     return OK if _fine(findings) else FAILURE
 

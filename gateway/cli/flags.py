@@ -46,6 +46,16 @@ def settings_from(**flags: Any) -> Settings:
     return settings
 
 
+def keys_from(settings: Settings) -> dict[str, bytes]:
+    """The keys of tokens and tickets, if *settings* give any. Errors: Fail(USAGE) naming the variable, no secret."""
+    from gateway.key_file import signing_keys
+
+    try:
+        return signing_keys(settings)
+    except SettingError as error:
+        raise Fail(USAGE, "bad_setting", str(error), SETTINGS_HINT) from None
+
+
 def _hint(environment: dict[str, str], of_flags: set[str]) -> str:
     """Where settings are described, and what a misspelt one may have meant to be."""
     known = {PREFIX + name.upper() for name in Settings.__struct_fields__} | OTHER_VARIABLES.keys() | of_flags

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Annotated
 
-from gateway.cli.flags import JsonFlag, setting_flag, settings_from
+from gateway.cli.flags import JsonFlag, keys_from, setting_flag, settings_from
 from gateway.cli.output import USAGE, Fail, emit
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def serve(
     postgres_url: Annotated[str | None, setting_flag("postgres_url")] = None,
     host: Annotated[str | None, setting_flag("host")] = None,
     port: Annotated[int | None, setting_flag("port", "--port", "-p")] = None,
-    workers: Annotated[int | None, setting_flag("workers", "--workers", "-w")] = None,
+    workers: Annotated[str | None, setting_flag("workers", "--workers", "-w")] = None,
     log_level: Annotated[str | None, setting_flag("log_level")] = None,
     as_json: JsonFlag = False,
 ) -> int:
@@ -39,24 +39,28 @@ def serve(
     settings = settings_from(
         redis_url=redis_url, postgres_url=postgres_url, host=host, port=port, workers=workers, log_level=log_level
     )
-    for name in ("redis_url", "postgres_url", "jwt_keys"):
+    for name in ("redis_url", "postgres_url"):
         if not getattr(settings, name):
             raise Fail(USAGE, "bad_setting", f"FAIRCLAIM_{name.upper()} is not set; `fairclaim serve` needs it")
+    if not keys_from(settings):
+        message = "FAIRCLAIM_JWT_KEYS is not set, nor is FAIRCLAIM_JWT_KEYS_FILE; `fairclaim serve` needs one of them"
+        raise Fail(USAGE, "bad_setting", message)
 
     return asyncio.run(supervised(lambda supervisor: _bring_up(settings, supervisor, as_json), say))
 
 
 async def _bring_up(settings: "Settings", supervisor: "Supervisor", as_json: bool) -> None:
     from gateway.cli.running import await_ready
-    from gateway.stack.preflight import listen
+    from gateway.stack.preflight import listen_each
     from gateway.stack.programs import worker_programs
     from gateway.stack.ready import url_of
 
     await asyncio.to_thread(_check_schema, settings.postgres_url)
-    listening = listen(settings.host, settings.port)
-    supervisor.before_stop(listening.close)
-    await supervisor.start(*worker_programs(settings, listening, logs=None))
-    url = url_of(listening)
+    sockets = listen_each(settings.host, settings.port, settings.workers)
+    for listening in sockets:
+        supervisor.before_stop(listening.close)
+    await supervisor.start(*worker_programs(settings, sockets, logs=None))
+    url = url_of(sockets[0])
     await await_ready(url, supervisor)
     emit({"gateway_url": url, "workers": settings.workers}, as_json, lambda: f"{settings.workers} workers serve {url}")
 

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.cli.attached import await_attached
 from gateway.cli.doctor import examine
+from gateway.cli.flags import keys_from
 from gateway.cli.output import emit
 from gateway.cli.running import await_ready, say
 from gateway.cli.screen import screen
@@ -19,7 +20,7 @@ from gateway.stack.demo import publish_demo
 from gateway.stack.findings import Finding, raise_fatal
 from gateway.stack.logwatch import LogWatch
 from gateway.stack.postgres import Postgres
-from gateway.stack.preflight import hold_data_dir, listen
+from gateway.stack.preflight import hold_data_dir, listen_each
 from gateway.stack.processes import StackError
 from gateway.stack.programs import Program, worker_programs
 from gateway.stack.ready import check_ready, describe, ready_paths, remove_ready, url_of, write_ready
@@ -39,8 +40,9 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     paths = ready_paths(settings)
     check_ready(paths)
     remove_ready(paths)  # left by an `up` that was killed: whoever waits for it would read of servers long gone
-    listening = listen(settings.host, settings.port)
-    supervisor.before_stop(listening.close)  # else the kernel would go on accepting for us
+    sockets = listen_each(settings.host, settings.port, settings.workers)
+    for listening in sockets:
+        supervisor.before_stop(listening.close)  # else the kernel would go on accepting for us
     secrets = load_secrets(data_dir, lambda: make_key().text)
     settings = await _start_servers(settings, secrets, supervisor)
     raise_fatal(await _examine(settings))
@@ -48,23 +50,23 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     await _keep_keys(settings.postgres_url, secrets)
 
     reconciler = Program("reconciler", ["reconcile"], settings, data_dir / "logs" / "reconciler.log")
-    workers = worker_programs(settings, listening, data_dir / "logs")
+    workers = worker_programs(settings, sockets, data_dir / "logs")
     _watch_logs([reconciler, *workers], supervisor)
     await supervisor.start(reconciler)
     await supervisor.start(*workers)
-    url = url_of(listening)
+    url = url_of(sockets[0])
     await await_ready(url, supervisor)
     await await_attached(settings, supervisor)
     demo = None if settings.no_demo else await asyncio.to_thread(publish_demo, url, secrets.admin_key)
 
-    ready = describe(settings, secrets, listening, demo)
+    ready = describe(_with_minting_key(settings), secrets, sockets[0], demo)
     emit(ready, as_json, lambda: screen(ready, settings, time.time()))
     write_ready(ready, paths)  # last: whoever waits for the file finds all of it there, the screen too
     supervisor.before_stop(lambda: remove_ready(paths))
 
 
 async def _start_servers(settings: Settings, secrets: Secrets, supervisor: Supervisor) -> Settings:
-    """Start the servers that no URL was given for; the settings returned have every URL and the JWT keys."""
+    """Start the servers that no URL was given for; the settings returned have every URL and JWT keys."""
     data_dir = Path(settings.data_dir)
     valkey = Valkey(
         data_dir / "valkey",
@@ -83,8 +85,14 @@ async def _start_servers(settings: Settings, secrets: Secrets, supervisor: Super
         settings,
         redis_url=settings.redis_url or valkey.url,
         postgres_url=settings.postgres_url or postgres.url,
-        jwt_keys=settings.jwt_keys or secrets.jwt_keys,
+        jwt_keys=settings.jwt_keys or ("" if settings.jwt_keys_file else secrets.jwt_keys),
     )
+
+
+def _with_minting_key(settings: Settings) -> Settings:
+    """*settings* with the key that mints as the setting, also where the keys are in a file: the ready file names it."""
+    kid, secret = next(iter(keys_from(settings).items()))
+    return msgspec.structs.replace(settings, jwt_keys=f"{kid}={secret.decode()}", jwt_keys_file="")
 
 
 async def _examine(settings: Settings) -> list[Finding]:

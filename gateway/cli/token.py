@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.flags import JsonFlag, keys_from, settings_from
 from gateway.cli.options import DataDir, ReadyFile, flag_of
 from gateway.cli.output import UNAVAILABLE, USAGE, Fail, emit
 from gateway.cli.ready import START_HINT, read_ready
 from gateway.errors import Refusal
 from gateway.settings import PREFIX, Settings
-from gateway.tokens import HOLDER_BYTES_MAX, TokenVerifier, mint_token, parse_keys
+from gateway.tokens import HOLDER_BYTES_MAX, TokenVerifier, mint_token
 
 TTL_S_DEFAULT = 3600
 TTL_S_MAX = 30 * 86_400
@@ -23,10 +23,10 @@ Holder = Annotated[
 
 
 class Mint:
-    """Makes tokens that the gateway in reach accepts: with FAIRCLAIM_JWT_KEYS, else with the ready file's key."""
+    """Makes tokens that the gateway in reach accepts: with the keys of its settings, else with the ready file's."""
 
     def __init__(self, settings: Settings) -> None:
-        keys = parse_keys(settings.jwt_keys)
+        keys = keys_from(settings)
         self._keys, self._audience, self._issuer = keys, settings.jwt_audience, settings.jwt_issuer
         if not keys:
             jwt: Any = read_ready(settings).get("jwt")

@@ -7,14 +7,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from gateway.cli.flags import JsonFlag, setting_flag, settings_from
+from gateway.cli.flags import JsonFlag, keys_from, setting_flag, settings_from
 
 
 def up(
     data_dir: Annotated[Path | None, setting_flag("data_dir")] = None,
     host: Annotated[str | None, setting_flag("host")] = None,
     port: Annotated[int | None, setting_flag("port", "--port", "-p")] = None,
-    workers: Annotated[int | None, setting_flag("workers", "--workers", "-w")] = None,
+    workers: Annotated[str | None, setting_flag("workers", "--workers", "-w")] = None,
     redis_url: Annotated[str | None, setting_flag("redis_url")] = None,
     postgres_url: Annotated[str | None, setting_flag("postgres_url")] = None,
     redis_memory_mb: Annotated[int | None, setting_flag("redis_memory_mb")] = None,
@@ -51,6 +51,7 @@ def up(
         no_demo=no_demo,
         log_level=log_level,
     )
+    keys_from(settings)  # a file that can't be read is told before anything starts
     settings = msgspec.structs.replace(settings, data_dir=str(Path(settings.data_dir).absolute()))
     from gateway.cli.running import say, supervised
     from gateway.cli.stack import bring_up

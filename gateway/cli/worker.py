@@ -1,9 +1,9 @@
 """fairclaim worker (hidden): one gateway process on a socket inherited from its supervisor."""
 
 import asyncio
-import contextlib
-import signal
+import logging
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,14 +13,16 @@ from gateway.cli.flags import settings_from
 from gateway.cli.output import FAILURE, OK, USAGE, Fail
 
 if TYPE_CHECKING:
-    import uvicorn
-
+    from gateway.serving import Serving
     from gateway.settings import Settings
+
+log = logging.getLogger("fairclaim.worker")
 
 
 def worker(
     fd: Annotated[int, typer.Option("--fd", help="The listening socket, inherited.")],
     slot: Annotated[int, typer.Option("--slot", min=0, max=1023, help="Which worker this is.")] = 0,
+    sibling_fd: Annotated[list[int] | None, typer.Option("--sibling-fd", help="Another worker's, inherited.")] = None,
 ) -> int:
     """
     Run one gateway worker; `up` and `serve` start these.
@@ -33,17 +35,34 @@ def worker(
 
     settings = settings_from()
     configure(settings.log_level)
-    server = _server(settings, slot)
+    _raise_open_files(settings)
+    siblings = [socket.socket(fileno=sibling) for sibling in sibling_fd or ()]
+    server = _server(settings, slot, siblings)
     with asyncio.Runner(loop_factory=Loop) as runner:
-        runner.run(_serve(server, socket.socket(fileno=fd)))
+        runner.run(server.serve(sockets=[socket.socket(fileno=fd)]))
     return OK if server.started else FAILURE
 
 
-def _server(settings: "Settings", slot: int) -> "uvicorn.Server":
+def _raise_open_files(settings: "Settings") -> None:
+    """See to it that connections_max can be open at once, and warn where the system does not let us."""
+    from gateway.stack.preflight import open_files_needed, raise_open_files
+
+    needed = open_files_needed(settings)
+    allowed = raise_open_files(needed)
+    if allowed < needed:
+        text = "%d files may be open, FAIRCLAIM_CONNECTIONS_MAX needs %d; raise the hard limit (ulimit -Hn) or lower it"
+        log.warning(text, allowed, needed)
+
+
+def _server(settings: "Settings", slot: int, siblings: Sequence[socket.socket]) -> "Serving":
     import uvicorn
 
     from gateway.app import create_app
+    from gateway.guard import Guard
+    from gateway.lane import Lane
+    from gateway.serving import Serving
     from gateway.settings import SettingError
+    from gateway.stack.preflight import BACKLOG
 
     try:
         app = create_app(settings, slot=slot, telemetry_dir=Path(settings.data_dir) / "telemetry")
@@ -51,26 +70,15 @@ def _server(settings: "Settings", slot: int) -> "uvicorn.Server":
         raise Fail(USAGE, "bad_setting", str(error)) from None
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Lane if settings.lane else Guard,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_s_max,
         timeout_graceful_shutdown=settings.stop_s_max,
+        backlog=BACKLOG,
     )
-    return uvicorn.Server(config)
-
-
-async def _serve(server: "uvicorn.Server", listening: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT: then accept no more, answer what is in flight, and return."""
-
-    def stop() -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    # uvicorn's own handlers would raise the signal again once it has stopped, and a good stop would look like a crash.
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    await server.serve(sockets=[listening])
+    return Serving(config, siblings)

@@ -1,4 +1,4 @@
-"""Who is asking: holders by their token, staff by their API key. Never by the body."""
+"""Who is asking: holders by their token, or a ticket where they claim; staff by their API key. Never by the body."""
 
 import time
 from typing import NamedTuple
@@ -24,7 +24,7 @@ def bearer(values: list[str]) -> str:
     """The credential of the one Authorization header. Errors: Refusal("unauthenticated")."""
     scheme, _, credential = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not credential:
-        raise Refusal("unauthenticated", "Send Authorization: Bearer <token or API key>.")
+        raise Refusal("unauthenticated", "Send Authorization: Bearer <token, ticket or API key>.")
     return credential.strip()
 
 
@@ -33,15 +33,28 @@ async def caller(request: Request) -> Caller:
     credential = bearer(request.headers.getlist("authorization"))
     if credential.startswith(API_KEY_PREFIX):
         return Caller(None, await services(request).keys.authenticate(credential))
-    return Caller(services(request).tokens.verify(credential, time.time()), None)
+    return Caller(services(request).credentials.holder(credential, time.time()), None)
 
 
 async def holder(request: Request) -> HolderId:
     """The holder. Errors: Refusal unauthenticated; forbidden for an API key, which holds no coupons."""
     who = await caller(request)
     if who.holder is None:
-        raise Refusal("forbidden", "This is for holders: send a holder's token, not an API key.")
+        raise _not_a_holder()
     return who.holder
+
+
+async def claimant(request: Request) -> HolderId:
+    """The holder who claims from the campaign in the path, by a token or a ticket of it. Errors: as holder()."""
+    credential = bearer(request.headers.getlist("authorization"))
+    if credential.startswith(API_KEY_PREFIX):
+        await services(request).keys.authenticate(credential)
+        raise _not_a_holder()
+    return services(request).credentials.claimant(credential, request.path_params["campaign"], time.time())
+
+
+def _not_a_holder() -> Refusal:
+    return Refusal("forbidden", "This is for holders: send a holder's token, not an API key.")
 
 
 async def staff(request: Request, *roles: str) -> ApiKey:

@@ -1,25 +1,49 @@
 """POST /v1/campaigns/{id}/claims: the plain route. What it answers, claims.py decides."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.claims import ClaimBody
-from gateway.routes.access import holder
+from gateway.answers import Answer
+from gateway.catalog import Published
+from gateway.claims import Claim, Claims
+from gateway.edge import as_response
+from gateway.routes.access import claimant
 from gateway.services import services
-from gateway.wire import body, idempotency_key
-from lua.keys import CampaignId
+from gateway.wire import body_bytes, check_media_type, idempotency_key
+from lua.keys import CampaignId, key_hash
+
+
+class _AwaitedClaim(Claim):
+    """A claim whose answer is awaited; a caller that is gone leaves it decided all the same."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, claims: Claims, campaign: Published, request_id: str) -> None:
+        super().__init__(claims, campaign, request_id)
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: Answer) -> None:
+        """Wake the caller, if he still listens."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
 
 
 async def claim(request: Request) -> Response:
     """Claim a coupon: 201, or 200 when this key has claimed it before, or a problem."""
     here = services(request)
-    who = await holder(request)
+    who = await claimant(request)
     key = idempotency_key(request)
-    asked = await body(request, ClaimBody, here.settings.claim_body_bytes_max)
+    data = await body_bytes(request, here.settings.claim_body_bytes_max)
+    check_media_type(request.headers.get("content-type"), data)
+    asked = here.claims.bodies.read(data)
     campaign = await here.catalog.published(CampaignId(request.path_params["campaign"]))
-    reply = await here.claims.claim(campaign, who, key, asked, request.state.request_id)
-    return Response(reply.body, reply.status, dict(reply.headers))
+    awaited = _AwaitedClaim(here.claims, campaign, request.state.request_id)
+    awaited.holder, awaited.idem = who, key_hash(key)
+    awaited.ask(asked)
+    return as_response(await awaited.answer)
 
 
 routes = [Route("/v1/campaigns/{campaign}/claims", claim, methods=["POST"])]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.stack.preflight import DISK_FREE_MIB_MIN, free_mib
+from gateway.stack.preflight import DISK_FREE_MIB_MIN, free_mib, open_files_allowed
 from gateway.stack.processes import StackError
 
 Level = Literal["ok", "warn", "fail"]
@@ -57,3 +57,12 @@ def check_disk(directory: Path) -> Finding:
     level: Level = "fail" if left < DISK_FREE_MIB_MIN else "warn" if left < DISK_FREE_MIB_WARN else "ok"
     advice = "free some space, or choose another --data-dir" if level != "ok" else ""
     return Finding("disk", level, f"{left} MiB left for {directory}", advice)
+
+
+def check_open_files(needed: int) -> Finding:
+    """Whether a worker may have as many connections as it is set to."""
+    most = open_files_allowed()
+    if most is None or most >= needed:
+        return Finding("open_files", "ok", f"{'no limit' if most is None else most}, {needed} are needed")
+    advice = "raise the hard limit (ulimit -Hn, LimitNOFILE), or lower FAIRCLAIM_CONNECTIONS_MAX"
+    return Finding("open_files", "warn", f"{most} at most, a worker needs {needed}", advice)

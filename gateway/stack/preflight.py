@@ -1,19 +1,24 @@
-"""What has to hold before anything starts: the data directory is ours, the disk has room, the port is free."""
+"""What has to hold before anything starts: the data directory is ours, the disk has room, port and files are free."""
 
 import errno
 import fcntl
 import os
+import resource
 import shutil
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.settings import Settings
 from gateway.stack.processes import StackError
 
 MIB = 1024 * 1024
 DISK_FREE_MIB_MIN = 300
 """A new PostgreSQL cluster takes 40 MiB, its log files up to 2 GiB later, the append-only file what it needs."""
 BACKLOG = 4096
+FILES_BESIDE = 192
+"""Open files of a worker besides its connections, its sockets and PostgreSQL: Redis (less than 70), logs, counters."""
 
 
 class InTheWay(StackError):
@@ -53,7 +58,7 @@ def hold_data_dir(directory: Path, free: Callable[[Path], int] = free_mib) -> in
 
 def listen(host: str, port: int) -> socket.socket:
     """
-    The gateway's listening socket, which every worker inherits.
+    A socket that listens on *port*; nobody else listens there.
 
     Errors: InTheWay when the port is busy; StackError when *host* or *port* can't be bound at all.
     """
@@ -77,3 +82,51 @@ def listen(host: str, port: int) -> socket.socket:
         text = f"port {port} of {host} is busy ({error.strerror}); use --port N, or --port 0 for any free one"
         raise InTheWay(text) from error
     return server
+
+
+def listen_each(host: str, port: int, workers: int) -> list[socket.socket]:
+    """
+    The listening sockets of the workers, all on one port: one for each where the kernel shares out, else one for all.
+
+    They are ours, so that a worker that is started again finds its own and whoever waits there.
+    Errors: as listen().
+    """
+    sockets = [listen(host, port)]  # alone: beside a gateway that shares its port as well we would get in
+    if sys.platform != "linux":
+        return sockets
+    first = sockets[0]
+    try:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for _ in range(workers - 1):
+            server = socket.socket(first.family, first.type, first.proto)
+            sockets.append(server)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            server.bind(first.getsockname())
+            server.listen(BACKLOG)
+    except OSError as error:
+        for server in sockets:
+            server.close()
+        raise StackError(f"can't listen on --host {host} for {workers} workers: {error.strerror}") from error
+    return sockets
+
+
+def open_files_needed(settings: Settings) -> int:
+    """How many files a worker has open at most."""
+    return settings.connections_max + settings.postgres_connections_max + settings.workers + FILES_BESIDE
+
+
+def open_files_allowed() -> int | None:
+    """The hard limit of open files; None: there is none."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if hard == resource.RLIM_INFINITY else hard
+
+
+def raise_open_files(needed: int) -> int:
+    """Let this process open *needed* files, as far as the hard limit goes. Returns how many of them it may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = open_files_allowed()
+    within = needed if most is None else min(needed, most)
+    if soft != resource.RLIM_INFINITY and soft < within:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
+    return within

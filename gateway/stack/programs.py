@@ -48,19 +48,23 @@ class Program:
         return True
 
 
-def worker_programs(settings: Settings, listening: socket.socket, logs: Path | None) -> list[Program]:
-    """The gateway's workers, all on one inherited socket."""
-    descriptor = listening.fileno()
-    return [
-        Program(
-            f"worker {slot}",
-            ["worker", "--fd", str(descriptor), "--slot", str(slot)],
-            settings,
-            logs / f"worker-{slot}.log" if logs else None,
-            pass_fds=(descriptor,),
+def worker_programs(settings: Settings, sockets: Sequence[socket.socket], logs: Path | None) -> list[Program]:
+    """The gateway's workers on inherited *sockets*: each has its own and its siblings', or all have the only one."""
+    descriptors = [listening.fileno() for listening in sockets]
+    programs = []
+    for slot in range(settings.workers):
+        own = descriptors[slot % len(descriptors)]
+        siblings = [f"--sibling-fd={other}" for other in descriptors if other != own]
+        programs.append(
+            Program(
+                f"worker {slot}",
+                ["worker", "--fd", str(own), "--slot", str(slot), *siblings],
+                settings,
+                logs / f"worker-{slot}.log" if logs else None,
+                pass_fds=descriptors,
+            )
         )
-        for slot in range(settings.workers)
-    ]
+    return programs
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from gateway.stack.allocator import allocator_environment
 from gateway.stack.processes import StackError, base_environment, spawn
 from gateway.stack.server import HOST, Server
 
@@ -77,7 +78,7 @@ class Valkey(Server):
         return spawn(
             [self._binary or packaged_binary(), "-"],  # configuration on stdin: the password is in no file and no ps
             log=self.log,
-            environment=base_environment(),
+            environment={**base_environment(), **allocator_environment()},
             pass_fds=(lock,),
             given=self._configuration(),
         )

@@ -1,86 +1,165 @@
 """
-Claims through HTTP on this machine: claims/s, latency, CPU a claim, and whether the run was clean.
+The benchmark: this gateway beside others that do the same work, on this machine, in one run.
 
-    make bench                        every number of connections, about two minutes
-    make bench ARGS="--quick"         one, half a minute
+    make bench                                      everything, about twelve minutes
+    make bench ARGS="--quick"                       the contest alone, within a minute
+    make bench ARGS="--only fsync --json run.json"  one measure, its figures in a file
 
-The generator runs on the same cores, so compare figures of one run, not of two machines. Exit code 1
-when a run was not clean.
+Tables and the list of targets go to stdout, progress to stderr. Compare figures of one run, not of two
+machines. Exit codes: 0 clean and no target missed · 1 not clean, or a target missed · 2 wrong arguments,
+or something to install first.
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import uvloop
+from loadtest.bench import closed_loop
+from loadtest.bench.contest import OURS, contest, warm_up
+from loadtest.bench.entrants import ENTRANTS
+from loadtest.bench.generator import Crowd, Generator, Wrk
+from loadtest.bench.open_loop import open_loop
+from loadtest.bench.overload import overload
+from loadtest.bench.plan import FULL, QUICK, Plan, Say
+from loadtest.bench.redis_side import drain_rate, script_costs
+from loadtest.bench.report import Section, as_json, shown
+from loadtest.bench.stand import Stand, stand
+from loadtest.bench.targets import target_list
 
-from loadtest.books import await_drained, findings
-from loadtest.rush import Rush, create_campaign, run
-from loadtest.system import System
+Measure = Callable[[Stand, Plan, Say], Section]
 
-CONNECTIONS = (16, 64, 256)
-
-
-def measure(system: System, name: str, connections: int, claims: int) -> dict[str, Any]:
-    """One rush in which every claim is granted; CPU in microseconds a claim, by part."""
-    create_campaign(system.target, name, stock=claims, per_holder=1, shards=1)
-    rush = Rush(system.target, name, claims, claims, seed=1)
-    before = system.cpu_seconds()
-    tally = uvloop.run(run(system.target, rush, connections))
-    drained_s = await_drained(system.target.redis_url, system.target.postgres_url, name, 1, within_s=60)
-    after = system.cpu_seconds()
-    urls = system.target.redis_url, system.target.postgres_url
-    checks = findings(*urls, name, shards=1, stock=claims, per_holder=1, told=rush.told)
-    return {
-        "connections": connections,
-        "claims": claims,
-        "claims_per_s": round(claims / tally.elapsed_s),
-        "p50_ms": round(tally.percentile_ms(50), 2),
-        "p99_ms": round(tally.percentile_ms(99), 2),
-        "drained_after_s": round(drained_s, 2),
-        "cpu_us_per_claim": {part: round((after[part] - before.get(part, 0)) * 1e6 / claims) for part in sorted(after)},
-        "clean": all(check.holds for check in checks) and not tally.unanswered,
-    }
+MEASURES: dict[str, Measure] = {
+    "contest": contest,
+    "refusals": closed_loop.refusals,
+    "connections": closed_loop.connections,
+    "workers": closed_loop.workers,
+    "fsync": closed_loop.fsync,
+    "open_loop": open_loop,
+    "overload": overload,
+    "scripts": script_costs,
+    "drain": drain_rate,
+}
+"""Every measure by name, in order; all get the same stand."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--quick", action="store_true", help="64 connections only, fewer claims")
-    parser.add_argument("--claims", type=int, default=0, help="claims a run (default: 40000; 10000 with --quick)")
-    parser.add_argument("--workers", type=int, default=1, help="gateway workers")
-    parser.add_argument("--fsync", choices=("everysec", "always"), default="everysec")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="the contest alone, with fewer claims and rounds")
+    parser.add_argument("--only", type=_names(MEASURES), metavar="NAME,…", help=f"of {', '.join(MEASURES)}")
+    parser.add_argument(
+        "--contenders",
+        type=_names(ENTRANTS),
+        default=list(ENTRANTS),
+        metavar="NAME,…",
+        help=f"besides lane; of {', '.join(ENTRANTS)}",
+    )
+    parser.add_argument("--generator", choices=("wrk", "python"), default="wrk", help="no target is judged with python")
+    parser.add_argument("--claims", type=_positive, help=f"of a run (default {FULL.claims}; quick {QUICK.claims})")
+    parser.add_argument(
+        "--rounds", type=_positive, help=f"of the contest (default {FULL.rounds}; quick {QUICK.rounds})"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     chosen = parser.parse_args(arguments)
-    claims = chosen.claims or (10_000 if chosen.quick else 40_000)
-    counts = (64,) if chosen.quick else CONNECTIONS
-    with (
-        tempfile.TemporaryDirectory(prefix="fairclaim-bench-") as folder,
-        System(Path(folder), workers=chosen.workers, fsync=chosen.fsync) as system,
-    ):
-        measure(system, "warm-up", 64, 2000)
-        runs = [measure(system, f"bench-{count}", count, claims) for count in counts]
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "system": platform.platform()}
-    report = {"machine": machine, "workers": chosen.workers, "fsync": chosen.fsync, "runs": runs}
-    print(json.dumps(report, indent=2) if chosen.json else _screen(report))
-    return 0 if all(one["clean"] for one in runs) else 1
+    for lacking in (_no_proc(), Wrk.missing() if chosen.generator == "wrk" else None):
+        if lacking:
+            return _fail(2, lacking)
+    if chosen.json and not chosen.json.parent.is_dir():
+        parser.error(f"--json: there is no folder {chosen.json.parent}")
+    try:
+        return run(chosen)
+    except RuntimeError as error:  # something did not start
+        return _fail(1, str(error))
+    except KeyboardInterrupt:
+        return _fail(130, "interrupted")
 
 
-def _screen(report: dict[str, Any]) -> str:
-    lines = [f"{report['workers']} worker(s), fsync {report['fsync']}, {report['machine']}"]
-    lines.append(f"{'conns':>6}{'claims/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'drained s':>11}  CPU µs a claim")
-    for one in report["runs"]:
-        cpu = ", ".join(f"{part} {figure}" for part, figure in one["cpu_us_per_claim"].items())
-        lines.append(
-            f"{one['connections']:>6}{one['claims_per_s']:>10}{one['p50_ms']:>9}{one['p99_ms']:>9}"
-            f"{one['drained_after_s']:>11}  {cpu}{'' if one['clean'] else '   NOT CLEAN'}"
-        )
-    return "\n".join(lines)
+def run(chosen: argparse.Namespace) -> int:
+    """Do what was *chosen*; the exit code. Errors: RuntimeError when something does not start or stop."""
+    size = QUICK if chosen.quick else FULL
+    plan = size._replace(
+        claims=chosen.claims or size.claims, rounds=chosen.rounds or size.rounds, judged=chosen.generator == "wrk"
+    )
+    generator: Generator = Wrk() if chosen.generator == "wrk" else Crowd()
+    names = chosen.only or (["contest"] if chosen.quick else list(MEASURES))
+    contenders = [name for name in ENTRANTS if name in chosen.contenders or name == OURS]
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fairclaim-bench-"))
+        here = stack.enter_context(stand(Path(folder), contenders, generator, say))
+        machine = _machine(here)
+        warm_up(here, plan)
+        sections = {name: _measured(name, here, plan) for name in names}
+    targets = target_list({key: target for section in sections.values() for key, target in section.targets.items()})
+    clean = not any(section.faults for section in sections.values())
+    passed = clean and not any(target.holds is False for target in targets)
+    print(", ".join(f"{key} {value}" for key, value in machine.items()) + "\n")
+    print(shown(list(sections.values()), targets))
+    if chosen.json:
+        chosen.json.write_bytes(as_json(machine, sections, targets, passed) + b"\n")
+    return 0 if passed else 1
+
+
+def _fail(code: int, why: str) -> int:
+    say(why)
+    return code
+
+
+def _measured(name: str, here: Stand, plan: Plan) -> Section:
+    """One measure; one that breaks is a fault of its own and leaves the others their figures."""
+    try:
+        return MEASURES[name](here, plan, say)
+    except (RuntimeError, TimeoutError) as error:
+        say(f"{name} broke: {error}")
+        return Section(name.capitalize(), [], [], [f"{name}: {error}"], {}, None)
+
+
+def say(line: str) -> None:
+    """Tell how far it is."""
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+def _names(known: Sequence[str] | dict[str, Any]) -> Callable[[str], list[str]]:
+    """A type for argparse: names out of *known*, with commas between; they come back in the order of *known*."""
+
+    def names(text: str) -> list[str]:
+        wanted = [name.strip() for name in text.split(",") if name.strip()]
+        for name in wanted:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return [name for name in known if name in wanted]
+
+    return names
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _no_proc() -> str | None:
+    return None if Path("/proc/self/stat").exists() else "CPU time is read from /proc: the benchmark runs on Linux"
+
+
+def _machine(here: Stand) -> dict[str, Any]:
+    server = here.redis.info("server")
+    return {
+        "cores": os.cpu_count(),
+        "gateway on": sorted(here.cores.gateway),
+        "python": platform.python_version(),
+        server.get("server_name", "redis"): server.get("valkey_version", server["redis_version"]),
+        "system": platform.platform(),
+    }
 
 
 if __name__ == "__main__":

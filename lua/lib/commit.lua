@@ -1,16 +1,17 @@
 -- commit: run the writes of a call so that all of them happen, or none.
 --
--- Redis keeps what a failed script wrote. Each write therefore comes with the writes that take it
--- back; when one is refused (an ACL, a type, a replica), those before it are undone in reverse and
--- the script ends with the refusal. The stream entry is the last write and so needs no undo.
+-- Redis keeps what a failed script wrote. When a write is refused (an ACL, a type, a replica), those
+-- before it are undone in reverse and the script ends with the refusal. The stream entry is the last
+-- write and so needs no undo.
 --
--- writes  list of { call = {command, ...}, undo = function() -> list of {command, ...} }
-local function commit(writes)
+-- writes  list of {command, ...}
+-- undo    function(i) -> list of {command, ...} that take write i back; called only when one is refused
+local function commit(writes, undo)
   for i = 1, #writes do
-    local reply = redis.pcall(unpack(writes[i].call))
+    local reply = redis.pcall(unpack(writes[i]))
     if type(reply) == 'table' and reply.err then
       for j = i - 1, 1, -1 do
-        for _, command in ipairs(writes[j].undo()) do
+        for _, command in ipairs(undo(j)) do
           redis.call(unpack(command))
         end
       end

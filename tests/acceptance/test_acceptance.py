@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -95,6 +96,20 @@ def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFi
     assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 3000), report
 
 
-def test_the_benchmark_runs_and_is_clean() -> None:
-    """`make bench` in small: a whole system of its own, one run, clean, with figures for every part."""
-    assert bench(["--quick", "--claims", "500", "--json"]) == 0
+def test_the_benchmark_runs_and_is_clean(tmp_path: Path) -> None:
+    """`make bench` in small: a whole system of its own, one round, clean, with CPU, latency and targets in its file."""
+    size = ["--quick", "--generator", "python", "--contenders", "plain,lane", "--claims", "500", "--rounds", "1"]
+
+    assert bench([*size, "--json", str(tmp_path / "bench.json")]) == 0
+
+    report = json.loads((tmp_path / "bench.json").read_text())
+    [(name, contest)] = report["measures"].items()
+    [round_] = contest["figures"]["rounds"]
+    assert (name, report["passed"], contest["faults"]) == ("contest", True, [])
+    assert set(round_) == {"plain", "lane"}
+    for measured in round_.values():
+        assert measured["answers"] == 500
+        assert measured["gateway_us"] > 0
+        assert measured["p99_ms"] >= measured["p50_ms"] > 0
+    assert contest["figures"]["ratios"]["plain"]["median"] > 0
+    assert {target["holds"] for target in report["targets"]} == {None}

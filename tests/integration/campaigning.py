@@ -198,7 +198,7 @@ async def prove_whole(site: Site, campaign: str, shards: int) -> None:
         entries = await site.entries(campaign, number)
         assert entries[0].first_seq == 1
         assert all(one.first_seq + one.count == two.first_seq for one, two in pairwise(entries))
-        moved = sum(getattr(entry, "delta", 0) - len(getattr(entry, "grants", ())) for entry in entries)
+        moved = sum(getattr(entry, "delta", 0) - len(getattr(entry, "asks", ())) // 4 for entry in entries)
         assert moved == look.stock
         versions = {entry.version for entry in entries}
         known = site.rows("SELECT version FROM campaign_versions WHERE campaign = %s", campaign)

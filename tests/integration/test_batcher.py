@@ -11,38 +11,60 @@ import msgspec
 import pytest
 
 from gateway import batcher as batcher_module
-from gateway.batcher import Answer, Ask, Batcher, Decided, Undecided
+from gateway.asks import Ask, Decided, Rush, ScriptReply, Undecided, read_reply
+from gateway.batcher import Batcher
 from gateway.codes import CodeMaker, parse_code
 from gateway.settings import Settings
 from gateway.stack.valkey import Valkey
 from gateway.telemetry import Telemetry
 from lua.door import Door, LostReply, connect
-from lua.keys import CampaignId, HolderId, Shard, idempotency_hash
+from lua.keys import CampaignId, HolderId, Shard, key_hash, payload_hash
+from lua.link import Done, Link, ScriptCall
 from lua.outcomes import Outcome
 from lua.scripts import load_script, parse_script
 from tests.builders import ShardUnderTest, an_ask, open_shard
 from tests.conftest import Eventually
 from tests.proxy import Proxy
 
+Answer = Decided | Undecided
+
+
+class Waiting(Ask):
+    """An ask whose answer is a future."""
+
+    def __init__(self, holder: str, key: str) -> None:
+        super().__init__(HolderId(holder), key_hash(key) + payload_hash(b"{}"), "")
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def decided(self, rush: Rush, reply: ScriptReply, code: str) -> None:
+        self._done(read_reply(rush, reply, code))
+
+    def undecided(self, why: Undecided) -> None:
+        self._done(why)
+
+    def _done(self, answer: Answer) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
+class Failing(Waiting):
+    """An ask whose caller fails on its answer."""
+
+    def decided(self, rush: Rush, reply: ScriptReply, code: str) -> None:
+        raise RuntimeError("the caller's own failure")
+
 
 class Desk:
     """A batcher and what was asked of it."""
 
-    def __init__(self, door: Door, telemetry: Telemetry, **settings: int) -> None:
-        self.batcher = Batcher(door, msgspec.structs.replace(Settings(), **settings), telemetry)
+    def __init__(self, link: Link, telemetry: Telemetry, **settings: int) -> None:
+        self.batcher = Batcher(link, msgspec.structs.replace(Settings(), **settings), telemetry)
 
     def ask(self, holder: str, key: str = "", campaign: str = "c") -> "asyncio.Future[Answer]":
         """Submit one claim; the future is done when it is answered."""
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        ask = Ask(HolderId(holder), idempotency_hash(key or holder, b"{}"), "")
-        shard = Shard(CampaignId(campaign), 0)
-
-        def done(answer: Answer) -> None:
-            if not answered.done():
-                answered.set_result(answer)
-
-        self.batcher.submit(shard, 1, ask, done)
-        return answered
+        waiting = Waiting(holder, key or holder)
+        self.batcher.submit(Shard(CampaignId(campaign), 0), 1, waiting)
+        return waiting.answer
 
 
 NewDesk = Callable[..., Desk]
@@ -52,20 +74,19 @@ NewDesk = Callable[..., Desk]
 async def new_desk(tmp_path: Path) -> AsyncIterator[NewDesk]:
     """Makes desks, and closes what they opened."""
     telemetry = Telemetry(tmp_path, 0)
-    doors: list[Door] = []
+    links: list[Link] = []
     desks: list[Desk] = []
 
     def make(url: str, call_ms_max: int = 5000, **settings: int) -> Desk:
-        door = Door(connect(url, connections_max=8, call_ms_max=call_ms_max, connect_ms_max=1000))
-        doors.append(door)
-        desks.append(Desk(door, telemetry, **settings))
+        links.append(Link(connect(url, connections_max=8, call_ms_max=call_ms_max, connect_ms_max=1000), call_ms_max))
+        desks.append(Desk(links[-1], telemetry, **settings))
         return desks[-1]
 
     yield make
     for desk in desks:
         await desk.batcher.close()
-    for door in doors:
-        await door.close()
+    for link in links:
+        await link.close()
     telemetry.close()
 
 
@@ -102,19 +123,22 @@ async def test_never_more_than_two_calls_are_in_flight(
     await open_shard(door, stock=1000)
     flying = most = 0
     sizes = []
-    real = Door.call
+    real = Link.call
 
-    async def counted(self: Door, script: Any, shard: Shard, *args: Any, **more: Any) -> Any:
+    def counted(self: Link, call: ScriptCall, payload: bytes, done: Done) -> None:
         nonlocal flying, most
         flying += 1
         most = max(most, flying)
-        sizes.append(len(msgspec.msgpack.decode(args[0])) // 4)
-        try:
-            return await real(self, script, shard, *args, **more)
-        finally:
-            flying -= 1
+        sizes.append(len(msgspec.msgpack.decode(payload)) // 4)
 
-    monkeypatch.setattr(Door, "call", counted)
+        def landed(reply: Any) -> None:
+            nonlocal flying
+            flying -= 1
+            done(reply)
+
+        real(self, call, payload, landed)
+
+    monkeypatch.setattr(Link, "call", counted)
     desk = new_desk(redis_url, claim_batch_max=16)
 
     answers = await asyncio.gather(*(desk.ask(f"h{n}") for n in range(400)))
@@ -201,10 +225,7 @@ async def test_a_caller_that_fails_on_its_answer_touches_nobody_else(
     await open_shard(door)
     desk = new_desk(redis_url)
 
-    def failing(answer: Answer) -> None:
-        raise RuntimeError("the caller's own failure")
-
-    desk.batcher.submit(Shard(CampaignId("c"), 0), 1, Ask(HolderId("x"), idempotency_hash("x", b""), ""), failing)
+    desk.batcher.submit(Shard(CampaignId("c"), 0), 1, Failing("x", "x"))
     answers = [await desk.ask("a"), await desk.ask("b")]
 
     assert outcomes(answers) == [Outcome.CLAIMED, Outcome.CLAIMED]
@@ -261,8 +282,8 @@ async def test_a_taken_code_is_replaced_and_the_claim_granted(
     """A maker that repeats itself costs another call, never a coupon and never an answer."""
     await open_shard(door, stock=5)
     fresh = CodeMaker(1, 0)
-    codes = iter([same := fresh.make(), same, fresh.make(), fresh.make()])
-    monkeypatch.setattr(CodeMaker, "make", lambda self: next(codes))
+    codes = iter([same := fresh.take(1)[0], same, *fresh.take(2)])
+    monkeypatch.setattr(CodeMaker, "take", lambda self, count: [next(codes) for _ in range(count)])
     desk = new_desk(redis_url)
 
     answers = await asyncio.gather(desk.ask("a"), desk.ask("b"))
@@ -337,8 +358,8 @@ async def test_closing_answers_a_claim_that_needs_another_code(
     """A claim whose code was taken goes out again while the batcher closes; close() waits for that call too."""
     await open_shard(door, stock=5)
     fresh = CodeMaker(1, 0)
-    codes = iter([same := fresh.make(), same, fresh.make()])
-    monkeypatch.setattr(CodeMaker, "make", lambda self: next(codes))
+    codes = iter([same := fresh.take(1)[0], same, *fresh.take(1)])
+    monkeypatch.setattr(CodeMaker, "take", lambda self, count: [next(codes) for _ in range(count)])
     desk = new_desk(redis_url)
     asked = [desk.ask("a"), desk.ask("b")]
     await asyncio.sleep(0)

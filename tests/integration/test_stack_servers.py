@@ -1,6 +1,7 @@
 """The embedded servers: how they are configured, what they survive, and that they die with whoever started them."""
 
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -12,7 +13,9 @@ import psycopg
 import pytest
 import redis
 
+from gateway.stack import allocator
 from gateway.stack import server as server_module
+from gateway.stack.allocator import allocator_environment
 from gateway.stack.postgres import Postgres
 from gateway.stack.processes import StackError, await_until
 from gateway.stack.valkey import Valkey, packaged_binary
@@ -199,3 +202,25 @@ def test_servers_die_with_their_parent(tmp_path: Path) -> None:
 def test_wheel_has_a_binary_for_this_machine() -> None:
     """The packaged Valkey is found without importing its package."""
     assert os.access(packaged_binary(), os.X_OK)
+
+
+def test_valkey_allocates_with_mimalloc(tmp_path: Path) -> None:
+    """Where the package has a library for this machine, the server runs with it."""
+    here = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+    server = Valkey(tmp_path / "valkey", memory_mb=64, fsync="everysec", password="test")
+    server.start()
+    mapped = Path(f"/proc/{server.pid}/maps").read_text() if sys.platform == "linux" else ""
+    server.stop()
+
+    assert ("libmimalloc" in mapped) is here
+    assert bool(allocator_environment()) is here
+
+
+def test_a_library_that_does_not_run_here_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is no library, or none at all, costs the speed and not the server."""
+    junk = tmp_path / "libmimalloc.so"
+    junk.write_bytes(b"not a library")
+
+    for found in (junk, tmp_path / "absent.so", None):
+        monkeypatch.setattr(allocator, "mimalloc", lambda found=found: found)
+        assert allocator.allocator_environment.__wrapped__() == {}

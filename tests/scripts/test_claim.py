@@ -31,9 +31,20 @@ async def test_one_call_leaves_one_entry_with_everything_needed_to_rebuild(door:
     rush = await shard.claim(an_ask("a", channel="app"), an_ask("b"))
 
     entry = (await shard.entries())[-1]
-    (_, idem_a, code_a, _), (_, idem_b, code_b, _) = an_ask("a"), an_ask("b")
-    grants = [Grant("a", code_a, idem_a, "app"), Grant("b", code_b, idem_b, "")]
-    assert entry == Claimed(1, 1, 7, rush.now_ms, 3, rush.expires_ms, "500", grants)
+    asks = [*an_ask("a", channel="app"), *an_ask("b")]
+    assert entry == Claimed(1, 1, 7, rush.now_ms, 3, rush.expires_ms, "500", asks)
+
+
+async def test_an_entry_holds_only_what_was_granted(door: Door) -> None:
+    """Asks of the same call that were refused leave nothing on the stream, and the grants keep their order."""
+    shard = await open_shard(door, stock=2)
+
+    rush = await shard.claim(an_ask("a"), an_ask("a", key="again"), an_ask("b"), an_ask("c"))
+
+    assert rush.replies == [3, [Outcome.LIMIT_REACHED, an_ask("a")[2]], 4, Outcome.SOLD_OUT]
+    entry = (await shard.entries())[-1]
+    assert isinstance(entry, Claimed)
+    assert entry.grants == [Grant(*an_ask("a")), Grant(*an_ask("b"))]
 
 
 async def test_a_call_without_a_grant_writes_nothing(door: Door) -> None:
@@ -252,5 +263,5 @@ async def test_malformed_asks_change_nothing(door: Door, asks: bytes) -> None:
 
 
 def test_the_builder_hashes_as_the_gateway_does() -> None:
-    """an_idem has the widths of idempotency_hash, so these tests run on records of the real shape."""
+    """an_idem has the widths of key_hash and payload_hash, so these tests run on records of the real shape."""
     assert len(an_idem("k")) == 12

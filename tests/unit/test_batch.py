@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lua.entries import LAYOUT, Claimed, Grant, UnreadableEntry
+from lua.entries import LAYOUT, Claimed, UnreadableEntry
 from lua.keys import CampaignId, Shard
 from reconciler.rows import BIGINT_MAX, TEXT_CHARS_MAX, TIME_MS_MAX, entry_lines
 from reconciler.shard import Position, Record, read_batch
@@ -19,8 +19,8 @@ START = Position(epoch=1, seq=10, entry_id="5-0", head=b"")
 
 def record(first_seq: int, count: int = 1, epoch: int = 1, body: bytes | None = None, **fields: str) -> Record:
     """A claim's stream record; *body* replaces its entry, *fields* what stands outside of it."""
-    grants = [(f"h{first_seq + n}", "C" * 18, "I" * 12, "") for n in range(count)]
-    whole = msgspec.msgpack.encode(["claimed", LAYOUT, epoch, 1, 1000, first_seq, 2000, "500", grants])
+    asks = [part for n in range(count) for part in (f"h{first_seq + n}", "I" * 12, "C" * 18, "")]
+    whole = msgspec.msgpack.encode(["claimed", LAYOUT, epoch, 1, 1000, first_seq, 2000, "500", asks])
     named = {"seq": str(first_seq), "count": str(count), **fields}
     flat = [part.encode() for pair in named.items() for part in pair]
     return f"{first_seq}-1", [*flat, b"entry", whole if body is None else body]
@@ -96,15 +96,15 @@ def test_no_damaged_entry_can_stop_the_reader(seed: int, data: st.DataObject) ->
 
 def test_numbers_and_times_postgres_cannot_hold_are_unreadable() -> None:
     """A row that COPY would refuse is found before, with the numbers it covers."""
-    good = Claimed(LAYOUT, 1, 1, 1000, 7, 2000, "500", [Grant("h", "c", "i", "")])
+    good = Claimed(LAYOUT, 1, 1, 1000, 7, 2000, "500", ["h", "i", "c", ""])
     bad = [
         replace(good, expires_ms=TIME_MS_MAX + 1),
         replace(good, at_ms=-1),
         replace(good, unit_minor=str(BIGINT_MAX + 1)),
         replace(good, unit_minor="1.5"),
         replace(good, version=2**31),
-        replace(good, grants=[Grant("h\0", "c", "i", "")]),
-        replace(good, grants=[Grant("h" * TEXT_CHARS_MAX, "c", "i", "")]),
+        replace(good, asks=["h\0", "i", "c", ""]),
+        replace(good, asks=["h" * TEXT_CHARS_MAX, "i", "c", ""]),
     ]
     assert len(entry_lines(SHARD, "1-1", good)) == 2
     for entry in bad:

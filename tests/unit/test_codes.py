@@ -24,7 +24,7 @@ SHARDS = st.integers(0, 31)
 @given(NUMBERS, SHARDS)
 def test_a_code_leads_to_its_campaign_and_shard(number: int, shard: int) -> None:
     """Campaign number and shard are read back from the code alone."""
-    parsed = parse_code(CodeMaker(number, shard).make())
+    parsed = parse_code(CodeMaker(number, shard).take(1)[0])
 
     assert parsed is not None
     assert (parsed.campaign_number, parsed.shard_number) == (number, shard)
@@ -33,7 +33,7 @@ def test_a_code_leads_to_its_campaign_and_shard(number: int, shard: int) -> None
 @given(NUMBERS, SHARDS, st.lists(st.integers(0, 59), min_size=CODE_CHARS, max_size=CODE_CHARS))
 def test_a_code_is_read_however_it_is_typed(number: int, shard: int, choices: list[int]) -> None:
     """Any case, hyphens or blanks anywhere, O for 0 and I or L for 1 give the same code."""
-    code = CodeMaker(number, shard).make()
+    code = CodeMaker(number, shard).take(1)[0]
     typed = ""
     for character, choice in zip(code, choices, strict=True):
         forms = {"0": "0Oo", "1": "1IiLl"}.get(character, character + character.lower())
@@ -50,7 +50,7 @@ def test_a_code_is_read_however_it_is_typed(number: int, shard: int, choices: li
 @given(NUMBERS, SHARDS, st.integers(0, CODE_CHARS - 1), st.sampled_from(ALPHABET))
 def test_any_single_wrong_character_is_found(number: int, shard: int, at: int, wrong: str) -> None:
     """The check character refuses every code with one character mistyped."""
-    code = CodeMaker(number, shard).make()
+    code = CodeMaker(number, shard).take(1)[0]
     mistyped = code[:at] + wrong + code[at + 1 :]
 
     assert (parse_code(mistyped) is None) == (mistyped != code)
@@ -59,7 +59,7 @@ def test_any_single_wrong_character_is_found(number: int, shard: int, at: int, w
 @given(NUMBERS, SHARDS, st.lists(st.integers(0, CODE_CHARS - 2), min_size=2, max_size=2, unique=True))
 def test_any_two_swapped_characters_are_found(number: int, shard: int, places: list[int]) -> None:
     """Swapping two different characters, neighbours or not, never gives another valid code."""
-    code = CodeMaker(number, shard).make()
+    code = CodeMaker(number, shard).take(1)[0]
     first, second = sorted(places)
     swapped = list(code)
     swapped[first], swapped[second] = swapped[second], swapped[first]
@@ -77,7 +77,7 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
 
 def test_a_lookalike_letter_of_another_script_is_not_a_code() -> None:
     """Only the ASCII alphabet is read: a Cyrillic О or a full-width digit is refused."""
-    code = CodeMaker(1, 0).make()
+    code = CodeMaker(1, 0).take(1)[0]
 
     assert parse_code("О" + code[1:]) is None
     assert parse_code("０" + code[1:]) is None
@@ -86,7 +86,7 @@ def test_a_lookalike_letter_of_another_script_is_not_a_code() -> None:
 def test_codes_are_distinct_and_use_the_whole_alphabet_evenly() -> None:
     """100,000 codes are all different, and every random place takes each character about equally often."""
     maker = CodeMaker(5, 2)
-    codes = [maker.make() for _ in range(100_000)]
+    codes = [maker.take(1)[0] for _ in range(100_000)]
 
     assert len(set(codes)) == len(codes)
     for place in range(5, 17):

@@ -16,7 +16,7 @@ from gateway.errors import Refusal
 from gateway.keys import key_id, make_key
 from gateway.routes.paging import make_cursor, read_cursor
 from gateway.wire import check_idempotency_key, read_json
-from lua.entries import LAYOUT, Adjusted, Attached, Claimed, Entry, Grant, Published, UnreadableEntry, decode_entry
+from lua.entries import LAYOUT, Adjusted, Attached, Claimed, Entry, Published, UnreadableEntry, decode_entry
 from lua.keys import CampaignId, Shard
 from reconciler.rows import entry_lines
 from tests.builders import now_ms
@@ -32,7 +32,9 @@ FIELDS = ["id", "name", "currency", "stock", "value", "starts_at", "ends_at", "v
 ENTRIES = st.one_of(
     st.builds(
         Claimed, st.just(LAYOUT), NUMBERS, NUMBERS, NUMBERS, st.integers(1, 10**9), NUMBERS, st.text(max_size=20),
-        st.lists(st.builds(Grant, st.text(), st.text(), st.text(), st.text()), min_size=1, max_size=3),
+        st.lists(st.tuples(st.text(), st.text(), st.text(), st.text()), min_size=1, max_size=3).map(
+            lambda grants: [part for grant in grants for part in grant]
+        ),
     ),
     st.builds(Adjusted, st.just(LAYOUT), NUMBERS, NUMBERS, NUMBERS, st.integers(1, 10**9), NUMBERS, *[st.text()] * 3),
     st.builds(Published, st.just(LAYOUT), NUMBERS, NUMBERS, NUMBERS, st.integers(1, 10**9), st.text()),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lua.entries import LAYOUT, Adjusted, Attached, Claimed, Entry, Grant, Published
+from lua.entries import LAYOUT, Adjusted, Attached, Claimed, Entry, Published
 from lua.keys import CampaignId, Shard
 from reconciler.postings import ACCOUNTS, Journal, Posting, SealedJournal, broken_link, chain_hash, journals_for, seal
 
@@ -20,8 +20,8 @@ NOON_MS = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 
 def claimed(first_seq: int, count: int, at_ms: int = NOON_MS, version: int = 1) -> Claimed:
     """*count* grants."""
-    grants = [Grant(f"h{first_seq + n}", "C" * 18, "I" * 12, "app") for n in range(count)]
-    return Claimed(LAYOUT, 1, version, at_ms, first_seq, at_ms, "500", grants)
+    asks = [part for n in range(count) for part in (f"h{first_seq + n}", "I" * 12, "C" * 18, "app")]
+    return Claimed(LAYOUT, 1, version, at_ms, first_seq, at_ms, "500", asks)
 
 
 def adjusted(first_seq: int, delta: int, at_ms: int = NOON_MS) -> Adjusted:

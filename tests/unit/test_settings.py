@@ -1,11 +1,14 @@
 """The settings table: bounds, relations, misspelt variables, precedence, and what its errors never say."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from gateway.settings import OTHER_VARIABLES, PREFIX, SettingError, Settings, load_settings
+from gateway.cores import usable_cores
+from gateway.settings import AUTO, OTHER_VARIABLES, PREFIX, SettingError, Settings, load_settings
 
 FIELDS = Settings.__struct_fields__
 META: dict[str, msgspec.Meta] = {name: Settings.__annotations__[name].__metadata__[0] for name in FIELDS}
@@ -185,6 +188,68 @@ def test_flags_are_checked_like_variables() -> None:
     """A flag beyond its bound is refused by the name of its variable."""
     with pytest.raises(SettingError, match="FAIRCLAIM_WORKERS"):
         load_settings({}, workers=0)
+
+
+def test_auto_is_as_many_workers_as_cores_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """auto becomes a number where settings are loaded, from a variable or a flag, and at most the high bound."""
+    monkeypatch.setitem(AUTO, "workers", lambda: 12)
+    assert load_settings(environment(workers="auto")).workers == 12
+    assert load_settings({}, workers="auto").workers == 12
+
+    monkeypatch.setitem(AUTO, "workers", lambda: 96)
+    assert load_settings({}, workers="auto").workers == META["workers"].le
+
+
+@pytest.mark.parametrize("text", ["", "Auto", "automatic", "0", "65", "1.5", "-1", "all"])
+def test_workers_are_auto_or_a_number(text: str) -> None:
+    """Anything else is refused, and the refusal says both."""
+    with pytest.raises(SettingError) as refused:
+        load_settings(environment(workers=text))
+
+    assert str(refused.value) == f"FAIRCLAIM_WORKERS is {text!r}; allowed: auto or a whole number from 1 to 64"
+
+
+def test_auto_is_for_no_other_number() -> None:
+    """Where auto means nothing it is refused like any other word."""
+    with pytest.raises(SettingError, match="FAIRCLAIM_PORT is 'auto'; allowed: a whole number from 0 to 65535"):
+        load_settings({}, port="auto")
+
+
+@pytest.mark.parametrize(
+    ("quotas", "own", "cores"),
+    [
+        ({}, "0::/\n", 4),
+        ({"": "max 100000"}, "0::/\n", 4),
+        ({"": "150000 100000"}, "0::/\n", 2),
+        ({"": "5000 100000"}, "0::/\n", 1),
+        ({"": "900000 100000"}, "0::/\n", 4),
+        ({"a": "300000 100000", "a/b": "max 100000"}, "1:cpu:/old\n0::/a/b\n", 3),
+        ({"a": "100000 50000", "a/b": "300000 100000"}, "0::/a/b\n", 2),
+        ({"": "100000 100000"}, "0::/seen/outside\n", 1),
+        ({"": "100000 100000"}, "0::/../elsewhere\n", 1),
+        ({"": "100000 100000"}, "", 1),
+    ],
+)
+def test_cores_are_those_of_affinity_and_quota(
+    quotas: dict[str, str], own: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The smallest quota of our control group and those above it, rounded up, within the cores we may run on."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 4, 5}, raising=False)
+    groups = tmp_path / "groups"
+    for group, quota in quotas.items():
+        (groups / group).mkdir(parents=True, exist_ok=True)
+        (groups / group / "cpu.max").write_text(quota + "\n")
+    (tmp_path / "own").write_text(own)
+
+    assert usable_cores(groups, tmp_path / "own") == cores
+
+
+def test_cores_without_control_groups_or_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that has neither is asked for its cores, and one that does not know them has one."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    for known, cores in ((6, 6), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda known=known: known)
+        assert usable_cores(tmp_path, tmp_path / "none") == cores
 
 
 @pytest.mark.parametrize(("text", "meant"), [("true", True), ("1", True), ("false", False), ("0", False)])

@@ -1,17 +1,19 @@
-"""Holder tokens, checked against PyJWT and against everything a forger may try."""
+"""Holder tokens, checked against PyJWT and against everything a forger may try; and what is remembered of them."""
 
 import base64
 import hmac
 import json
+import re
 import time
 from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import Refusal
+from gateway.signing import Mac, bytes_of, keyed, segment_of
 from gateway.tokens import TokenVerifier, mint_token, parse_keys
 
 SECRET, OTHER = "s" * 32, "o" * 32
@@ -35,10 +37,16 @@ def part(value: Any) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def refused(token: str, now: float = NOW) -> str:
+def signed_by_hand(head: bytes, body: bytes) -> str:
+    """A token of k1 whose segments are exactly these bytes."""
+    signed = f"{part(head)}.{part(body)}"
+    return f"{signed}.{part(hmac.digest(SECRET.encode(), signed.encode(), 'sha256'))}"
+
+
+def refused(token: str, now: float = NOW, verifier: TokenVerifier = VERIFIER) -> str:
     """Why *token* is refused."""
     with pytest.raises(Refusal) as caught:
-        VERIFIER.verify(token, now)
+        verifier.verify(token, now)
     assert caught.value.code == "unauthenticated"
     return caught.value.detail
 
@@ -109,11 +117,11 @@ def test_leeway_forgives_exactly_its_seconds() -> None:
 )
 def test_a_head_that_asks_for_something_else_is_refused(head: Any) -> None:
     """No algorithm but HS256, no key but a known one, no critical extension; with a valid signature or without."""
-    signed = f"{part(head)}.{part({'sub': 'ann', 'aud': 'shop', 'iss': 'us', 'exp': NOW + 60})}"
-    signature = part(hmac.digest(SECRET.encode(), signed.encode(), "sha256"))
+    body = json.dumps({"sub": "ann", "aud": "shop", "iss": "us", "exp": NOW + 60}).encode()
+    token = signed_by_hand(json.dumps(head).encode(), body)
 
-    assert refused(f"{signed}.{signature}")
-    assert refused(f"{signed}.")
+    assert refused(token)
+    assert refused(token.rpartition(".")[0] + ".")
 
 
 def test_a_token_signed_with_another_key_is_refused() -> None:
@@ -121,14 +129,51 @@ def test_a_token_signed_with_another_key_is_refused() -> None:
     assert "signature" in refused(a_token(secret=OTHER))
 
 
-@pytest.mark.parametrize("at", range(0, 40, 3))
-def test_a_changed_token_is_refused(at: int) -> None:
-    """Any character changed anywhere refuses the token."""
-    token = a_token()
-    place = at * len(token) // 40
-    changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+def test_a_changed_token_is_refused() -> None:
+    """Any character changed anywhere refuses it, the last one too, of whose bits two say nothing; known or not."""
+    token, knowing = a_token(), remembering(100)
+    knowing.verify(token, NOW)
+    for place, was in enumerate(token):
+        for other in {"A", "B", chr(ord(was) ^ 1), chr(ord(was) ^ 2)} - {was}:
+            changed = token[:place] + other + token[place + 1 :]
+            assert refused(changed) == refused(changed, verifier=knowing)
 
-    assert refused(changed)
+
+@pytest.mark.parametrize("depth", [200, 2800])
+def test_a_token_as_deep_as_it_is_long_is_refused(depth: int) -> None:
+    """Nesting without end, in a head that anybody can send or in a signed body, is a refusal and not a failure."""
+    nested = b',"x":' + b"[" * depth
+
+    assert refused(signed_by_hand(b'{"alg":"HS256","kid":"k1"' + nested, b"{}"))
+    assert refused(signed_by_hand(b'{"alg":"HS256","kid":"k1"}', b'{"sub":"ann"' + nested))
+
+
+TIMES = st.sampled_from([-1000, 1000])
+
+
+@given(
+    st.fixed_dictionaries(
+        {"sub": st.text("aé用-1", min_size=1, max_size=9)},
+        optional={
+            "exp": TIMES, "nbf": TIMES, "iat": st.just(-1000), "more": st.integers(),
+            "aud": st.sampled_from(["shop", "other", ["shop"], ["other", "shop"], ["other"], []]),
+            "iss": st.sampled_from(["us", "usurper"]),
+        },
+    ),
+    st.sampled_from([SECRET, OTHER]), st.sampled_from(["k1", "k2"]),
+)  # fmt: skip
+def test_pyjwt_accepts_the_same_tokens(claims: dict[str, Any], secret: str, kid: str) -> None:
+    """Tokens of any mix of good and bad claims and keys are accepted exactly where PyJWT accepts them."""
+    now = int(time.time())
+    absolute: dict[str, Any] = {name: now + claims[name] for name in ("exp", "nbf", "iat") if name in claims}
+    token = jwt.encode({**claims, **absolute}, secret, "HS256", {"kid": kid})
+    required: Any = {"require": ["sub", "exp", "aud", "iss"]}
+    try:
+        theirs = jwt.decode(token, KEYS[kid], ["HS256"], required, audience="shop", issuer="us", leeway=5)["sub"]
+    except jwt.InvalidTokenError:
+        assert refused(token, now)
+    else:
+        assert VERIFIER.verify(token, now) == theirs
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b", "a.b.c.d", "é.é.é", "a" * 5000, "\x00.\x00.\x00", "=.=.="])
@@ -160,3 +205,154 @@ def test_malformed_keys_are_refused_without_their_secret(text: str, says: str) -
     with pytest.raises(ValueError, match=says) as caught:
         parse_keys(text)
     assert "short" not in str(caught.value)
+
+
+def test_a_key_without_its_kid_is_refused_without_repeating_it() -> None:
+    """Of a secret given alone, whose base64 ends in =, nothing is in the error, though it looks like a kid."""
+    with pytest.raises(ValueError, match="key 1") as caught:
+        parse_keys("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==")
+    assert "c2Vj" not in str(caught.value)
+
+
+def test_a_kid_has_a_bound() -> None:
+    """A kid of 128 bytes is taken, one of 129 is not."""
+    assert list(parse_keys(f"{'k' * 128}={SECRET}")) == ["k" * 128]
+    with pytest.raises(ValueError, match="128 bytes"):
+        parse_keys(f"{'k' * 129}={SECRET}")
+
+
+@given(st.binary(max_size=200), st.binary(max_size=300))
+@example(b"k" * 64, b"of a block")
+@example(b"k" * 65, b"longer than a block")
+def test_the_mac_is_hmac_sha256(secret: bytes, message: bytes) -> None:
+    """Under any key and of any message, the prepared MAC is the standard library's."""
+    assert keyed(secret)(message) == segment_of(hmac.digest(secret, message, "sha256"))
+
+
+@given(st.binary(max_size=60) | st.text("ABab01-_+/= \n", max_size=12).map(str.encode))
+def test_only_base64url_is_decoded(segment: bytes) -> None:
+    """Nothing but base64url without padding is decoded, and then as the standard library decodes it."""
+    assert bytes_of(segment_of(segment)) == segment
+    try:
+        found = bytes_of(segment)
+    except ValueError:
+        return
+    assert re.fullmatch(rb"[A-Za-z0-9_-]*", segment)
+    assert found == base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+
+
+class Counting(TokenVerifier):
+    """Counts what has to be worked out, so that a test sees what is remembered."""
+
+    checks = heads = 0
+
+    def _check(self, text: bytes, now_s: float) -> Any:
+        self.checks += 1
+        return super()._check(text, now_s)
+
+    def _mac_for(self, segment: bytes) -> Mac:
+        self.heads += 1
+        return super()._mac_for(segment)
+
+
+def remembering(cache_max: int) -> Counting:
+    """A verifier that remembers up to *cache_max* tokens."""
+    return Counting(KEYS, "shop", "us", 5, cache_max=cache_max)
+
+
+def test_a_token_that_comes_again_is_not_checked_again() -> None:
+    """The second time a token is remembered, from then on it is known; without a cache it is checked each time."""
+    for cache_max, checks in ((100, 2), (0, 4)):
+        verifier, token = remembering(cache_max), a_token()
+
+        assert [verifier.verify(token, NOW) for _ in range(4)] == ["ann"] * 4
+        assert verifier.checks == checks
+
+
+def test_a_remembered_token_is_good_no_longer_than_it_says() -> None:
+    """Past exp and before nbf, the leeway forgiven, a token that was good a moment ago is refused, as a new one is."""
+    verifier, token = remembering(100), a_token(exp=NOW + 60, nbf=NOW - 60)
+    for _ in range(2):
+        verifier.verify(token, NOW)
+
+    for now, says in ((NOW + 65, "expired"), (NOW - 66, "not valid yet")):
+        assert says in refused(token, now, verifier)
+        assert refused(token, now, verifier) == refused(token, now)
+    assert [verifier.verify(token, now) for now in (NOW + 64, NOW - 65)] == ["ann", "ann"]
+    assert verifier.checks == 2
+
+
+def test_only_what_was_good_is_remembered() -> None:
+    """A refused token takes no place, and is refused again; a forgery of a remembered token is another token."""
+    verifier = remembering(100)
+    for token in (a_token(exp=NOW - 60), a_token(nbf=NOW + 60), a_token(secret=OTHER), a_token(aud="x"), "a.b.c"):
+        assert refused(token, verifier=verifier) == refused(token, verifier=verifier)
+    assert verifier.remembered == 0
+
+    for _ in range(2):
+        verifier.verify(a_token(), NOW)
+    assert refused(a_token()[:-1], verifier=verifier)
+    assert refused(a_token() + "A", verifier=verifier)
+    assert verifier.remembered == 1
+
+
+@pytest.mark.parametrize("cache_max", [0, 1, 2, 7, 100])
+def test_no_more_tokens_are_remembered_than_may_be(cache_max: int) -> None:
+    """However many tokens come, at most cache_max are remembered, and each is still answered right."""
+    verifier, tokens = remembering(cache_max), {name: a_token(sub=name) for name in map(str, range(120))}
+
+    for name, token in tokens.items():
+        for _ in range(3):
+            assert verifier.verify(token, NOW) == name
+            assert verifier.remembered <= cache_max
+    assert verifier.remembered >= cache_max // 2
+
+
+def test_a_token_that_keeps_coming_stays_remembered() -> None:
+    """A token in use is seldom checked, while a thousand others come and go in a cache of a hundred."""
+    verifier, mine = remembering(100), a_token(sub="mine")
+    for number in range(1000):
+        verifier.verify(a_token(sub=str(number)), NOW)
+        verifier.verify(mine, NOW)
+
+    assert verifier.checks <= 1020
+
+
+def test_a_change_of_keys_forgets_everything() -> None:
+    """A remembered token of a key that is gone is refused, one of a key that stays is good, one of a new key too."""
+    verifier, gone, stays = remembering(100), a_token(), a_token(secret=OTHER, headers={"kid": "k2"})
+    for token in (gone, gone, stays, stays):
+        verifier.verify(token, NOW)
+    assert verifier.remembered == 2
+    verifier.use_keys({"k2": OTHER.encode(), "k3": b"n" * 32})
+
+    assert verifier.remembered == 0
+    assert "key that is known" in refused(gone, verifier=verifier)
+    assert verifier.verify(stays, NOW) == "ann"
+    assert verifier.verify(a_token(secret="n" * 32, headers={"kid": "k3"}), NOW) == "ann"
+    verifier.use_keys({"k2": b"another secret of the same kid: 32"})
+    assert "signature" in refused(stays, verifier=verifier)
+
+
+def test_a_change_of_keys_forgets_both_generations() -> None:
+    """A token that was remembered longest, and the one remembered last: both are refused when their key is gone."""
+    verifier, tokens = remembering(2), [a_token(sub="older"), a_token(sub="younger")]
+    for token in tokens:
+        for _ in range(2):
+            verifier.verify(token, NOW)
+    assert verifier.remembered == 2
+    verifier.use_keys({"k2": OTHER.encode()})
+
+    assert all("key that is known" in refused(token, verifier=verifier) for token in tokens)
+
+
+def test_a_stranger_can_not_crowd_out_the_heads_in_use() -> None:
+    """After a thousand forgeries, each with a head of its own, a good token's head is still read only once."""
+    verifier = Counting(KEYS, "shop", "us", 5)
+    for number in range(1000):
+        head = {"alg": "HS256", "kid": "k1", "n": number}
+        assert refused(f"{part(head)}.{part({})}.{part(b'forged')}", verifier=verifier)
+    for _ in range(3):
+        verifier.verify(a_token(), NOW)
+
+    assert verifier.heads == 1001
