@@ -22,7 +22,7 @@ SCRIPT = HERE / "claim.lua"
 START_S_MAX = 30.0
 STOP_S_MAX = 30.0
 
-GO_REDIS_CONNECTIONS = 32
+RIVAL_REDIS_CONNECTIONS = 32
 """Of 8, 16, 32, 64 and 128 the size from which on more made it no faster, with one core and 64 clients."""
 GO_PACKAGES = ("github.com/gin-gonic/gin", "github.com/gomodule/redigo/redis")
 GO_SOURCES = Path("/usr/share/gocode/src")
@@ -82,12 +82,12 @@ def build_go(folder: Path) -> Path:
 
 def _rival_environment(target: Target) -> dict[str, str]:
     jwt = {f"JWT_{name.upper()}": target.jwt[name] for name in ("secret", "audience", "issuer")}
-    return {**os.environ, **jwt, "REDIS_URL": target.redis_url}
+    redis = {"REDIS_URL": target.redis_url, "REDIS_CONNECTIONS": str(RIVAL_REDIS_CONNECTIONS)}
+    return {**os.environ, **jwt, **redis}
 
 
 def _go_environment(target: Target) -> dict[str, str]:
-    more = {"SCRIPT": str(SCRIPT), "GOMAXPROCS": "1", "REDIS_CONNECTIONS": str(GO_REDIS_CONNECTIONS)}
-    return {**_rival_environment(target), **more}
+    return {**_rival_environment(target), "SCRIPT": str(SCRIPT), "GOMAXPROCS": "1"}
 
 
 def our_environment(target: Target, **settings: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """
 The contender that a good engineer would write first: Starlette, PyJWT, redis.asyncio, one script call a claim.
 
-    REDIS_URL=… JWT_SECRET=… JWT_AUDIENCE=… JWT_ISSUER=… PORT=… python -m loadtest.bench.contenders.plain
+    REDIS_URL=… REDIS_CONNECTIONS=… JWT_SECRET=… JWT_AUDIENCE=… JWT_ISSUER=… PORT=… \\
+      python -m loadtest.bench.contenders.plain
 
 It answers as the gateway does, as far as the benchmark asks: token, key, limit, window, stock, replay, stream entry.
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 import jwt
 import uvicorn
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -110,7 +111,13 @@ async def healthz(request: Request) -> JSONResponse:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """One pool of connections as long as the process lives."""
-    async with Redis.from_url(os.environ["REDIS_URL"], decode_responses=True) as redis:
+    pool = BlockingConnectionPool.from_url(
+        os.environ["REDIS_URL"],
+        max_connections=int(os.environ["REDIS_CONNECTIONS"]),
+        timeout=None,
+        decode_responses=True,
+    )
+    async with Redis.from_pool(pool) as redis:
         app.state.claim = redis.register_script(SCRIPT.read_text(encoding="utf-8"))
         app.state.jwt = {name: os.environ[f"JWT_{name.upper()}"] for name in ("secret", "audience", "issuer")}
         yield
