@@ -22,7 +22,7 @@ lint: environment ## Style, types and import directions
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: environment ## Claims beside other gateways on this machine, twelve minutes; one minute: ARGS="--quick"
+bench: environment ## Claims beside other gateways on this machine, a quarter of an hour; one minute: ARGS="--quick"
 	@exec .venv/bin/python -m loadtest.bench $(ARGS)
 
 clean: ## Remove .venv and caches; data (.fairclaim) stays

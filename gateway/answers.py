@@ -85,6 +85,7 @@ class CallAnswers:
         self._campaign, self._rush, self._retry_after_s_max = campaign, rush, retry_after_s_max
         self._coupon = _coupon_form(campaign, rush, rush.now_ms, rush.expires_ms)
         self._refused: dict[int, _Refused] = {}
+        self._limits: dict[int, Answer] = {}
         self._wire, self._wire_low = "", 0
 
     def of(self, reply: ScriptReply, code: str, request_id: str) -> Answer:
@@ -123,13 +124,28 @@ class CallAnswers:
         return Answer(200, _REPLAYED_HEAD, body.encode(), "replayed")
 
     def _refuse(self, decided: Decided, request_id: str) -> Answer:
+        if decided.held:
+            return self._at_the_limit(decided.held, request_id)
         refusal = _refusal(decided, self._rush)
-        if decided.held or refusal.code in ALWAYS_RETRY_AFTER:  # each has codes, or a jitter, of its own
+        if refusal.code in ALWAYS_RETRY_AFTER:  # each has a jitter of its own
             return problem_answer(refusal, request_id, self._rush.now_ms, self._retry_after_s_max)
         status, head, body, outcome = problem_answer(refusal, "", self._rush.now_ms, self._retry_after_s_max)
         before, mark, after = body.partition(b'"request_id":"')
         self._refused[decided.outcome] = _Refused(status, head, before + mark, after, outcome)
         return self.of(int(decided.outcome), "", request_id)
+
+    def _at_the_limit(self, held: tuple[str, ...], request_id: str) -> Answer:
+        """The refusal with the codes that are held, which need no escape in JSON."""
+        form = self._limits.get(len(held))
+        if form is None:
+            refusal = Refusal(REFUSED[Outcome.LIMIT_REACHED], f"You hold {len(held)} already.", codes=[])
+            form = self._limits[len(held)] = problem_answer(refusal, "", self._rush.now_ms, self._retry_after_s_max)
+        status, head, body, outcome = form
+        before, mark, rest = body.partition(b'"request_id":"')
+        between, codes_mark, after = rest.partition(b'"codes":[')
+        codes = b'","'.join(code.encode() for code in held)
+        parts = (before, mark, request_id.encode(), between, codes_mark, b'"', codes, b'"', after)
+        return Answer(status, head, b"".join(parts), outcome)
 
 
 def _coupon_form(campaign: Published, rush: Rush, claimed_ms: int, expires_ms: int) -> str:
@@ -154,8 +170,6 @@ def _refusal(decided: Decided, rush: Rush) -> Refusal:
     """A refusal of the script as the holder's problem, with what helps him."""
     code = REFUSED[decided.outcome]
     match decided.outcome:
-        case Outcome.LIMIT_REACHED:
-            return Refusal(code, f"You hold {len(decided.held)} already.", codes=list(decided.held))
         case Outcome.NOT_STARTED:
             return Refusal(code, retry_after_s=_seconds_until(rush.starts_ms, rush), starts_at=rfc3339(rush.starts_ms))
         case Outcome.ENDED if rush.ends_ms <= rush.now_ms:  # one that was ended earlier does not know since when

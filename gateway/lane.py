@@ -49,6 +49,11 @@ class LaneClaim(Claim):
     message_event = _Nobody()
     response_started = False
 
+    @property
+    def path(self) -> str:
+        """What was asked for."""
+        return f"/v1/campaigns/{self.campaign.id}/claims"
+
     def __init__(self, lane: "Lane", campaign: Published, request_id: str, keep_alive: bool) -> None:
         # As Claim.__init__, without the call; holder, idem, channel, began and deadline are set before anybody looks.
         self._claims, self.campaign, self.request_id, self.code_tries = lane.claims, campaign, request_id, 0
@@ -90,6 +95,7 @@ class LaneClaim(Claim):
             or self.disconnected
             or self.response_complete
             or lane.flow.write_paused
+            or lane.tells_each
         ):
             super().decided(rush, reply, code)
             return
@@ -111,6 +117,9 @@ class LaneClaim(Claim):
         lane.transport.write(lane.on_wire(answer, self.request_id, self.keep_alive))
         self.response_complete = True
         lane.telemetry.response(answer.status)
+        if lane.tells_each:
+            about = {"request_id": self.request_id, "method": "POST", "path": self.path}
+            log.debug("answered", extra={**about, "status": answer.status})
         if not self.keep_alive:
             lane.transport.close()
         lane.on_response_complete()
@@ -125,6 +134,7 @@ class Lane(Guard):
         self.claims, self.telemetry = here.claims, here.telemetry
         self._paths, self._claimant = here.catalog.claim_paths, here.credentials.claimant
         self._body_bytes_max = here.settings.claim_body_bytes_max
+        self.tells_each = log.isEnabledFor(logging.DEBUG)
         self._held: tuple[LaneClaim, Answer] | None = None  # until a slow reader has read what came before
 
     def begin(self, shape: Shape, values: dict[bytes, bytes]) -> None:

@@ -1,7 +1,7 @@
 """
 The benchmark: this gateway beside others that do the same work, on this machine, in one run.
 
-    make bench                                      everything, about twelve minutes
+    make bench                                      everything, about a quarter of an hour
     make bench ARGS="--quick"                       the contest alone, within a minute
     make bench ARGS="--only fsync --json run.json"  one measure, its figures in a file
 
@@ -118,7 +118,7 @@ def _measured(name: str, here: Stand, plan: Plan) -> Section:
     """One measure; one that breaks is a fault of its own and leaves the others their figures."""
     try:
         return MEASURES[name](here, plan, say)
-    except (RuntimeError, TimeoutError) as error:
+    except (RuntimeError, OSError) as error:  # TimeoutError is an OSError
         say(f"{name} broke: {error}")
         return Section(name.capitalize(), [], [], [f"{name}: {error}"], {}, None)
 

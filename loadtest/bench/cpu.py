@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +42,10 @@ def allowed_cores() -> frozenset[int]:
 def pin(pids: Iterable[int], cores: frozenset[int]) -> None:
     """Keep each process, with all its threads, to *cores*; no cores: leave it alone."""
     for pid in pids if cores else ():
-        for thread in _threads(pid):
-            try:
-                os.sched_setaffinity(int(thread.name), cores)
-            except ProcessLookupError:  # a thread that is gone needs no core
-                continue
+        with suppress(FileNotFoundError):  # a process that has ended needs no core
+            for thread in _threads(pid):
+                with suppress(ProcessLookupError):  # nor does a thread
+                    os.sched_setaffinity(int(thread.name), cores)
 
 
 @contextmanager

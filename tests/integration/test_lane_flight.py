@@ -238,3 +238,21 @@ async def test_metrics_add_up_over_workers_and_fronts(fronts: Fronts, tmp_path_f
         assert "fairclaim_queue_claims 0\n" in text
         assert "fairclaim_books_up 1\n" in text
         assert "fairclaim_drain_lag_seq " in text
+
+
+async def test_both_fronts_tell_each_answer_to_who_looks_closely(
+    fronts: Fronts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At log level debug each answer is a line, the same from lane and route: request id, method, path, status."""
+    with caplog.at_level(logging.DEBUG, "fairclaim"):
+        for number, worker in enumerate(fronts):
+            good = claim_bytes(f"told-{number}", f"X-Request-Id: told-{number}")
+            async with Phone(worker.port) as phone:
+                answers = [await phone.ask(good), await phone.ask(good.replace(b"Bearer ", b"Bearer x"))]
+            assert [answer.status for answer in answers] == [201, 401]
+
+    path = "/v1/campaigns/flash/claims"
+    told = [vars(record) for record in caplog.records if record.getMessage() == "answered"]
+    assert [tuple(line[part] for part in ("request_id", "method", "path", "status")) for line in told] == [
+        (f"told-{number}", "POST", path, status) for number in range(2) for status in (201, 401)
+    ]
