@@ -133,7 +133,7 @@ async def test_what_lives_as_long_as_the_worker_is_frozen(eventually: Eventually
     async def app(*_: object) -> None:
         """Never called."""
 
-    server = Serving(uvicorn.Config(app, lifespan="off", log_config=None))
+    server = Serving(uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None))
     before = gc.get_freeze_count()
     serving = asyncio.create_task(server.serve([listen("127.0.0.1", 0)]))
     try:
