@@ -130,7 +130,7 @@ def test_where_the_kernel_does_not_share_out_all_workers_have_one_socket(monkeyp
 async def test_what_lives_as_long_as_the_worker_is_frozen(eventually: Eventually) -> None:
     """Once a worker is up, no garbage collection walks through its modules, routes and settings again."""
 
-    async def app(*_: object) -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
         """Never called."""
 
     server = Serving(uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None))
