@@ -17,6 +17,27 @@ from typing import Any
 
 import uvicorn
 
+from gateway.settings import Settings
+from gateway.stack.preflight import BACKLOG
+
+
+def server_config(app: Any, settings: Settings, *, http: Any) -> uvicorn.Config:
+    """How uvicorn serves *app* behind the protocol class *http*."""
+    return uvicorn.Config(
+        app,
+        interface="asgi3",
+        http=http,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_s_max,
+        timeout_graceful_shutdown=settings.stop_s_max,
+        backlog=BACKLOG,
+    )
+
 
 class Serving(uvicorn.Server):
     """One worker's server; *siblings* are the sockets that other workers accept from."""

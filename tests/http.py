@@ -19,6 +19,7 @@ from typing import Any, Self
 import httpx2
 import msgspec
 import psycopg
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -26,13 +27,21 @@ from starlette.types import Receive, Scope, Send
 from gateway.app import create_app
 from gateway.keys import create_key
 from gateway.services import Services
+from gateway.serving import server_config
 from gateway.settings import Settings
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from gateway.tokens import mint_token, parse_keys
+from tests.conftest import redis_binaries
 from tests.phone import request_bytes
 
 JWT_KEYS = "test=" + "t" * 32
+
+ON_SOCKETS = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
+]
+"""The marks of a module whose workers serve sockets for as long as the module runs; Redis 7 has its turn elsewhere."""
 
 
 def a_campaign(campaign: str = "flash", **changes: Any) -> dict[str, Any]:
@@ -136,20 +145,7 @@ class Worker:
 
     async def _serve(self, protocol: type[Any]) -> None:
         """As the command line serves (gateway/cli/worker.py), on a free port."""
-        settings = self.settings
-        config = uvicorn.Config(
-            self._witness,
-            interface="asgi3",
-            http=protocol,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=settings.keep_alive_s_max,
-            timeout_graceful_shutdown=settings.stop_s_max,
-        )
+        config = server_config(self._witness, self.settings, http=protocol)
         # asyncio sends without delay only where the socket names its protocol, as an inherited one does.
         self.listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.listening.bind(("127.0.0.1", 0))

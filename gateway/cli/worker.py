@@ -55,30 +55,15 @@ def _raise_open_files(settings: "Settings") -> None:
 
 
 def _server(settings: "Settings", slot: int, siblings: Sequence[socket.socket]) -> "Serving":
-    import uvicorn
-
     from gateway.app import create_app
     from gateway.guard import Guard
     from gateway.lane import Lane
-    from gateway.serving import Serving
+    from gateway.serving import Serving, server_config
     from gateway.settings import SettingError
-    from gateway.stack.preflight import BACKLOG
 
     try:
         app = create_app(settings, slot=slot, telemetry_dir=Path(settings.data_dir) / "telemetry")
     except SettingError as error:
         raise Fail(USAGE, "bad_setting", str(error)) from None
-    config = uvicorn.Config(
-        app,
-        http=Lane if settings.lane else Guard,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=settings.keep_alive_s_max,
-        timeout_graceful_shutdown=settings.stop_s_max,
-        backlog=BACKLOG,
-    )
+    config = server_config(app, settings, http=Lane if settings.lane else Guard)
     return Serving(config, siblings)

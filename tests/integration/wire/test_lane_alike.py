@@ -8,7 +8,7 @@ holder meets the same state. Only what no two answers share is masked (WireAnswe
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
-import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,24 +27,14 @@ from gateway.stack.valkey import Valkey
 from gateway.tickets import Tickets
 from gateway.tokens import parse_keys
 from lua.keys import CampaignId, HolderId
-from tests.conftest import redis_binaries
-from tests.http import JWT_KEYS, Worker, a_database, bearer, claim_bytes
+from tests.http import JWT_KEYS, ON_SOCKETS, Worker, a_database, bearer, claim_bytes
 from tests.phone import Phone, WireAnswer, request_bytes
 from tests.proxy import Proxy
 
 PATH = "/v1/campaigns/flash/claims"
 HOUR_LATER, DAY_LATER = "2099-01-01T00:00:00Z", "2099-01-02T00:00:00Z"
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
-]
-
-
-@pytest.fixture(scope="session")
-def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The loop that workers run on."""
-    return uvloop.new_event_loop
+pytestmark = ON_SOCKETS
 
 
 class Twins(NamedTuple):

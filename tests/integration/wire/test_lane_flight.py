@@ -8,34 +8,23 @@ connection afterwards proves that everything sent before it was read.
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
-import uvloop
 
 from gateway.guard import Guard
 from gateway.lane import Lane
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
-from tests.conftest import redis_binaries
-from tests.http import Worker, claim_bytes, served
+from tests.http import ON_SOCKETS, Worker, claim_bytes, served
 from tests.phone import Phone, request_bytes
 
 HEALTH = request_bytes("GET", "/healthz")
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
-]
-
-
-@pytest.fixture(scope="session")
-def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The loop that workers run on."""
-    return uvloop.new_event_loop
+pytestmark = ON_SOCKETS
 
 
 class Fronts(NamedTuple):

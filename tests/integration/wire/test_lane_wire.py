@@ -6,36 +6,25 @@ What each says on a connection, and whether it stays open, has to be the same; o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
-import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.guard import Guard
 from gateway.lane import Lane
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
-from tests.conftest import redis_binaries
-from tests.http import Worker, bearer, served
+from tests.http import ON_SOCKETS, Worker, bearer, served
 from tests.phone import Phone, WireAnswer, request_bytes
 
 PATH = "/v1/campaigns/flash/claims"
 HEALTH = request_bytes("GET", "/healthz")
 LAST = request_bytes("GET", "/healthz", "Connection: close")
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
-]
-
-
-@pytest.fixture(scope="session")
-def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The loop that workers run on."""
-    return uvloop.new_event_loop
+pytestmark = ON_SOCKETS
 
 
 class Servers(NamedTuple):

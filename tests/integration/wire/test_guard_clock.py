@@ -5,19 +5,17 @@ Times are seconds, so everything that has to wait waits at the same time, in the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 
 import pytest
 import pytest_asyncio
-import uvloop
 
 from gateway.guard import Guard
 from gateway.lane import Lane
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
-from tests.conftest import redis_binaries
-from tests.http import Worker, claim_bytes, served
+from tests.http import ON_SOCKETS, Worker, claim_bytes, served
 from tests.phone import Phone, request_bytes
 
 HEALTH = request_bytes("GET", "/healthz")
@@ -27,16 +25,7 @@ CALL_MS = 9000
 LATE_S = 2.0
 """How much later than it should something may happen on a busy machine."""
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
-]
-
-
-@pytest.fixture(scope="session")
-def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The loop that workers run on."""
-    return uvloop.new_event_loop
+pytestmark = ON_SOCKETS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

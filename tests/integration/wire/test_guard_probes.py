@@ -6,37 +6,26 @@ the application saw and what was decided is counted: a probe that hides a reques
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
-import uvloop
 
 from gateway.errors import PROBLEMS
 from gateway.guard import Guard
 from gateway.lane import Lane
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
-from tests.conftest import redis_binaries
-from tests.http import Worker, bearer, claim_bytes, served
+from tests.http import ON_SOCKETS, Worker, bearer, claim_bytes, served
 from tests.phone import Phone, request_bytes
 
 PATH = "/v1/campaigns/flash/claims"
 HEALTH = request_bytes("GET", "/healthz")
 HEAD_BYTES_MAX, BODY_BYTES_MAX = 16_384, 65_536
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
-]
-
-
-@pytest.fixture(scope="session")
-def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The loop that workers run on."""
-    return uvloop.new_event_loop
+pytestmark = ON_SOCKETS
 
 
 class Place(NamedTuple):
