@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.telemetry import Telemetry
+from lua.door import connect
+from lua.link import Link
 from tests.http import Worker
+from tests.integration.batching import Desk, NewDesk
 
 collect_ignore = [] if os.geteuid() == 0 else ["test_stack_privilege.py"]
 
@@ -24,3 +28,23 @@ async def second_worker(worker: Worker, tmp_path: Path) -> AsyncIterator[Worker]
     settings = worker.settings
     async with Worker(settings.redis_url, settings.postgres_url, tmp_path, slot=1) as second:
         yield second
+
+
+@pytest.fixture
+async def new_desk(tmp_path: Path) -> AsyncIterator[NewDesk]:
+    """Makes desks, and closes what they opened."""
+    telemetry = Telemetry(tmp_path, 0)
+    links: list[Link] = []
+    desks: list[Desk] = []
+
+    def make(url: str, call_ms_max: int = 5000, **settings: int) -> Desk:
+        links.append(Link(connect(url, connections_max=8, call_ms_max=call_ms_max, connect_ms_max=1000), call_ms_max))
+        desks.append(Desk(links[-1], telemetry, **settings))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        await desk.batcher.close()
+    for link in links:
+        await link.close()
+    telemetry.close()
