@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -24,6 +24,8 @@ ABSENT_S = 1.0
 _KNOWN_MAX = 10_000
 _ABSENT_MAX = 10_000
 _QUERIES = load_queries("campaigns")
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -49,14 +51,10 @@ class Catalog:
     def __init__(self, pool: AsyncConnectionPool[Any], door: Door) -> None:
         self._pool, self._shards = pool, Shards(door)
         self._known: OrderedDict[CampaignId, Published] = OrderedDict()
-        self.claim_paths: dict[bytes, Published] = {}
+        self.claim_paths: OrderedDict[bytes, Published] = OrderedDict()
         """The path of a claim on each campaign that is known, as it comes on the wire."""
         self._absent: OrderedDict[CampaignId, float] = OrderedDict()
         self._asking: dict[CampaignId, asyncio.Task[Published | None]] = {}
-
-    def peek(self, campaign: CampaignId) -> Published | None:
-        """What is known without asking anybody."""
-        return self._known.get(campaign)
 
     async def shards(self, campaign: CampaignId) -> int:
         """How many shards the campaign has. Errors: as published()."""
@@ -96,9 +94,7 @@ class Catalog:
             _keep(self._absent, campaign, monotonic(), _ABSENT_MAX)
         else:
             _keep(self._known, campaign, found, _KNOWN_MAX)
-            self.claim_paths[_claim_path(campaign)] = found
-            while len(self.claim_paths) > _KNOWN_MAX:
-                self.claim_paths.pop(next(iter(self.claim_paths)))
+            _keep(self.claim_paths, _claim_path(campaign), found, _KNOWN_MAX)
 
     async def _ask(self, campaign: CampaignId) -> Published | None:
         """Redis first, which a claim needs anyway; only what it does not know is asked of Postgres."""
@@ -116,8 +112,8 @@ def _claim_path(campaign: CampaignId) -> bytes:
     return f"/v1/campaigns/{campaign}/claims".encode()
 
 
-def _keep(cache: OrderedDict[CampaignId, Any], campaign: CampaignId, value: Any, entries_max: int) -> None:
-    cache[campaign] = value
-    cache.move_to_end(campaign)
+def _keep(cache: OrderedDict[_Key, _Value], key: _Key, value: _Value, entries_max: int) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
     while len(cache) > entries_max:
         cache.popitem(last=False)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
 
-from loadtest.client import Address, Paced
+from loadtest.client import Address
+from loadtest.pacer import Paced
 
 QUIET = {"gateway": 0.5, "Redis": 0.2, "generator": 0.3, "drain": 0.4, "others": 0.01}
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"

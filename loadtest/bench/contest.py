@@ -7,7 +7,7 @@ from loadtest.bench.plan import Plan, Say
 from loadtest.bench.report import Section, Sheet
 from loadtest.bench.same_work import lapses
 from loadtest.bench.stand import Measured, Stand
-from loadtest.bench.targets import Target, judge, not_measured
+from loadtest.bench.targets import Verdict, judge, not_measured
 
 SHARE_FULL = 0.90
 """Of a core, from where on what runs on it is taken to be what limits the run."""
@@ -129,7 +129,7 @@ def ratio_sheets(summary: Summary) -> list[Sheet]:
     return [Sheet(header, rows)] if rows else []
 
 
-def judged(summary: Summary, missing: dict[str, str]) -> dict[str, Target]:
+def judged(summary: Summary, missing: dict[str, str]) -> dict[str, Verdict]:
     """The targets that are ratios to another contender."""
     found = {}
     for name, key in TARGETS.items():
@@ -141,7 +141,7 @@ def judged(summary: Summary, missing: dict[str, str]) -> dict[str, Target]:
     return found
 
 
-def unjudged() -> dict[str, Target]:
+def unjudged() -> dict[str, Verdict]:
     """The same targets after a run that was not meant for figures."""
     return {key: not_measured(key, "the crowd of --generator python is no measure") for key in TARGETS.values()}
 

@@ -28,7 +28,7 @@ from psycopg import sql
 
 from loadtest.bench.figures import Spread, ratios, spread
 from loadtest.bench.script_shard import ShardDriver
-from loadtest.bench.targets import Target, judge
+from loadtest.bench.targets import Verdict, judge
 from loadtest.books import await_drained
 from loadtest.rush import create_campaign
 from loadtest.system import System
@@ -102,7 +102,7 @@ def costs_of(claims: int, found: Sequence[DrainRound]) -> DrainCosts:
     )
 
 
-def targets(costs: DrainCosts) -> dict[str, Target]:
+def targets(costs: DrainCosts) -> dict[str, Verdict]:
     """What the targets say to it."""
     return {"drain": judge("drain", costs.ratio.median, low=costs.ratio.low, high=costs.ratio.high)}
 

@@ -26,8 +26,8 @@ from loadtest.bench.figures import spread
 from loadtest.bench.plan import Plan, Say
 from loadtest.bench.report import Section, Sheet
 from loadtest.bench.stand import Stand
-from loadtest.bench.targets import Target, judge, not_measured
-from loadtest.client import LOST, Paced
+from loadtest.bench.targets import Verdict, judge, not_measured
+from loadtest.pacer import LOST, Paced
 
 SHARES = (0.5, 0.8)
 JUDGED_SHARE = 0.5
@@ -277,7 +277,7 @@ def notes(runs: Sequence[OpenLoop]) -> list[str]:
     ]
 
 
-def targets(runs: Sequence[OpenLoop], judged: bool) -> dict[str, Target]:
+def targets(runs: Sequence[OpenLoop], judged: bool) -> dict[str, Verdict]:
     """What half of saturation says of the drain."""
     if not judged:
         why = "what the crowd of --generator python reaches is no saturation"

@@ -30,8 +30,8 @@ from loadtest.bench.paced import Step, percentile_ms
 from loadtest.bench.plan import Plan, Say
 from loadtest.bench.report import Section, Sheet
 from loadtest.bench.stand import Stand
-from loadtest.bench.targets import Target, judge
-from loadtest.client import GAVE_UP, UNSENT, Paced
+from loadtest.bench.targets import Verdict, judge
+from loadtest.pacer import GAVE_UP, UNSENT, Paced
 
 DISTANCE_S = 0.05
 CALLS_MAX, BATCH_MAX, QUEUE_MAX = 2, 32, 256
@@ -247,7 +247,7 @@ def notes(result: Overload) -> list[str]:
     return found
 
 
-def targets(result: Overload) -> dict[str, Target]:
+def targets(result: Overload) -> dict[str, Verdict]:
     """Goodput and recovery; a gateway that never recovered took for ever."""
     recovery_s = inf if result.recovered_s is None else result.recovered_s
     return {

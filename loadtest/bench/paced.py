@@ -25,7 +25,8 @@ import uvloop
 
 from loadtest.bench.contest import SHARE_FOREIGN, SHARE_FULL
 from loadtest.bench.cpu import kept_to, machine_busy_s, spent_s
-from loadtest.client import GAVE_UP, LOST, UNSENT, Paced, Pacer, local_address
+from loadtest.client import local_address
+from loadtest.pacer import GAVE_UP, LOST, UNSENT, Paced, Pacer
 from loadtest.target import claim_request
 
 SAMPLE_S = 0.1

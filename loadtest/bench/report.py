@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.bench.targets import Target
+from loadtest.bench.targets import Verdict
 
 WIDTH_CHARS = 120
 
@@ -32,11 +32,11 @@ class Section(NamedTuple):
     sheets: Sequence[Sheet | str]
     notes: list[str]
     faults: list[str]
-    targets: dict[str, Target]
+    targets: dict[str, Verdict]
     figures: Any
 
 
-def shown(sections: list[Section], targets: list[Target]) -> str:
+def shown(sections: list[Section], targets: list[Verdict]) -> str:
     """The whole report as text."""
     parts = [_section(section) for section in sections]
     faults = [fault for section in sections for fault in section.faults]
@@ -48,7 +48,7 @@ def _section(section: Section) -> str:
     return "\n".join([section.title, *(drawn(sheet) for sheet in section.sheets), *section.notes, ""])
 
 
-def _line(target: Target) -> str:
+def _line(target: Verdict) -> str:
     mark = {True: "✓", False: "✗", None: "–"}[target.holds]
     return f"  {mark} {target.name} {target.bound}: {target.found}"
 
@@ -67,7 +67,7 @@ def drawn(sheet: Sheet | str) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())
 
 
-def as_json(machine: dict[str, Any], sections: dict[str, Section], targets: list[Target], passed: bool) -> bytes:
+def as_json(machine: dict[str, Any], sections: dict[str, Section], targets: list[Verdict], passed: bool) -> bytes:
     """The whole report as JSON, for people to read too."""
     report = {
         "machine": machine,

@@ -31,7 +31,7 @@ from loadtest.bench.script_costs import (
     scale_costs,
 )
 from loadtest.bench.script_server import installed_redis, own_server, packaged_valkey, served
-from loadtest.bench.targets import Target, judge
+from loadtest.bench.targets import Verdict, judge
 
 ANSWER_S_MAX = 60.0
 
@@ -76,13 +76,13 @@ def _own_store(binary: Path, folder: Path, malloc: Path | None) -> "Iterator[red
         yield store
 
 
-def targets(reports: Sequence[ServerCosts]) -> dict[str, Target]:
+def targets(reports: Sequence[ServerCosts]) -> dict[str, Verdict]:
     """
     What the targets say to it: those of speed are Valkey's, the server that comes along; memory has one for each.
 
     A growth that stopped short of the largest size is no answer to the target.
     """
-    found: dict[str, Target] = {}
+    found: dict[str, Verdict] = {}
     for costs in reports:
         kind = costs.server.split()[0].lower()
         found[f"memory_{kind}"] = _judged(f"memory_{kind}", costs.coupon_bytes)
@@ -93,7 +93,7 @@ def targets(reports: Sequence[ServerCosts]) -> dict[str, Target]:
     return found
 
 
-def _judged(key: str, found: Spread) -> Target:
+def _judged(key: str, found: Spread) -> Verdict:
     return judge(key, found.median, low=found.low, high=found.high)
 
 

@@ -35,8 +35,8 @@ BOUNDS: dict[str, Bound] = {
 """Every target, by the key a measure fills it under, in the order they are shown."""
 
 
-class Target(NamedTuple):
-    """One line of the list: *found* in words, and whether it *holds*; None where it was not measured."""
+class Verdict(NamedTuple):
+    """What a run says to one target: *found* in words, and whether it *holds*; None where it was not measured."""
 
     name: str
     bound: str
@@ -44,22 +44,22 @@ class Target(NamedTuple):
     holds: bool | None
 
 
-def judge(key: str, found: float, *, low: float | None = None, high: float | None = None) -> Target:
+def judge(key: str, found: float, *, low: float | None = None, high: float | None = None) -> Verdict:
     """The target *key* with what was *found* (of several runs the median, *low* and *high* its spread)."""
     bound = BOUNDS[key]
     holds = found <= bound.limit if bound.sense == "≤" else found >= bound.limit
     words = _figure(found, bound.unit)
     if low is not None and high is not None and low != high:
         words += f" ({_figure(low, '')} to {_figure(high, '')})"
-    return Target(bound.name, _words(bound), words, holds)
+    return Verdict(bound.name, _words(bound), words, holds)
 
 
-def not_measured(key: str, why: str) -> Target:
+def not_measured(key: str, why: str) -> Verdict:
     """The target *key* when nothing was found."""
-    return Target(BOUNDS[key].name, _words(BOUNDS[key]), f"not measured: {why}", None)
+    return Verdict(BOUNDS[key].name, _words(BOUNDS[key]), f"not measured: {why}", None)
 
 
-def target_list(found: Mapping[str, Target], why_not: str = "not part of this run") -> list[Target]:
+def target_list(found: Mapping[str, Verdict], why_not: str = "not part of this run") -> list[Verdict]:
     """All targets in order; those nobody *found* say *why_not*."""
     return [found.get(key) or not_measured(key, why_not) for key in BOUNDS]
 

@@ -44,16 +44,17 @@ async def code_of(catalog: Catalog, campaign: str) -> str:
 
 
 async def test_a_published_campaign_is_asked_for_once(site: Site) -> None:
-    """A rush on a cold worker makes one call, and afterwards none; peek knows it then."""
+    """A rush on a cold worker makes one call, and afterwards none; the path of its claims is known then."""
     await site.publish(shards=4)
     door = Counting(site.door.redis)
     catalog = Catalog(site.pool, door)
-    assert catalog.peek(FLASH) is None
+    assert not catalog.claim_paths
 
     found = await asyncio.gather(*(catalog.published(FLASH) for _ in range(100)))
 
     assert set(found) == {Published(FLASH, 1, 4)}
-    assert (await catalog.shards(FLASH), catalog.peek(FLASH), door.calls) == (4, found[0], 1)
+    assert (await catalog.shards(FLASH), door.calls) == (4, 1)
+    assert catalog.claim_paths == {f"/v1/campaigns/{FLASH}/claims".encode(): found[0]}
 
 
 async def test_a_caller_who_is_gone_leaves_the_others_their_answer(site: Site) -> None:

@@ -15,7 +15,7 @@ from loadtest.bench.figures import Spread, ratios, spread
 from loadtest.bench.generator import LOAD_S_MAX, read_traffic, write_asks
 from loadtest.bench.report import Section, Sheet, as_json, drawn, shown
 from loadtest.bench.stand import Measured
-from loadtest.bench.targets import BOUNDS, Target, judge, not_measured, target_list
+from loadtest.bench.targets import BOUNDS, Verdict, judge, not_measured, target_list
 from loadtest.target import TokenMint
 
 KEY = {"kid": "k1", "secret": "s" * 32, "audience": "fairclaim", "issuer": "fairclaim"}
@@ -210,7 +210,7 @@ def test_a_target_holds_up_to_its_bound(key: str, found: float, holds: bool) -> 
 
 def test_a_target_says_what_was_found() -> None:
     """Bound and finding carry the unit; a spread of one run is left out."""
-    assert judge("memory_valkey", 144.2) == Target(BOUNDS["memory_valkey"].name, "≤ 160 bytes", "144 bytes", True)
+    assert judge("memory_valkey", 144.2) == Verdict(BOUNDS["memory_valkey"].name, "≤ 160 bytes", "144 bytes", True)
     assert judge("fsync", 0.914, low=0.88, high=0.932).found == "0.91 × (0.88 to 0.93)"
     assert judge("fsync", 0.914, low=0.914, high=0.914).found == "0.91 ×"
 

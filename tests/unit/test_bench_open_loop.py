@@ -6,7 +6,7 @@ from loadtest.bench import open_loop, paced
 from loadtest.bench.open_loop import DrainLag, DrainSample, OpenLoop, drain_lag, drain_lags_s
 from loadtest.bench.paced import Step
 from loadtest.bench.report import drawn
-from loadtest.client import GAVE_UP
+from loadtest.pacer import GAVE_UP
 from tests.pacing import QUIET, a_paced
 
 

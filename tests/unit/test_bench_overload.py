@@ -10,7 +10,7 @@ from loadtest.bench.distance import distant
 from loadtest.bench.overload import GatewaySample, Loaded, Ran, answers_s, goodput, summarise
 from loadtest.bench.paced import Step, due_times
 from loadtest.bench.report import drawn
-from loadtest.client import GAVE_UP
+from loadtest.pacer import GAVE_UP
 from tests.pacing import ANSWER, QUIET, a_paced, echoing
 
 

@@ -10,7 +10,8 @@ import pytest
 from loadtest.bench import paced
 from loadtest.bench.generator import write_asks
 from loadtest.bench.paced import Pace, Step, due_times, percentile_ms, recovered_s, slices, window_p99s_ms
-from loadtest.client import GAVE_UP, LOST, UNSENT, Paced, Pacer, local_address, read_answer
+from loadtest.client import local_address, read_answer
+from loadtest.pacer import GAVE_UP, LOST, UNSENT, Paced, Pacer
 from loadtest.target import TokenMint
 from tests.pacing import ANSWER, a_paced, echoing
 
