@@ -66,6 +66,71 @@ class Claimed(_Entry, frozen=True, tag="claimed"):
         return len(self.asks) // len(Grant._fields)
 
 
+class Issued(_Entry, frozen=True, tag="issued"):
+    """
+    issue.lua: codes that nobody holds yet, in seq order, one chunk of the code batch *batch*.
+
+    *units* of each: 1, or the uses of a code that many may use.
+    """
+
+    expires_ms: int
+    unit_minor: str
+    batch: str
+    units: int
+    codes: list[str]
+
+    @property
+    def count(self) -> int:
+        """One a code."""
+        return len(self.codes)
+
+
+class Step(NamedTuple):
+    """
+    One step of a coupon's life after it was claimed. All members are text, as the scripts write them.
+
+    *ref* is the redemption's id (redeemed, rolled_back) or the order's (reserved, released). *minor* is the discount
+    of a redemption or what a rollback gives back. *state* is the coupon's after the step, *left* what is left of it:
+    uses, or minor units of a balance. *units* move from *source* to *destination*, accounts of the unit book; both are
+    empty where none move. *until_ms* is a hold's deadline, or when a coupon expires now that a rollback extended it.
+    *detail* is a JSON object made by whoever asked, or empty.
+    """
+
+    verb: str
+    code: str
+    holder: str
+    ref: str
+    minor: str
+    state: str
+    source: str
+    destination: str
+    units: str
+    left: str
+    until_ms: str
+    detail: str
+
+
+class Changed(_Entry, frozen=True, tag="changed"):
+    """reserve, release, lapse, redeem, rollback, expire, revoke: one call's *steps*, flat, in seq order."""
+
+    steps: list[str]
+
+    def __post_init__(self) -> None:
+        if len(self.steps) % len(Step._fields):
+            raise ValueError(f"{len(self.steps)} members are no whole number of steps")
+
+    @property
+    def each(self) -> list[Step]:
+        """The steps, each as one."""
+        members = iter(self.steps)
+        return list(map(Step._make, zip(*[members] * len(Step._fields), strict=True)))
+
+    @property
+    def count(self) -> int:
+        """One a step."""
+        return len(self.steps) // len(Step._fields)
+
+
 class Adjusted(_Entry, frozen=True, tag="adjusted"):
     """adjust.lua: stock in (*delta* > 0) or out (< 0)."""
 
@@ -87,7 +152,7 @@ class Attached(_Entry, frozen=True, tag="attached"):
     server: str
 
 
-Entry = Claimed | Adjusted | Published | Attached
+Entry = Claimed | Issued | Changed | Adjusted | Published | Attached
 
 _decoder = msgspec.msgpack.Decoder(Entry)
 

@@ -20,6 +20,11 @@ PARTS: dict[str, str] = {
     "stock": "string: coupons left, an integer >= 0; absent means not ready",
     "holders": "hash: holder -> packed claims, 30 bytes each (12 idempotency hash, 18 code)",
     "coupons": "hash: code -> packed state, seq, claimed_ms, expires_ms, holder",
+    "holds": "zset: reserved code -> deadline, milliseconds",
+    "uses": "hash: code -> msgpack of what is left of it and its hold; only where it is more than claimed",
+    "redemptions": "hash: redemption id -> msgpack of the redemption and its rollbacks",
+    "acts": "hash: 16 bytes of hash of an idempotency scope -> the redemption made under it",
+    "batches": "hash: code batch -> chunks issued",
     "adjustments": "hash: idempotency key of a stock adjustment -> delta, seq, stock after",
     "entries": "stream: the shard's log, trimmed only behind what Postgres has committed",
 }

@@ -28,3 +28,9 @@ class Outcome(IntEnum):
     STOCK_FLOOR = -12
     FROZEN = -13
     BEHIND = -14
+    HELD = -15
+    WRONG_STATE = -16
+    ABSENT = -17
+    NOT_HOLDER = -18
+    STALE = -19
+    SHORT = -20

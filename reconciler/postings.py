@@ -18,7 +18,7 @@ from hashlib import sha256
 
 import msgspec
 
-from lua.entries import Adjusted, Attached, Claimed, Entry, Published
+from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published
 from lua.keys import Shard
 
 SUPPLY, STOCK, OUTSTANDING = "supply", "stock", "outstanding"
@@ -77,7 +77,7 @@ def unit_moves(entry: Entry) -> tuple[str, int] | None:
             return ("claim", entry.count) if entry.asks else None
         case Adjusted() if entry.delta:
             return ("restock", entry.delta) if entry.delta > 0 else ("withdraw", -entry.delta)
-        case Adjusted() | Published() | Attached():
+        case Adjusted() | Published() | Attached() | Issued() | Changed():
             return None
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from lua.entries import Adjusted, Attached, Claimed, Entry, Published, UnreadableEntry
+from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, UnreadableEntry
 from lua.keys import Shard
 
 BIGINT_MAX = 2**63 - 1
@@ -30,6 +30,8 @@ def entry_lines(shard: Shard, entry_id: str, entry: Entry) -> tuple[str, str]:
             raise ValueError(f"version {entry.version} is out of range")
         if isinstance(entry, Claimed):
             return _claimed_lines(shard, entry_id, entry)
+        if isinstance(entry, Issued | Changed):
+            raise ValueError(f"{type(entry).__name__} is not booked by this version")
         return "", _other_line(shard, entry_id, entry)
     except ValueError as error:
         raise UnreadableEntry(f"rows: {error}", entry.first_seq, entry.count) from None

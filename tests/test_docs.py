@@ -17,7 +17,7 @@ from gateway.errors import PROBLEMS
 from gateway.gauges import GAUGES
 from gateway.settings import OTHER_VARIABLES, PREFIX, Settings
 from gateway.telemetry import METRICS
-from lua.entries import Adjusted, Attached, Claimed, Published
+from lua.entries import Adjusted, Attached, Changed, Claimed, Issued, Published
 from lua.keys import PARTS
 from lua.outcomes import Outcome
 from lua.scripts import SCRIPTS, load_script
@@ -233,7 +233,7 @@ def test_the_order_of_precedence_is_the_script_s() -> None:
 def test_every_kind_of_entry_is_in_its_table() -> None:
     """docs/redis.md lists each kind of stream entry and what it adds, in the order of its type."""
     rows = {kind.strip("`"): re.sub(r":[^,]*(, .*)?$", "", adds) for kind, adds in table(page("redis"), "kind", "adds")}
-    kinds: tuple[Any, ...] = (Claimed, Adjusted, Published, Attached)
+    kinds: tuple[Any, ...] = (Claimed, Issued, Changed, Adjusted, Published, Attached)
     common = {"layout", "epoch", "version", "at_ms", "first_seq"}
 
     assert rows == {
