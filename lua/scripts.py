@@ -71,5 +71,21 @@ def load_script(name: str) -> Script:
     return parse_script(name, path.read_text(encoding="utf-8"))
 
 
-SCRIPTS = ("claim", "publish", "adjust", "attach", "look", "held")
+SCRIPTS = (
+    "claim",
+    "publish",
+    "adjust",
+    "attach",
+    "look",
+    "held",
+    "inspect",
+    "reserve",
+    "release",
+    "redeem",
+    "recall",
+    "rollback",
+    "expire",
+    "revoke",
+    "lapse",
+)
 """Every verb there is; a test compares this with the files."""

@@ -2,6 +2,7 @@
 
 import time
 from base64 import b32encode
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -46,6 +47,11 @@ def some_rules(**changes: Any) -> dict[str, str]:
         "channels": ",app,web,",
         "days": "",
         "value": '{"type":"amount_off","minor":500,"threshold_minor":3000}',
+        "kind": "once",
+        "terms": "{}",
+        "transferable": "",
+        "expiry_returns": "",
+        "revoke_returns": "",
         "currency": "CNY",
         "frozen": "f1",
         "shards": 1,
@@ -72,6 +78,25 @@ def an_ask(holder: str, key: str = "", code: str = "", channel: str = "", payloa
     return [holder, an_idem(key, payload), code or a_code(f"{holder} {key}"), channel]
 
 
+def a_redeem(
+    number: str, code: str, order: str = "", *, holder: str = "", key: str = "", payload: str = "p", charge: str = "",
+    minor: int = 500, detail: str = "{}",
+) -> list[str]:  # fmt: skip
+    """One ask of redeem.lua, flat; order and key default to something of the redemption's own."""
+    order = order or f"order of {number}"
+    key = key or f"key of {number}"
+    return [number, code, order, holder, key, f"{code} {order}", payload, charge, str(minor), detail]
+
+
+def a_rollback(
+    number: str, minor: int, *, number_before: int = 0, key: str = "", payload: str = "p", fate: str = "restore",
+    extend_ms: int = 0, returns: str = "", detail: str = "{}",
+) -> list[str | int]:  # fmt: skip
+    """One ask of rollback.lua, flat, the one after *number_before* others; its key defaults to one of its own."""
+    key = key or f"key of rollback {number_before + 1} of {number}"
+    return [number, key, payload, number_before, str(minor), fate, extend_ms, returns, detail]
+
+
 class ShardUnderTest:
     """A shard on a real server, driven through its scripts."""
 
@@ -96,6 +121,12 @@ class ShardUnderTest:
         reply = await self.door.call(script or load_script("claim"), self.shard, pack(flat))
         return msgspec.msgpack.decode(reply, type=Rush)
 
+    async def ask(self, name: str, *asks: str | int, head: Sequence[bytes | str | int] = ()) -> list[Any]:
+        """What the script *name*, which takes a list of asks, answers to each of them."""
+        reply = unpack(await self.door.call(load_script(name), self.shard, *head, pack(asks)))
+        replies: list[Any] = reply if name == "expire" else reply[-1]
+        return replies
+
     async def rule(self, **changes: Any) -> None:
         """Set rules behind the scripts' back, to bring about what no campaign can hold."""
         await self.door.redis.hset(self.shard.key("rules"), mapping={name: str(v) for name, v in changes.items()})
@@ -111,6 +142,8 @@ class ShardUnderTest:
                 return await redis.hgetall(key)
             case b"string":
                 return await redis.get(key)
+            case b"zset":
+                return await redis.zrange(key, 0, -1, withscores=True)
             case b"stream":
                 return await redis.xrange(key)
             case kind:

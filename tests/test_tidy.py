@@ -261,7 +261,7 @@ def test_every_key_of_a_header_is_used(name: str) -> None:
     """A script reads its keys from KEYS, as many as its header lists."""
     text = (ROOT / "lua" / f"{name}.lua").read_text(encoding="utf-8")
     parts = load_script(name).parts
-    unpacked = re.search(r"^local ([\w, ]+) = unpack\(KEYS\)", text, re.MULTILINE)
+    unpacked = re.search(r"^local ([\w,\s]+?) = unpack\(KEYS\)", text, re.MULTILINE)
 
     if unpacked:
         assert [key.strip() for key in unpacked[1].split(",")] == [f"{part}_key" for part in parts]
