@@ -3,7 +3,9 @@ What a campaign is, its life, its stock.
 
     definition.py  the bodies: what a marketer says, as Structs
     currencies.py  ISO 4217
+    broken.py      a rule that does not hold, and how it is told
     check.py       what a definition has to be; every refusal names field and rule
+    check_worth.py the same of what a coupon is worth and what becomes of it
     patch.py       a change of a definition, and what of it is fixed by then
     days.py        midnights of a zone
     compile.py     definition → the rules of each shard

@@ -5,23 +5,30 @@ Amounts stay below 2^53, the largest whole number that Lua, JSON readers and spr
 """
 
 import re
-from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from collections.abc import Generator
 
 from msgspec.structs import replace
 
+from gateway.campaigns.broken import (
+    CHANNEL_PATTERN,
+    CHANNEL_RULE,
+    MINOR_MAX,
+    Broken,
+    Found,
+    is_text,
+    refuse,
+    text_rule,
+)
+from gateway.campaigns.check_worth import broken_value, broken_worth
 from gateway.campaigns.compile import DAY_LIMIT_WINDOW_MS_MAX
 from gateway.campaigns.currencies import CURRENCIES
 from gateway.campaigns.days import zone_names
-from gateway.campaigns.definition import DAY_MS, Definition, Funder, Limits, Percent, Validity, Value, parse_ms
+from gateway.campaigns.definition import DAY_MS, Definition, Funder, Limits, Validity, parse_ms
 from gateway.codes import STOCK_MAX
-from gateway.errors import Refusal
 from gateway.wire import rfc3339
 from lua.keys import SHARDS_MAX
 
-MINOR_MAX = (1 << 53) - 1
 NAME_CHARS_MAX = 200
-SKU_CHARS_MAX = 64
 PER_HOLDER_MAX = 100
 CHANNELS_MAX = 16
 FUNDERS_MAX = 16
@@ -29,31 +36,7 @@ VALIDITY_DAYS_MAX = 3650
 EARLIEST_MS, LATEST_MS = 946_684_800_000, 7_258_118_400_000  # 2000-01-01, 2200-01-01
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_CHANNEL = re.compile(r"[a-z0-9_-]{1,32}")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-_UNPRINTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-
-class Broken(NamedTuple):
-    """A rule that does not hold: where, and what is allowed there."""
-
-    field: str
-    rule: str
-
-
-Found = Iterator[Broken]
-
-
-def is_text(text: str, chars_max: int) -> bool:
-    """Is it 1 to *chars_max* characters that say something, without control characters or line breaks?"""
-    return len(text) <= chars_max and bool(text.strip()) and not _UNPRINTED.search(text)
-
-
-def refuse(code: str, broken: list[Broken]) -> Refusal:
-    """A refusal that names every rule broken, its detail the first."""
-    first = broken[0]
-    errors = [{"field": each.field, "rule": each.rule} for each in broken]
-    return Refusal(code, f"{first.field}: {first.rule}.", field=first.field, errors=errors)
 
 
 def checked(definition: Definition, now_ms: int) -> Definition:
@@ -88,10 +71,10 @@ def broken_rules(definition: Definition, now_ms: int) -> Found:
     if not ID_PATTERN.fullmatch(definition.id):
         yield Broken("id", "1 to 63 of a-z, 0-9 and hyphen, not a hyphen first")
     if not is_text(definition.name, NAME_CHARS_MAX):
-        yield Broken("name", f"1 to {NAME_CHARS_MAX} characters, not only blanks, no control characters")
+        yield Broken("name", text_rule(NAME_CHARS_MAX))
     if definition.currency not in CURRENCIES:
         yield Broken("currency", "a currency code of ISO 4217, like CNY")
-    value = list(_value(definition.value))
+    value = list(broken_value(definition.value))
     yield from value
     sliced = 1 <= definition.shards <= SHARDS_MAX
     if not sliced:
@@ -104,19 +87,7 @@ def broken_rules(definition: Definition, now_ms: int) -> Found:
         yield Broken("timezone", "an IANA zone, like Asia/Shanghai")
     yield from _channels(definition.channels)
     yield from _funders(definition.funders)
-
-
-def _value(value: Value) -> Found:
-    for name in ("minor", "cap_minor"):
-        amount = getattr(value, name, None)
-        if amount is not None and not 1 <= amount <= MINOR_MAX:
-            yield Broken(f"value.{name}", "a whole number of minor units from 1, below 2^53")
-    if not 0 <= getattr(value, "threshold_minor", 0) <= MINOR_MAX:
-        yield Broken("value.threshold_minor", "a whole number of minor units from 0, below 2^53")
-    if isinstance(value, Percent) and not 1 <= value.basis_points <= 10_000:
-        yield Broken("value.basis_points", "a whole number from 1 to 10000; 10000 is the whole price")
-    if not is_text(getattr(value, "sku", "-"), SKU_CHARS_MAX):
-        yield Broken("value.sku", f"1 to {SKU_CHARS_MAX} characters, not only blanks, no control characters")
+    yield from broken_worth(definition)
 
 
 def _stock(stock: int, shards: int, unit_minor: int | None) -> Found:
@@ -182,8 +153,8 @@ def _channels(channels: tuple[str, ...]) -> Found:
     if len(channels) > CHANNELS_MAX or len(set(channels)) != len(channels):
         yield Broken("channels", f"at most {CHANNELS_MAX}, each once; none means every channel")
     for n, channel in enumerate(channels[:CHANNELS_MAX]):
-        if not _CHANNEL.fullmatch(channel):
-            yield Broken(f"channels[{n}]", "1 to 32 of a-z, 0-9, hyphen and underscore")
+        if not CHANNEL_PATTERN.fullmatch(channel):
+            yield Broken(f"channels[{n}]", CHANNEL_RULE)
 
 
 def _funders(funders: tuple[Funder, ...]) -> Found:

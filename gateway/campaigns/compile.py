@@ -10,8 +10,9 @@ from hashlib import sha256
 import msgspec
 
 from gateway.campaigns.days import midnights
-from gateway.campaigns.definition import DAY_MS, Definition, must_parse_ms
+from gateway.campaigns.definition import DAY_MS, AmountOff, Definition, OnEnd, must_parse_ms
 from gateway.campaigns.life import Stored
+from gateway.worth.terms import kind_of, terms_of, write_terms
 
 Rules = dict[str, str]
 
@@ -44,16 +45,27 @@ def budget_slices(budget_minor: int, unit_minor: int, shards: int) -> list[int]:
     return parts
 
 
+_LATER = ("scope", "conditions", "stacking", "transferable", "on_rollback", "on_expiry", "on_revoke")
+"""Fields that a digest has only where they say something: shards published without them keep their digest."""
+
+
 def frozen_digest(definition: Definition) -> str:
     """What moves money, in 32 characters: equal digests owe the same for the same coupons."""
+    value = msgspec.to_builtins(definition.value)
+    if isinstance(definition.value, AmountOff) and not definition.value.every:
+        del value["every"], value["cap_minor"]
     moves_money = {
-        "value": definition.value,
+        "value": msgspec.Raw(msgspec.json.encode(value)),
         "currency": definition.currency,
         "funders": definition.funders,
         "budget_minor": definition.limits.budget_minor,
         "timezone": definition.timezone,
         "shards": definition.shards,
     }
+    for name, default in zip(_LATER, Definition.__struct_defaults__[-len(_LATER) :], strict=True):
+        said = getattr(definition, name)
+        if said != default:
+            moves_money[name] = said
     return sha256(msgspec.json.encode(moves_money, order="deterministic")).hexdigest()[:32]
 
 
@@ -62,7 +74,7 @@ def compile_rules(definition: Definition, *, number: int, version: int, state: S
     The rules of each shard, shard 0 first.
 
     Shape: *definition* is checked (check.py); *number* is the campaign's, 1 to 2^20 - 1.
-    Source: lua/claim.lua reads them; lua/lib/days.lua reads ``days``.
+    Source: lua/claim.lua reads them; lua/lib/days.lua reads ``days``; gateway/worth/terms.py reads ``terms``.
     """
     limits, shards = definition.limits, definition.shards
     unit_minor = definition.unit_minor or 0
@@ -78,6 +90,11 @@ def compile_rules(definition: Definition, *, number: int, version: int, state: S
         "channels": f",{','.join(definition.channels)}," if definition.channels else "",
         "days": _days(definition),
         "value": msgspec.json.encode(definition.value).decode(),
+        "terms": write_terms(terms_of(definition)),
+        "kind": kind_of(definition.value),
+        "transferable": "1" if definition.transferable else "",
+        "expiry_returns": _returns(definition.on_expiry),
+        "revoke_returns": _returns(definition.on_revoke),
         "currency": definition.currency,
         "frozen": frozen_digest(definition),
         "shards": str(shards),
@@ -94,6 +111,12 @@ def compile_rules(definition: Definition, *, number: int, version: int, state: S
 
 def _optional(limit: int | None) -> str:
     return "" if limit is None else str(limit)
+
+
+def _returns(end: OnEnd) -> str:
+    """What the end of a coupon gives back: ``stock``, ``slot``, both with a comma, or nothing."""
+    parts = {"stock": end.stock, "slot": end.holder_slot}
+    return ",".join(name for name, does in parts.items() if does == "restore")
 
 
 def _expiry(definition: Definition) -> Rules:

@@ -6,7 +6,7 @@ the form wire.rfc3339 writes, so that a definition is the same in a body, in Pos
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,10 +21,16 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class AmountOff(_Part, frozen=True, tag_field="type", tag="amount_off"):
-    """*minor* off an order of at least *threshold_minor*."""
+    """
+    *minor* off an order of at least *threshold_minor*.
+
+    With *every*, as often as the threshold was spent, and at most *cap_minor*, which is given then and only then.
+    """
 
     minor: int
     threshold_minor: int = 0
+    every: bool = False
+    cap_minor: int | None = None
 
 
 class Percent(_Part, frozen=True, tag_field="type", tag="percent"):
@@ -86,8 +92,74 @@ class Funder(_Part, frozen=True):
     basis_points: int
 
 
+class Scope(_Part, frozen=True):
+    """
+    What a coupon is good for. An empty list leaves everything in; what is excluded is out, whatever the others say.
+
+    An article is in by its *skus* or by its *categories*, where one of them is given.
+    """
+
+    skus: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    skus_excluded: tuple[str, ...] = ()
+    categories_excluded: tuple[str, ...] = ()
+    stores_excluded: tuple[str, ...] = ()
+    channels_excluded: tuple[str, ...] = ()
+
+
+class Conditions(_Part, frozen=True):
+    """What an order has to be: the holder's first one, with *quantity_min* articles that are in scope."""
+
+    first_order: bool = False
+    quantity_min: int = 1
+
+
+class Stacking(_Part, frozen=True):
+    """
+    With which other coupons a coupon goes on one order.
+
+    None with an *exclusive* one; one of each *group*; a higher *priority* comes first.
+    """
+
+    exclusive: bool = False
+    group: str | None = None
+    priority: int = 0
+
+
+Restore = Literal["keep", "restore"]
+
+
+class OnRollback(_Part, frozen=True):
+    """
+    What a whole rollback does with the *coupon*: it is good again (restore), or it ends.
+
+    Past its expiry it ends too, unless *extend_days* of 24 hours are given. Where it ends, *stock* says whether its
+    unit goes back to the stock, and *holder_slot* whether the holder may claim again; both are kept, and the coupon
+    ends, for the *reasons_exempt*.
+    """
+
+    coupon: Literal["restore", "end"] = "restore"
+    extend_days: int | None = None
+    stock: Restore = "keep"
+    holder_slot: Restore = "keep"
+    reasons_exempt: tuple[str, ...] = ()
+
+
+class OnEnd(_Part, frozen=True):
+    """What the end of a coupon, by expiry or revocation, does with its unit and the holder's slot."""
+
+    stock: Restore = "keep"
+    holder_slot: Restore = "keep"
+
+
 class Definition(_Part, frozen=True):
-    """A campaign. *stock* is what it starts with; no *channels* means every channel."""
+    """
+    A campaign. *stock* is what it starts with; no *channels* means every channel.
+
+    *channels* are those a coupon is claimed in; those it is redeemed in are in *scope*.
+    """
 
     id: str
     name: str
@@ -102,6 +174,13 @@ class Definition(_Part, frozen=True):
     channels: tuple[str, ...] = ()
     shards: int = 1
     funders: tuple[Funder, ...] = (Funder("platform", 10_000),)
+    scope: Scope = Scope()
+    conditions: Conditions = Conditions()
+    stacking: Stacking = Stacking()
+    transferable: bool = False
+    on_rollback: OnRollback = OnRollback()
+    on_expiry: OnEnd = OnEnd()
+    on_revoke: OnEnd = OnEnd()
 
     @property
     def campaign(self) -> CampaignId:
@@ -122,6 +201,8 @@ class Definition(_Part, frozen=True):
     def unit_minor(self) -> int | None:
         """The most one coupon can cost, in minor units; None where nothing bounds it."""
         match self.value:
+            case AmountOff(every=True, cap_minor=cap):
+                return cap
             case AmountOff(minor=minor) | Balance(minor=minor):
                 return minor
             case Percent(cap_minor=cap) | FixedPrice(cap_minor=cap) | GiftItem(cap_minor=cap):

@@ -1,8 +1,8 @@
 """
 The body of PATCH /v1/campaigns/{id}: which fields change, and which of them are fixed by then. Pure.
 
-A field that is left out stays. ``limits`` changes limit by limit; ``value``, ``validity``, ``channels``
-and ``funders`` are given whole.
+A field that is left out stays. ``limits`` changes limit by limit; what else has parts (``value``,
+``scope``, ``funders`` …) is given whole.
 """
 
 from typing import Any
@@ -11,9 +11,34 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
-from gateway.campaigns.check import MINOR_MAX, Broken, Found, refuse
-from gateway.campaigns.definition import Definition, Funder, Validity, Value
+from gateway.campaigns.broken import MINOR_MAX, Broken, Found, refuse
+from gateway.campaigns.definition import (
+    Conditions,
+    Definition,
+    Funder,
+    OnEnd,
+    OnRollback,
+    Scope,
+    Stacking,
+    Validity,
+    Value,
+)
 from gateway.campaigns.life import State
+
+FROZEN = (
+    "value",
+    "currency",
+    "timezone",
+    "funders",
+    "scope",
+    "conditions",
+    "stacking",
+    "transferable",
+    "on_rollback",
+    "on_expiry",
+    "on_revoke",
+)
+"""Fields that stay once a coupon is out: what it is worth, to whom, and what becomes of it."""
 
 
 class LimitsPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -41,6 +66,13 @@ class DefinitionPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, o
     channels: tuple[str, ...] | UnsetType = UNSET
     shards: int | UnsetType = UNSET
     funders: tuple[Funder, ...] | UnsetType = UNSET
+    scope: Scope | UnsetType = UNSET
+    conditions: Conditions | UnsetType = UNSET
+    stacking: Stacking | UnsetType = UNSET
+    transferable: bool | UnsetType = UNSET
+    on_rollback: OnRollback | UnsetType = UNSET
+    on_expiry: OnEnd | UnsetType = UNSET
+    on_revoke: OnEnd | UnsetType = UNSET
 
 
 def patched(definition: Definition, patch: DefinitionPatch) -> Definition:
@@ -72,7 +104,7 @@ def refuse_fixed(old: Definition, new: Definition, state: State, now_ms: int, *,
 
 
 def _frozen(old: Definition, new: Definition) -> Found:
-    for name in ("value", "currency", "funders", "timezone"):
+    for name in FROZEN:
         if getattr(old, name) != getattr(new, name):
             yield Broken(name, "fixed once a coupon is out, because it moves money")
     if old.limits.budget_minor != new.limits.budget_minor:

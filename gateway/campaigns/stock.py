@@ -11,7 +11,7 @@ import msgspec
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns import store
-from gateway.campaigns.check import MINOR_MAX, is_text
+from gateway.campaigns.broken import MINOR_MAX, is_text
 from gateway.campaigns.life import Stored
 from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards, all_ready

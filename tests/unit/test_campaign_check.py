@@ -187,7 +187,7 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
     ({"stock": None}, "stock"),
     ({"shards": None}, "shards"),
     ({"value": {"type": "amount_off", "minor": 5.5}}, "value.minor"),
-    ({"value": {"type": "amount_off", "minor": 5, "cap_minor": 5}}, "cap_minor"),
+    ({"value": {"type": "balance", "minor": 5, "cap_minor": 5}}, "cap_minor"),
     ({"value": {"type": "magic"}}, "value.type"),
     ({"value": {"minor": 5}}, "value"),
     ({"limits__per_year": 3}, "per_year"),
