@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from gateway.api.document import document
 from gateway.batcher import Batcher
 from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
@@ -24,7 +25,7 @@ from gateway.errors import Refusal
 from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
-from gateway.routes import campaigns, claims, coupons, holder, home, ops, tickets
+from gateway.routes import campaigns, claims, coupons, docs, holder, home, ops, tickets
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
@@ -58,22 +59,25 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
             opened = app.state.services = await _open(stack, settings, credentials, Telemetry(folder, slot))
             yield {"services": opened}  # the server hands it to each connection's protocol (guard.py)
 
+    routes = [
+        *claims.routes,
+        *tickets.routes,
+        *holder.routes,
+        *coupons.routes,
+        *campaigns.routes,
+        *home.routes,
+        *ops.routes,
+        *docs.routes,
+    ]
     app = Starlette(
-        routes=[
-            *home.routes,
-            *ops.routes,
-            *claims.routes,
-            *tickets.routes,
-            *holder.routes,
-            *coupons.routes,
-            *campaigns.routes,
-        ],
+        routes=routes,
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )
     # A redirect names the scheme and Host of the request: behind a proxy that would send a token over plain HTTP.
     app.router.redirect_slashes = False
+    app.state.document = document(routes, settings)
     return app
 
 

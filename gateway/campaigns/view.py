@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
+from gateway.api.operation import Time
 from gateway.campaigns.compile import Rules
-from gateway.campaigns.definition import DAY_MS
-from gateway.campaigns.life import Stored, state_at
+from gateway.campaigns.definition import DAY_MS, Definition, Validity, Value
+from gateway.campaigns.life import State, Stored, state_at
 from gateway.campaigns.service import Seen
 from gateway.campaigns.shards import Look
 from gateway.campaigns.store import Campaign
@@ -14,6 +15,55 @@ from gateway.wire import rfc3339, time_ms
 
 _STORED = {"open": Stored.SCHEDULED, "paused": Stored.PAUSED, "ended": Stored.ENDED}
 """What a shard's rules say → the stored state it comes from; to a holder, archived is ended."""
+
+
+class StaffRow(Definition, kw_only=True, frozen=True, forbid_unknown_fields=False):
+    """A campaign in a list: its definition, its state, its version."""
+
+    state: State
+    version: int
+    number: int
+    created_at: Time
+    updated_at: Time
+
+
+class StaffView(StaffRow, kw_only=True, frozen=True):
+    """
+    One campaign as the staff sees it.
+
+    *remaining* and *claimed* are null while a shard may not serve, and for a draft, which has no shards.
+    """
+
+    remaining: int | None
+    claimed: int | None
+    server_time: Time
+
+
+class HolderLimits(msgspec.Struct):
+    """How many coupons one person may have; null is no limit."""
+
+    per_holder: int
+    per_holder_per_day: int | None
+    per_day: int | None
+
+
+class HolderView(msgspec.Struct):
+    """A published campaign as a holder sees it: nothing of who pays, nor of the budget."""
+
+    id: str
+    name: str
+    state: State
+    version: int
+    value: Value
+    currency: str
+    limits: HolderLimits
+    starts_at: Time
+    ends_at: Time
+    timezone: str
+    validity: Validity
+    channels: list[str]
+    remaining: int
+    server_time: Time
 
 
 def staff_row(here: Campaign, now_ms: int) -> dict[str, Any]:

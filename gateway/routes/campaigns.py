@@ -5,19 +5,19 @@ from typing import Annotated, NamedTuple
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.campaigns.check import ID_PATTERN
 from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State
 from gateway.campaigns.patch import DefinitionPatch
 from gateway.campaigns.service import Campaigns
-from gateway.campaigns.stock import Stock, StockBody
-from gateway.campaigns.view import staff_row, staff_view
+from gateway.campaigns.stock import Moved, Stock, StockBody
+from gateway.campaigns.view import StaffRow, StaffView, staff_row, staff_view
 from gateway.errors import Refusal
 from gateway.keys import ROLES
 from gateway.routes.access import staff
-from gateway.routes.paging import make_cursor, page_limit, read_cursor
+from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
 from gateway.services import services
 from gateway.wire import body, idempotency_key, json_response, rfc3339
 from lua.keys import CampaignId
@@ -27,6 +27,12 @@ class StateBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The body of POST …/state."""
 
     to: State
+
+
+class CampaignList(Page[StaffRow]):
+    """Campaigns, in the order of their ids."""
+
+    server_time: Time
 
 
 class _Place(NamedTuple):
@@ -107,10 +113,71 @@ async def adjust_stock(request: Request) -> Response:
     return json_response(moved, headers={"idempotency-replayed": "true"} if replayed else None)
 
 
+_MARKETER = ("marketer",)
+_BROKEN = ("campaign_not_found", "invalid_state")
+
 routes = [
-    Route("/v1/campaigns", create, methods=["POST"]),
-    Route("/v1/campaigns", list_all, methods=["GET"]),
-    Route("/v1/campaigns/{campaign}", patch, methods=["PATCH"]),
-    Route("/v1/campaigns/{campaign}/state", set_state, methods=["POST"]),
-    Route("/v1/campaigns/{campaign}/stock-adjustments", adjust_stock, methods=["POST"]),
+    Operation(
+        "POST",
+        "/v1/campaigns",
+        create,
+        name="create_campaign",
+        under="Marketers",
+        who=_MARKETER,
+        takes=Definition,
+        gives={201: StaffView},
+        refuses=("campaign_exists",),
+        tells={"Location": "The path of the campaign."},
+    ),
+    Operation(
+        "GET",
+        "/v1/campaigns",
+        list_all,
+        name="list_campaigns",
+        under="Marketers",
+        who=ROLES,
+        query=PAGE,
+        gives={200: CampaignList},
+    ),
+    Operation(
+        "PATCH",
+        "/v1/campaigns/{campaign}",
+        patch,
+        name="change_campaign",
+        under="Marketers",
+        who=_MARKETER,
+        headers=(
+            Parameter(
+                "If-Match",
+                Annotated[str, msgspec.Meta(pattern='^("[0-9]{1,9}"|\\*)$')],
+                "Only if this is the campaign's version.",
+                "header",
+            ),
+        ),
+        takes=DefinitionPatch,
+        gives={200: StaffView},
+        refuses=(*_BROKEN, "frozen", "version_conflict"),
+    ),
+    Operation(
+        "POST",
+        "/v1/campaigns/{campaign}/state",
+        set_state,
+        name="move_campaign",
+        under="Marketers",
+        who=_MARKETER,
+        takes=StateBody,
+        gives={200: StaffView},
+        refuses=_BROKEN,
+    ),
+    Operation(
+        "POST",
+        "/v1/campaigns/{campaign}/stock-adjustments",
+        adjust_stock,
+        under="Marketers",
+        who=_MARKETER,
+        takes=StockBody,
+        gives={200: Moved},
+        refuses=(*_BROKEN, "stock_floor", "idempotency_key_reused"),
+        once=True,
+    ),
 ]

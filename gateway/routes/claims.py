@@ -1,19 +1,36 @@
 """POST /v1/campaigns/{id}/claims: the plain route. What it answers, claims.py decides."""
 
 import asyncio
+from typing import Literal
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from gateway.answers import Answer
+from gateway.answers import REFUSED, Answer
+from gateway.api.operation import HOLDER, TICKET, Operation, Time
+from gateway.campaigns.definition import Value
 from gateway.catalog import Published
-from gateway.claims import Claim, Claims
+from gateway.claims import Claim, ClaimBody, Claims
 from gateway.edge import as_response
 from gateway.routes.access import claimant
 from gateway.services import services
 from gateway.wire import body_bytes, check_media_type, idempotency_key
 from lua.keys import CampaignId, key_hash
+
+
+class Claimed(msgspec.Struct):
+    """A coupon that was claimed; a repetition with the same key gets it byte for byte. answers.py writes it."""
+
+    code: str
+    display_code: str
+    campaign: str
+    seq: int
+    state: Literal["claimed"]
+    value: Value
+    currency: str
+    expires_at: Time
+    server_time: Time
 
 
 class _AwaitedClaim(Claim):
@@ -46,4 +63,17 @@ async def claim(request: Request) -> Response:
     return as_response(await awaited.answer)
 
 
-routes = [Route("/v1/campaigns/{campaign}/claims", claim, methods=["POST"])]
+routes = [
+    Operation(
+        "POST",
+        "/v1/campaigns/{campaign}/claims",
+        claim,
+        name="claim_coupon",
+        under="Holders",
+        who=(HOLDER, TICKET),
+        takes=ClaimBody,
+        gives={201: Claimed, 200: Claimed},
+        refuses=("campaign_not_found", "unknown", *REFUSED.values()),
+        once=True,
+    )
+]

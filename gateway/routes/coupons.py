@@ -5,27 +5,49 @@ A coupon is here once it is drained, within a second of its claim; …/claims/mi
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from gateway.api.operation import HOLDER, PAGE, Operation, Parameter, Time
+from gateway.campaigns.definition import Value
 from gateway.codes import parse_code, show_code
 from gateway.errors import Refusal
 from gateway.routes.access import caller, holder
-from gateway.routes.paging import make_cursor, page_limit, query_value, read_cursor
+from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.services import services
 from gateway.sql import load_queries, postgres, row, rows
 from gateway.wire import json_response, rfc3339, time_ms
 
-STATES = ("claimed", "reserved", "redeemed", "expired", "revoked")
+State = Literal["claimed", "reserved", "redeemed", "expired", "revoked"]
+STATES = get_args(State)
 READERS = ("admin", "store", "finance", "auditor")
 
 _QUERIES = load_queries("coupons")
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 _MS_MAX = time_ms(_END_OF_TIME)
+
+
+class Coupon(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A coupon as the books have it; *holder* is shown to the staff."""
+
+    code: str
+    display_code: str
+    campaign: str
+    seq: int
+    state: State
+    value: Value
+    currency: str
+    channel: str | None
+    claimed_at: Time
+    expires_at: Time
+    holder: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Wallet(Page[Coupon]):
+    """A holder's coupons, newest first."""
 
 
 class _Place(NamedTuple):
@@ -97,6 +119,23 @@ def _coupon(found: dict[str, Any]) -> dict[str, Any]:
 
 
 routes = [
-    Route("/v1/coupons", wallet, methods=["GET"]),
-    Route("/v1/coupons/{code}", coupon, methods=["GET"]),
+    Operation(
+        "GET",
+        "/v1/coupons",
+        wallet,
+        under="Holders",
+        who=(HOLDER,),
+        query=(Parameter("state", State, "Only those in this state."), *PAGE),
+        gives={200: Wallet},
+    ),
+    Operation(
+        "GET",
+        "/v1/coupons/{code}",
+        coupon,
+        name="see_coupon",
+        under="Holders",
+        who=(HOLDER, *READERS),
+        gives={200: Coupon},
+        refuses=("coupon_not_found",),
+    ),
 ]

@@ -1,17 +1,21 @@
 """For holders, and whoever else has a credential: a campaign as it is now, and what I have claimed of it."""
 
+from typing import Literal
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from gateway.api.operation import HOLDER, Operation, Time
 from gateway.campaigns.service import Campaigns
 from gateway.campaigns.shards import Shards, all_ready
-from gateway.campaigns.view import holder_view, staff_view
+from gateway.campaigns.view import HolderView, StaffView, holder_view, staff_view
 from gateway.codes import show_code
 from gateway.errors import Refusal
+from gateway.keys import ROLES
 from gateway.routes.access import caller, holder
 from gateway.routes.campaigns import campaign_of
+from gateway.routes.paging import Page
 from gateway.services import services
 from gateway.wire import json_response, rfc3339
 from lua.door import DoorError
@@ -20,6 +24,24 @@ from lua.scripts import load_script
 
 _HELD = load_script("held")
 _STATES = {"c": "claimed"}
+
+
+class MyClaim(msgspec.Struct):
+    """A coupon that I have claimed, as Redis has it."""
+
+    code: str
+    display_code: str
+    campaign: str
+    seq: int
+    state: Literal["claimed"]
+    claimed_at: Time
+    expires_at: Time
+
+
+class MyClaims(Page[MyClaim]):
+    """What I have claimed of a campaign, oldest first."""
+
+    server_time: Time
 
 
 class _Held(msgspec.Struct, array_like=True, frozen=True):
@@ -79,6 +101,23 @@ def _item(campaign_id: CampaignId, held: _Held) -> dict[str, str | int]:
 
 
 routes = [
-    Route("/v1/campaigns/{campaign}", campaign, methods=["GET"]),
-    Route("/v1/campaigns/{campaign}/claims/mine", my_claims, methods=["GET"]),
+    Operation(
+        "GET",
+        "/v1/campaigns/{campaign}",
+        campaign,
+        name="see_campaign",
+        under="Holders",
+        who=(HOLDER, *ROLES),
+        gives={200: (HolderView, StaffView)},
+        refuses=("campaign_not_found",),
+    ),
+    Operation(
+        "GET",
+        "/v1/campaigns/{campaign}/claims/mine",
+        my_claims,
+        under="Holders",
+        who=(HOLDER,),
+        gives={200: MyClaims},
+        refuses=("campaign_not_found",),
+    ),
 ]

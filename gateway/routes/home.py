@@ -4,8 +4,8 @@ from html import escape
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
 
+from gateway.api.operation import ANYBODY, Media, Operation
 from gateway.routes.ops import checks
 from gateway.services import services
 
@@ -24,6 +24,7 @@ code { font-size: .92em; }
 """
 
 _PLACES = (
+    ("/docs", "every route, with what it takes and gives"),
     ("/readyz", "what is ready, and what is not"),
     ("/metrics", "counters for Prometheus"),
     ("/healthz", "whether this process answers"),
@@ -63,4 +64,15 @@ async def root(request: Request) -> Response:
     return RedirectResponse("/console")
 
 
-routes = [Route("/", root), Route("/console", console)]
+routes = [
+    Operation(
+        "GET",
+        "/",
+        root,
+        under="Operators",
+        who=ANYBODY,
+        gives={307: None},
+        tells={"Location": "The path of the page."},
+    ),
+    Operation("GET", "/console", console, under="Operators", who=ANYBODY, gives={200: Media("text/html")}),
+]

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import psycopg
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
+from gateway.api.operation import ANYBODY, Media, Operation
 from gateway.errors import draw_retry_after_s
 from gateway.gauges import books_gauges, redis_gauges, render
 from gateway.services import Services, services
@@ -19,9 +20,23 @@ from gateway.wire import json_response
 _CHECK_S_MAX = 2.0
 
 
+class Alive(msgspec.Struct):
+    """This process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct):
+    """Whether claims can be decided; *checks* has each part with "ok" or what is wrong with it."""
+
+    ready: bool
+    not_ready: list[str]
+    checks: dict[str, str]
+
+
 async def healthz(request: Request) -> Response:
     """200 while the process answers; nothing else is looked at."""
-    return json_response({"status": "ok"})
+    return json_response(Alive())
 
 
 async def readyz(request: Request) -> Response:
@@ -33,8 +48,8 @@ async def readyz(request: Request) -> Response:
     here = services(request)
     found = await checks(here)
     not_ready = [name for name, state in found.items() if state != "ok"]
-    body = {"ready": not set(not_ready) & {"redis", "admission"}, "not_ready": not_ready, "checks": found}
-    if body["ready"]:
+    body = Readiness(not set(not_ready) & {"redis", "admission"}, not_ready, found)
+    if body.ready:
         return json_response(body)
     return json_response(body, 503, {"retry-after": str(draw_retry_after_s(here.settings.retry_after_s_max))})
 
@@ -68,7 +83,7 @@ async def metrics(request: Request) -> Response:
 
 
 routes = [
-    Route("/healthz", healthz),
-    Route("/readyz", readyz),
-    Route("/metrics", metrics),
+    Operation("GET", "/healthz", healthz, under="Operators", who=ANYBODY, gives={200: Alive}),
+    Operation("GET", "/readyz", readyz, under="Operators", who=ANYBODY, gives={200: Readiness, 503: Readiness}),
+    Operation("GET", "/metrics", metrics, under="Operators", who=ANYBODY, gives={200: Media("text/plain")}),
 ]

@@ -9,7 +9,7 @@ secret and gives no right; whoever forges one pages through what he may see anyw
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -17,6 +17,14 @@ from starlette.requests import Request
 from gateway.errors import Refusal
 
 T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """A page of a list; *next* is the cursor of the page after it, null where there is none."""
+
+    items: list[T]
+    next: str | None
+
 
 _CURSOR_CHARS_MAX = 512
 _DIGEST_BYTES = 6

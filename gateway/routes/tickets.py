@@ -3,8 +3,8 @@
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from gateway.api.operation import HOLDER, Operation, Time
 from gateway.campaigns.shards import Look, Shards, all_ready
 from gateway.errors import Refusal
 from gateway.routes.access import holder
@@ -17,6 +17,16 @@ class TicketBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request for a ticket: nothing. Whose it is, the token says; which campaign, the path."""
 
 
+class Ticket(msgspec.Struct):
+    """A ticket, to be kept as secret as a token: whoever has it claims for its holder."""
+
+    ticket: str
+    campaign: str
+    not_before: Time
+    expires_at: Time
+    server_time: Time
+
+
 async def ticket(request: Request) -> Response:
     """A ticket to claim with, good from now until the campaign ends or ticket_s_max is over, whichever is first."""
     who, here = await holder(request), services(request)
@@ -27,13 +37,8 @@ async def ticket(request: Request) -> Response:
     all_ready(campaign_id, [look])
     expires_ms = min(_ends_ms(look), look.now_ms + here.settings.ticket_s_max * 1000)
     made = here.credentials.tickets.mint(who, campaign_id, look.now_ms / 1000, expires_ms / 1000)
-    answer = {
-        "ticket": made,
-        "campaign": campaign_id,
-        "not_before": rfc3339(look.now_ms),
-        "expires_at": rfc3339(expires_ms),
-        "server_time": rfc3339(look.now_ms),
-    }
+    now = rfc3339(look.now_ms)
+    answer = Ticket(made, campaign_id, not_before=now, expires_at=rfc3339(expires_ms), server_time=now)
     return json_response(answer, 201, {"cache-control": "no-store"})
 
 
@@ -47,4 +52,16 @@ def _ends_ms(look: Look) -> int:
     return ends_ms
 
 
-routes = [Route("/v1/campaigns/{campaign}/tickets", ticket, methods=["POST"])]
+routes = [
+    Operation(
+        "POST",
+        "/v1/campaigns/{campaign}/tickets",
+        ticket,
+        name="get_ticket",
+        under="Holders",
+        who=(HOLDER,),
+        takes=TicketBody,
+        gives={201: Ticket},
+        refuses=("campaign_not_found", "campaign_ended"),
+    )
+]

@@ -1,0 +1,73 @@
+"""A browser a session, a served worker and a fresh, watched context a test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from gateway.lane import Lane
+from tests.browser.chromium import FLAGS, NoChromium, find_chromium
+from tests.browser.watching import DESK, Watch
+from tests.http import Worker
+
+NewPage = Callable[..., Awaitable[Page]]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, started once a session."""
+    async with async_playwright() as playwright:
+        try:
+            path = await asyncio.to_thread(find_chromium, Path(playwright.chromium.executable_path))
+        except NoChromium as error:
+            pytest.fail(str(error), pytrace=False)
+        browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
+    """One worker behind the lane on a free port of 127.0.0.1, on an emptied Redis and a fresh database."""
+    async with Worker(redis_url, postgres_url, tmp_path, http=Lane) as worker:
+        yield worker
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def watch(site: Worker) -> AsyncIterator[Watch]:
+    """What the pages of this test must not do; the test fails at its end if one did."""
+    watch = Watch(f"127.0.0.1:{site.port}")
+    yield watch
+    watch.check()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_page(browser: Browser, site: Worker, watch: Watch) -> AsyncIterator[NewPage]:
+    """
+    Opens a page in a context of its own, whose addresses begin at the site.
+
+    Options are those of Playwright's new_context: viewport, color_scheme, java_script_enabled, timezone_id, …
+    """
+    contexts: list[BrowserContext] = []
+
+    async def make(**options: Any) -> Page:
+        base = f"http://127.0.0.1:{site.port}"
+        context = await browser.new_context(**{"base_url": base, "viewport": DESK, "locale": "en-GB", **options})
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        watch.follow(context)
+        return await context.new_page()
+
+    yield make
+    for context in contexts:
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(new_page: NewPage) -> Page:
+    """A page in a fresh context, as wide as a desk's."""
+    return await new_page()

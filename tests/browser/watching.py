@@ -1,0 +1,72 @@
+"""A page that is watched: what it must not do, and where its pictures go."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request
+
+from tests.conftest import redis_binaries
+
+IN_BROWSER = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
+]
+"""The marks of a module that uses the browser, which lives in the session's loop."""
+
+PICTURES = Path(__file__).parent / "pictures"
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+
+
+class Watch:
+    """
+    What went wrong in the pages of a test: console errors and warnings, uncaught errors, requests to another host.
+
+    An answer of 400 and more is one of them; a test that asks for it says so with expect_status().
+    """
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self.wrong: list[str] = []
+        self._expected: set[int] = set()
+
+    def expect_status(self, *statuses: int) -> None:
+        """An answer with one of *statuses* is what this test is about."""
+        self._expected.update(statuses)
+
+    def follow(self, context: BrowserContext) -> None:
+        """Watch every page of *context*."""
+        context.on("console", self._on_console)
+        context.on("weberror", lambda failed: self.wrong.append(f"uncaught: {failed.error}"))
+        context.on("request", self._on_request)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        status = re.search(r"Failed to load resource: .* status of (\d+)", message.text)
+        if status and int(status[1]) in self._expected:
+            return
+        if message.type in ("error", "warning"):
+            self.wrong.append(f"console {message.type}: {message.text}")
+
+    def _on_request(self, request: Request) -> None:
+        if not request.url.startswith((f"http://{self._host}/", "data:", "blob:")):
+            self.wrong.append(f"a request to {request.url}")
+
+    def check(self) -> None:
+        """Errors: AssertionError listing all that went wrong."""
+        assert self.wrong == []
+
+
+async def picture(page: Page, name: str) -> Path:
+    """The whole page as tests/browser/pictures/<name>.png, for people to look at."""
+    PICTURES.mkdir(exist_ok=True)
+    path = PICTURES / f"{name}.png"
+    await page.screenshot(path=path, full_page=True)
+    return path
+
+
+async def overflow(page: Page) -> int:
+    """How many pixels of the page are beyond its right edge. Works with JavaScript off in the page too."""
+    found: Any = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return int(found)
