@@ -22,9 +22,12 @@ from gateway.claims import Claims
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
+from gateway.guessing import Guessing
 from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
+from gateway.limiter import Limiter
 from gateway.pressure import Pressure
+from gateway.probing import Probing
 from gateway.routes import campaigns, claims, coupons, docs, holder, home, ops, tickets
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
@@ -118,6 +121,11 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     if settings.jwt_keys_file:
         following = asyncio.create_task(follow(Path(settings.jwt_keys_file), credentials.use_keys))
         stack.push_async_callback(_end, following)
+    limiter = Limiter(settings.redis_url, settings.code_limiter_ms_max)
+    stack.push_async_callback(limiter.close)
+    probing = Probing(limiter, settings.code_failures_alarm)
+    listening = asyncio.create_task(probing.watch())
+    stack.push_async_callback(_end, listening)
     link = Link(door.redis, settings.redis_call_ms_max)
     stack.push_async_callback(link.close)
     batcher = Batcher(link, settings, telemetry)
@@ -132,6 +140,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         batcher=batcher,
         claims=Claims(batcher, pressure, settings, telemetry),
         pressure=pressure,
+        guessing=Guessing(limiter, probing, settings, telemetry),
         telemetry=telemetry,
     )
 

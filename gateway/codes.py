@@ -21,6 +21,9 @@ CAMPAIGN_NUMBER_MAX = (1 << 20) - 1
 STOCK_MAX = (1 << RANDOM_BITS) // 1_000_000
 """Coupons a campaign may have: a guess then hits one in fewer than 1e-6 of the tries."""
 
+DECOY = CouponCode(CODE_CHARS * ALPHABET[0])
+"""A code that nobody ever has, as its campaign number is 0: what is looked up in place of what is no code."""
+
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _READ: dict[int, str | None] = {ord(read): meant for read, meant in zip("OILoil", "011011", strict=True)}
 _READ.update({ord(character): character.upper() for character in "abcdefghjkmnpqrstvwxyz"})

@@ -8,6 +8,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from redis.exceptions import RedisError
 
+from gateway.probing import is_probing
 from gateway.status import drain_lag
 from lua.door import Door, DoorError
 
@@ -21,6 +22,7 @@ GAUGES: dict[str, tuple[str, str]] = {
     "fairclaim_redis_memory_max_bytes": ("gauge", "Memory Redis may use; 0 is no limit."),
     "fairclaim_redis_script_calls_total": ("counter", "Script calls Redis ran, by its own count."),
     "fairclaim_redis_script_seconds_total": ("counter", "Time Redis spent in scripts, by its own clock."),
+    "fairclaim_code_probing": ("gauge", "1 while all workers together see too many failures on codes."),
     "fairclaim_books_up": ("gauge", "1 when PostgreSQL answers."),
     "fairclaim_drain_lag_seq": ("gauge", "State changes on the streams that are not in the books yet, all shards."),
     "fairclaim_drain_lag_seconds": ("gauge", "Age of the oldest of them."),
@@ -43,6 +45,7 @@ async def redis_gauges(door: Door) -> dict[str, float]:
         async with asyncio.timeout(ANSWER_S_MAX):
             memory = await door.redis.info("memory")
             commands = await door.redis.info("commandstats")
+            probing = await is_probing(door.redis)
     except (RedisError, OSError, TimeoutError) as error:
         log.debug("Redis does not answer", extra={"reason": str(error)})
         return {"fairclaim_redis_up": 0}
@@ -53,6 +56,7 @@ async def redis_gauges(door: Door) -> dict[str, float]:
         "fairclaim_redis_memory_max_bytes": memory["maxmemory"],
         "fairclaim_redis_script_calls_total": scripts.get("calls", 0),
         "fairclaim_redis_script_seconds_total": scripts.get("usec", 0) / 1e6,
+        "fairclaim_code_probing": int(probing),
     }
 
 

@@ -10,6 +10,7 @@ from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.credentials import Credentials
+from gateway.guessing import Guessing
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
 from gateway.settings import Settings
@@ -30,6 +31,7 @@ class Services:
     batcher: Batcher
     claims: Claims
     pressure: Pressure
+    guessing: Guessing
     telemetry: Telemetry
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gateway.addresses import read_networks
 from gateway.cores import usable_cores
 from lua.keys import CLAIM_BATCH_MAX
 
@@ -62,6 +63,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 65_536
     ticket_s_max: Annotated[int, _meta("s", "how long a claim ticket is good at most", low=60, high=604_800)] = 86_400
     api_key_cache_s: Annotated[int, _meta("s", "how long a revoked API key may still work", low=0, high=60)] = 2
+
+    code_failures_holder_max: Annotated[
+        int, _meta("failures/min", "codes not there that a holder may ask for", low=1, high=100_000)
+    ] = 10
+    code_failures_address_max: Annotated[
+        int, _meta("failures/min", "codes not there that all holders of an address may ask for", low=1, high=1_000_000)
+    ] = 100
+    code_failures_key_address_max: Annotated[
+        int, _meta("failures/min", "codes not there that an API key may ask for at an address", low=1, high=100_000)
+    ] = 30
+    code_failures_key_max: Annotated[
+        int, _meta("failures/min", "codes not there that an API key may ask for anywhere", low=1, high=1_000_000)
+    ] = 1000
+    code_failures_alarm: Annotated[
+        int, _meta("failures/min", "of everybody together, above which the alarm sounds", low=1, high=1_000_000)
+    ] = 300
+    code_limiter_ms_max: Annotated[
+        int, _meta("ms", "how long a request may wait for the limiter of these", low=10, high=5000)
+    ] = 200
+    trusted_proxies: Annotated[
+        str, _meta("address or network,…", "proxies whose X-Forwarded-For is believed; empty: none")
+    ] = ""
 
     claim_batch_max: Annotated[int, _meta("claims", "claims one script call carries", low=1, high=CLAIM_BATCH_MAX)] = (
         CLAIM_BATCH_MAX
@@ -123,6 +146,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 "stop_s_max",
                 "within",
             ),
+            (
+                self.code_failures_holder_max <= self.code_failures_address_max,
+                "code_failures_holder_max",
+                "code_failures_address_max",
+                "at most",
+            ),
+            (
+                self.code_failures_key_address_max <= self.code_failures_key_max,
+                "code_failures_key_address_max",
+                "code_failures_key_max",
+                "at most",
+            ),
             (self.drain_block_ms < self.redis_call_ms_max, "drain_block_ms", "redis_call_ms_max", "below"),
         )
         for holds, left, right, how in relations:
@@ -130,6 +165,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingError(f"{_variable(left)} has to be {how} {_variable(right)}")
         if self.jwt_keys and self.jwt_keys_file:
             raise SettingError(f"{_variable('jwt_keys')} and {_variable('jwt_keys_file')} are both set; give one")
+        try:
+            read_networks(self.trusted_proxies)
+        except ValueError as error:
+            raise SettingError(f"{_variable('trusted_proxies')}: {error}") from None
         for name, allowed in (("fsync", ("everysec", "always")), ("log_level", ("debug", "info", "warning", "error"))):
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{_variable(name)} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")

@@ -45,7 +45,17 @@ ADMISSION_CLOSED = Metric("fairclaim_admission_closed", "gauge", "Workers that r
 RESPONSES = Metric(
     "fairclaim_http_responses_total", "counter", "Answers, by class of status.", "class", ("2xx", "3xx", "4xx", "5xx")
 )
-METRICS = (CLAIMS, CLAIM_SECONDS, BATCH_CLAIMS, SCRIPT_SECONDS, QUEUE_CLAIMS, ADMISSION_CLOSED, RESPONSES)
+FAILURE_KINDS = ("holder", "key", "holder_limited", "address_limited", "key_limited", "key_refused")
+CODE_FAILURES = Metric(
+    "fairclaim_code_failures_total", "counter", "Codes asked for that are not there, by kind.", "kind", FAILURE_KINDS
+)
+LIMITER_AWAY = Metric(
+    "fairclaim_code_limiter_away_total", "counter", "Requests about codes that went on without the limiter's answer."
+)
+METRICS = (
+    *(CLAIMS, CLAIM_SECONDS, BATCH_CLAIMS, SCRIPT_SECONDS, QUEUE_CLAIMS, ADMISSION_CLOSED, RESPONSES),
+    *(CODE_FAILURES, LIMITER_AWAY),
+)
 """Everything a worker counts. /metrics adds what only Redis and Postgres know (routes/ops.py)."""
 
 
@@ -113,6 +123,14 @@ class Telemetry:
     def response(self, status: int) -> None:
         """One answer with *status*."""
         self._cells[self._responses_at + status // 100 - 2] += 1
+
+    def code_failure(self, kind: str, codes: int = 1) -> None:
+        """So many codes that are not there; *kind* is one of FAILURE_KINDS."""
+        self._cells[_OFFSETS[CODE_FAILURES.name] + FAILURE_KINDS.index(kind)] += codes
+
+    def limiter_away(self) -> None:
+        """A request went on without the limiter's answer."""
+        self._cells[_OFFSETS[LIMITER_AWAY.name]] += 1
 
     def _observe(self, at: int, buckets: tuple[float, ...], value: float, stored: int) -> None:
         self._cells[at + bisect_left(buckets, value)] += 1

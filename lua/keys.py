@@ -30,6 +30,11 @@ PARTS: dict[str, str] = {
 }
 """Every key part, its type and what it holds. All live as long as the campaign is not archived."""
 
+FAILURES_PREFIX = "fc:failures"
+"""What begins the keys of the limiter that counts failures on codes (gateway/limiter.py); each lives two windows."""
+PROBING_KEY = "fc:probing"
+"""string: there while all workers together see too many failures on codes (gateway/probing.py)."""
+
 SHARDS_MAX = 32
 """Shards a campaign may have: a code names its shard in one base32 character."""
 

@@ -75,6 +75,8 @@ def _human(found: Status) -> str:
         parts.append(
             f"! quarantine {entry.shard} {entry.entry_id}: {entry.reason}; fairclaim reconcile --replay-quarantine"
         )
+    if found.code_probing:
+        parts.append("! Codes are being guessed; fairclaim_code_failures_total of /metrics says how (docs/security.md)")
     parts.append("Everything is in order." if found.ok else "Something is wrong.")
     return "\n".join(parts)
 

@@ -1,23 +1,16 @@
 """Who is asking: holders by their token, or a ticket where they claim; staff by their API key. Never by the body."""
 
 import time
-from typing import NamedTuple
 
 from starlette.requests import Request
 
+from gateway.callers import Caller
 from gateway.errors import Refusal
 from gateway.keys import ApiKey
 from gateway.services import services
 from lua.keys import HolderId
 
 API_KEY_PREFIX = "fck_"
-
-
-class Caller(NamedTuple):
-    """Exactly one of the two is set."""
-
-    holder: HolderId | None
-    key: ApiKey | None
 
 
 def bearer(values: list[str]) -> str:

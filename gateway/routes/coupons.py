@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from gateway.api.operation import HOLDER, PAGE, Operation, Parameter, Time
 from gateway.campaigns.definition import Value
-from gateway.codes import parse_code, show_code
+from gateway.codes import DECOY, parse_code, show_code
 from gateway.errors import Refusal
 from gateway.routes.access import caller, holder
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
@@ -88,18 +88,19 @@ async def coupon(request: Request) -> Response:
     """
     One coupon, its code typed in any case and grouping: its owner's, or anybody's for who may look codes up.
 
-    A stranger is told the same as for a code that is not there, or is no code.
+    A stranger is told the same as for a code that is not there, or is no code, after the same work.
     """
     who, here = await caller(request), services(request)
     if who.key is not None and who.key.role not in READERS:
         raise Refusal("forbidden", f"This needs an API key with role {' or '.join(READERS)}.")
+    address = here.guessing.address(request)
+    await here.guessing.admit(who, address)
     parsed = parse_code(request.path_params["code"])
-    found = None
-    if parsed is not None:
-        async with postgres(here.pool) as connection:
-            found = await row(connection, _QUERIES["coupon_by_code"], code=parsed.code)
-    if found is None or (who.key is None and found["holder"] != who.holder):
-        raise Refusal("coupon_not_found")
+    code = DECOY if parsed is None else parsed.code
+    async with postgres(here.pool) as connection:
+        found = await row(connection, _QUERIES["coupon_by_code"], code=code, holder=who.holder)
+    if found is None:
+        raise await here.guessing.failed(who, address)
     return json_response(_coupon(found) | ({"holder": found["holder"]} if who.key is not None else {}))
 
 

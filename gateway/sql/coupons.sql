@@ -12,7 +12,9 @@ ORDER BY c.claimed_at DESC, c.code
 LIMIT %(limit)s
 
 -- name: coupon_by_code
+-- One coupon; where %(holder)s is given, his own. Another's is as absent as one that is not there, down to what is read
+-- of its campaign: nothing.
 SELECT c.code, c.campaign, c.shard, c.holder, c.state, c.seq, c.version, c.channel, c.claimed_at, c.expires_at,
        v.definition -> 'value' AS value, v.definition ->> 'currency' AS currency
 FROM coupons c LEFT JOIN campaign_versions v ON v.campaign = c.campaign AND v.version = c.version
-WHERE c.code = %(code)s
+WHERE c.code = %(code)s AND (%(holder)s::text IS NULL OR c.holder = %(holder)s)

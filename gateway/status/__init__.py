@@ -20,6 +20,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from gateway.probing import is_probing
 from gateway.status.books import read_books, read_positions
 from gateway.status.report import Status, report
 from gateway.status.sight import Sight, each_shard, see, see_at
@@ -91,5 +92,6 @@ async def take_status(
             if tries_left and any(sight.trimmed for sight in sights):
                 continue
             sample = {position.shard: sight for position, sight in zip(positions, sights, strict=True)}
-            return report(await read_books(cursor), positions, sample, before), sample
+            probing = await is_probing(door.redis)
+            return report(await read_books(cursor), positions, sample, before, probing), sample
     raise AssertionError("the last try returns")

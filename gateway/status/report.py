@@ -103,7 +103,11 @@ class Quarantined(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """*ok* is the verdict: nothing is wrong anywhere."""
+    """
+    *ok* is the verdict: nothing is wrong anywhere.
+
+    *code_probing* is no verdict on the books: somebody is guessing codes, and the limits hold.
+    """
 
     ok: bool
     at: str
@@ -111,10 +115,15 @@ class Status(msgspec.Struct):
     totals: Totals
     breaks: list[Break]
     quarantine: list[Quarantined]
+    code_probing: bool
 
 
 def report(
-    books: Books, positions: Sequence[Position], sights: Mapping[Shard, Sight], before: Mapping[Shard, Sight]
+    books: Books,
+    positions: Sequence[Position],
+    sights: Mapping[Shard, Sight],
+    before: Mapping[Shard, Sight],
+    code_probing: bool,
 ) -> Status:
     """
     The status of everything that is not archived.
@@ -137,7 +146,7 @@ def report(
         lag=_sum([each.lag for each in campaigns]),
     )
     ok = not breaks and not quarantine and not any(each.problems for each in campaigns)
-    return Status(ok, rfc3339(now_ms), campaigns, totals, breaks, quarantine)
+    return Status(ok, rfc3339(now_ms), campaigns, totals, breaks, quarantine, code_probing)
 
 
 def _campaign(
