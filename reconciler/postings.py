@@ -128,10 +128,13 @@ def unit_moves(entry: Entry) -> list[Move]:
             return []
 
 
+MOVED = ("verb", "source", "destination", "units")
+"""The members of a step that say what it moves."""
+
+
 def _step_moves(entry: Changed) -> list[Move]:
     members, width = entry.steps, len(Step._fields)
-    verb, source, destination, units = map(Step._fields.index, ("verb", "source", "destination", "units"))
-    told = zip(members[verb::width], members[source::width], members[destination::width], members[units::width])
+    told = zip(*(members[Step._fields.index(name) :: width] for name in MOVED), strict=True)
     return [
         Move(STEP_VERBS[verb], source, destination, int(units), seq, seq)
         for seq, (verb, source, destination, units) in enumerate(told, entry.first_seq)

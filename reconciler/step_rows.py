@@ -12,7 +12,7 @@ import msgspec
 
 from lua.entries import Changed, Step
 from lua.keys import Shard
-from reconciler.copying import NULL, TEXT_CHARS_MAX, bigint, escape, json_text, optional, timestamp, whole
+from reconciler.copying import INTEGER_MAX, NULL, TEXT_CHARS_MAX, bigint, escape, json_text, optional, timestamp, whole
 from reconciler.postings import DESTINATIONS, SOURCES, STEP_VERBS
 
 STATES = frozenset({"claimed", "reserved", "redeemed", "expired", "revoked"})
@@ -169,10 +169,11 @@ def _change(seq: int, step: Step) -> CouponChange:
 
 def _check_units(step: Step) -> None:
     """Units move from one account to another one, or not at all. Errors: ValueError."""
-    moves = whole(step.units) > 0
-    if not moves and not step.source and not step.destination:
+    units, way = whole(step.units), (step.source, step.destination)
+    if units == 0 and way == ("", ""):
         return
-    if not moves or step.source not in SOURCES or step.destination not in DESTINATIONS or step.source == step.destination:
+    known = step.source in SOURCES and step.destination in DESTINATIONS and step.source != step.destination
+    if not known or not 0 < units <= INTEGER_MAX:
         raise ValueError(f"{step.units} units from {step.source[:40]!r} to {step.destination[:40]!r}")
 
 
