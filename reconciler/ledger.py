@@ -19,9 +19,10 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lua.keys import CampaignId
+from reconciler.copying import timestamp
 from reconciler.postings import Journal, Posting, SealedJournal
 from reconciler.queries import QUERIES
-from reconciler.rows import timestamp
+from reconciler.rows import COPIES
 from reconciler.shard import Batch, Break, Position
 from reconciler.steps import Passing, Step, unobserved
 
@@ -110,9 +111,14 @@ class Ledger:
         async with self._session() as connection, connection.transaction():
             await self._advance(connection, shard, before, after)
             self._passing(Step.AFTER_FENCE)
-            await _copy(connection, "copy_coupons", batch.coupon_lines)
-            await _copy(connection, "copy_coupon_entries", batch.entry_lines)
+            for query in COPIES:
+                await _copy(connection, query, batch.rows.text(query))
             self._passing(Step.AFTER_COPY)
+            if batch.rows.changes:
+                values = {"shard": shard, **batch.rows.changed_values()}
+                await connection.execute(QUERIES["change_coupons"], values)
+            if batch.rows.rolled_back:
+                await connection.execute(QUERIES["sum_rollbacks"], {"redemptions": list(batch.rows.rolled_back)})
             if sealed:
                 await connection.execute(QUERIES["insert_journals"], journal_values(shard, sealed))
             if batch.earlier_range is not None:
@@ -195,8 +201,7 @@ async def _fence(connection: AsyncConnection, query: str, shard: str, at: Positi
         raise Fenced(f"{shard} is no longer at seq {at.seq}, entry {at.entry_id}, epoch {at.epoch}")
 
 
-async def _copy(connection: AsyncConnection, query: str, lines: Sequence[str]) -> None:
-    text = "".join(lines)
+async def _copy(connection: AsyncConnection, query: str, text: str) -> None:
     if text:
         async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
             await copy.write(text)

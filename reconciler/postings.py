@@ -8,6 +8,8 @@ source account to a destination account, so a journal can't be unbalanced.
     adjusted, delta > 0   restock   supply → stock
     adjusted, delta < 0   withdraw  stock → supply
     claimed               claim     stock → outstanding
+    issued                issue     stock → outstanding, the units of each code
+    changed               reserve, release, redeem, rollback, expire, revoke: from where to where the step says
     published, attached   none: they move nothing
 """
 
@@ -15,23 +17,48 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 
-from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published
+from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, Step
 from lua.keys import Shard
 
 SUPPLY, STOCK, OUTSTANDING = "supply", "stock", "outstanding"
+RESERVED, REDEEMED, EXPIRED, REVOKED = "reserved", "redeemed", "expired", "revoked"
 
 ACCOUNTS = {
     SUPPLY: "where coupons come from and go back to; its balance is minus all that are in the book",
     STOCK: "coupons that can be claimed",
-    OUTSTANDING: "coupons a holder owns and has not used",
+    OUTSTANDING: "coupons that are out and not used: a holder owns them, or they are codes on paper",
+    RESERVED: "coupons held for an order",
+    REDEEMED: "coupons used up",
+    EXPIRED: "coupons that ended unused, or were given back after their end",
+    REVOKED: "coupons that were taken away",
 }
 """Every account of the unit book."""
 
-VERBS = {"restock": (SUPPLY, STOCK), "withdraw": (STOCK, SUPPLY), "claim": (STOCK, OUTSTANDING)}
-"""Verb of a journal → source and destination of its posting."""
+VERBS = {
+    "restock": (SUPPLY, STOCK),
+    "withdraw": (STOCK, SUPPLY),
+    "claim": (STOCK, OUTSTANDING),
+    "issue": (STOCK, OUTSTANDING),
+}
+"""Verb of a journal → source and destination of its posting, where the verb says it all."""
+
+STEP_VERBS = {
+    "reserved": "reserve",
+    "released": "release",
+    "redeemed": "redeem",
+    "rolled_back": "rollback",
+    "expired": "expire",
+    "revoked": "revoke",
+}
+"""What a step says happened → verb of its journal; from where to where is the step's to say."""
+
+SOURCES = frozenset({OUTSTANDING, RESERVED, REDEEMED})
+DESTINATIONS = frozenset(ACCOUNTS) - {SUPPLY}
+"""The accounts units may leave, and may go to, by a step."""
 
 
 @dataclass(frozen=True)
@@ -70,38 +97,79 @@ class SealedJournal:
     hash: bytes
 
 
-def unit_moves(entry: Entry) -> tuple[str, int] | None:
-    """The verb and the units *entry* moves; None when it moves nothing."""
+class Move(NamedTuple):
+    """*units* > 0 that change *first_seq* … *last_seq* move from a source account to a destination account."""
+
+    verb: str
+    source: str
+    destination: str
+    units: int
+    first_seq: int
+    last_seq: int
+
+
+def unit_moves(entry: Entry) -> list[Move]:
+    """The units *entry* moves, in seq order. Errors: ValueError for steps that step_rows() refuses."""
+    last_seq = entry.first_seq + entry.count - 1
+
+    def of_all(verb: str, units: int) -> list[Move]:
+        return [Move(verb, *VERBS[verb], units, entry.first_seq, last_seq)] if units else []
+
     match entry:
         case Claimed():
-            return ("claim", entry.count) if entry.asks else None
-        case Adjusted() if entry.delta:
-            return ("restock", entry.delta) if entry.delta > 0 else ("withdraw", -entry.delta)
-        case Adjusted() | Published() | Attached() | Issued() | Changed():
-            return None
+            return of_all("claim", entry.count)
+        case Issued():
+            return of_all("issue", entry.count * entry.units)
+        case Adjusted():
+            return of_all("restock" if entry.delta > 0 else "withdraw", abs(entry.delta))
+        case Changed():
+            return _step_moves(entry)
+        case Published() | Attached():
+            return []
+
+
+MOVED = ("verb", "source", "destination", "units")
+"""The members of a step that say what it moves."""
+
+
+def _step_moves(entry: Changed) -> list[Move]:
+    members, width = entry.steps, len(Step._fields)
+    told = zip(*(members[Step._fields.index(name) :: width] for name in MOVED), strict=True)
+    return [
+        Move(STEP_VERBS[verb], source, destination, int(units), seq, seq)
+        for seq, (verb, source, destination, units) in enumerate(told, entry.first_seq)
+        if source
+    ]
 
 
 def journals_for(shard: Shard, entries: Iterable[Entry], zone_of: Callable[[int], tzinfo]) -> list[Journal]:
     """
-    Sum a batch into one journal a verb and effective date, in the order of their first seq.
+    Sum a batch into one journal a verb and effective date, with one posting a source and destination.
 
-    Shape: *entries* in seq order; *zone_of* maps a version of the rules to the campaign's zone.
+    Both are in the order of their first seq. Shape: *entries* in seq order; *zone_of* maps a version of the rules to
+    the campaign's zone.
     """
     commodity = f"coupon:{shard.campaign}"
-    sums: dict[tuple[str, date], tuple[int, int, int, int]] = {}
+    spans: dict[tuple[str, date], tuple[int, int, int]] = {}
+    sums: dict[tuple[str, date], dict[tuple[str, str], int]] = {}
     for entry in entries:
-        move = unit_moves(entry)
-        if move is None:
+        moves = unit_moves(entry)
+        if not moves:
             continue
-        verb, amount = move
         day = datetime.fromtimestamp(entry.at_ms / 1000, UTC).astimezone(zone_of(entry.version)).date()
-        first, last, occurred_ms, total = sums.get((verb, day), (entry.first_seq, 0, 0, 0))
-        last = max(last, entry.first_seq + entry.count - 1)
-        sums[verb, day] = (first, last, max(occurred_ms, entry.at_ms), total + amount)
+        for move in moves:
+            key, way = (move.verb, day), (move.source, move.destination)
+            first, last, occurred_ms = spans.get(key, (move.first_seq, 0, 0))
+            spans[key] = (first, max(last, move.last_seq), max(occurred_ms, entry.at_ms))
+            ways = sums.setdefault(key, {})
+            ways[way] = ways.get(way, 0) + move.units
     return [
-        Journal(str(shard), verb, first, last, occurred_ms, day, (Posting(*VERBS[verb], commodity, total),))
-        for (verb, day), (first, last, occurred_ms, total) in sums.items()
-    ]
+        Journal(
+            str(shard), verb, first, last, occurred_ms, day,
+            tuple(Posting(*way, commodity, units) for way, units in sums[verb, day].items()),
+        )
+        for (verb, day), (first, last, occurred_ms) in spans.items()
+    ]  # fmt: skip
 
 
 def seal(head: bytes, journals: Sequence[Journal]) -> list[SealedJournal]:

@@ -2,21 +2,21 @@
 Put quarantined records right: decode them again and write what was left out.
 
 A record is quarantined when this software can't read it, which a newer version may. The rows go in under
-the numbers the record covers, and its journals onto the end of the shard's chain. A drain may be running.
+the numbers the record covers, and its journals onto the end of the shard's chain. What is newer stays: a
+coupon gets the state that all of its steps in the sub-ledger come to. A drain may be running.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
 import psycopg
 
-from lua.entries import Entry, UnreadableEntry, decode_entry
+from lua.entries import Changed, Claimed, Entry, Issued, UnreadableEntry, decode_entry
 from lua.keys import Shard
 from reconciler.ledger import ROWS_REFUSED, connect_options, journal_values, zone_named
-from reconciler.postings import SealedJournal, journals_for, seal
+from reconciler.postings import journals_for, seal
 from reconciler.queries import QUERIES
-from reconciler.rows import entry_lines
+from reconciler.rows import COPIES, Rows, rows_of
 
 REPLAYED, UNREADABLE, REFUSED = "replayed", "unreadable", "refused"
 STATEMENT_MS_MAX = 30_000
@@ -89,10 +89,13 @@ def _replay_one(connection: psycopg.Connection, shard: Shard, entry_id: str) -> 
                 return None
             fields, first_seq, count = row
             entry = _decode(fields, first_seq, count)
-            lines = entry_lines(shard, entry_id, entry)
+            rows = rows_of(shard, entry_id, entry)
             epoch, seq, position, head = checkpoint
             sealed = seal(head, journals_for(shard, [entry], _zone_of(connection, shard, entry).__getitem__))
-            _insert(connection, shard, lines, sealed)
+            _insert(connection, rows)
+            _catch_up(connection, entry)
+            if sealed:
+                connection.execute(QUERIES["insert_journals"], journal_values(str(shard), sealed))
             if sealed:
                 moved = {"new_seq": seq, "new_entry_id": position, "new_head": sealed[-1].hash}
                 before = {"shard": str(shard), "epoch": epoch, "seq": seq, "entry_id": position, "head": head}
@@ -128,13 +131,29 @@ def _zone_of(connection: psycopg.Connection, shard: Shard, entry: Entry) -> dict
     return {entry.version: zone_named(names.get(entry.version))}
 
 
-def _insert(
-    connection: psycopg.Connection, shard: Shard, lines: tuple[str, str], sealed: Sequence[SealedJournal]
-) -> None:
+def _insert(connection: psycopg.Connection, rows: Rows) -> None:
     with connection.cursor() as cursor:
-        for query, text in zip(("copy_coupons", "copy_coupon_entries"), lines, strict=True):
+        for query in COPIES:
+            text = rows.text(query)
             if text:
                 with cursor.copy(QUERIES[query]) as copy:
                     copy.write(text)
-    if sealed:
-        connection.execute(QUERIES["insert_journals"], journal_values(str(shard), sealed))
+
+
+def _catch_up(connection: psycopg.Connection, entry: Entry) -> None:
+    """Give the coupons and redemptions of *entry* the state that all of their steps in the books come to by now."""
+    codes: list[str] = []
+    redemptions: list[str] = []
+    match entry:
+        case Claimed():
+            codes = [grant.code for grant in entry.grants]
+        case Issued():
+            codes = entry.codes
+        case Changed():
+            codes = [step.code for step in entry.each]
+            redemptions = [step.ref for step in entry.each if step.verb in ("redeemed", "rolled_back")]
+        case _:
+            return
+    connection.execute(QUERIES["refold_coupons"], {"codes": codes})
+    if redemptions:
+        connection.execute(QUERIES["sum_rollbacks"], {"redemptions": redemptions})

@@ -1,101 +1,147 @@
 """
-Pure: one entry → lines of COPY text for coupons and coupon_entries.
+Pure: one entry → lines of COPY text for the tables of the books.
 
 Lines are made as text because that is the cheapest thing Python can make: what all grants of an
-entry share is formatted once, and one grant costs two f-strings.
+entry share is formatted once, and one grant costs two f-strings. What a coupon does after its claim
+is in step_rows.py.
 """
-
-from datetime import UTC, datetime
-
-import msgspec
 
 from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, UnreadableEntry
 from lua.keys import Shard
+from reconciler.copying import INTEGER_MAX, NULL, TEXT_CHARS_MAX, bigint, escape, is_plain, json_text, timestamp
+from reconciler.step_rows import CouponChange, step_rows
 
-BIGINT_MAX = 2**63 - 1
-INTEGER_MAX = 2**31 - 1
-TIME_MS_MAX = 253_370_764_800_000  # the year 9999, from where zones run out of dates
-TEXT_CHARS_MAX = 512  # an index of PostgreSQL holds at most 2704 bytes a row
-NULL = "\\N"
+COPIES = (
+    "copy_coupons",
+    "copy_issued_coupons",
+    "copy_coupon_entries",
+    "copy_issued_entries",
+    "copy_step_entries",
+    "copy_redemptions",
+    "copy_rollbacks",
+)
+"""The statements that take lines, in the order they are run."""
 
 
-def entry_lines(shard: Shard, entry_id: str, entry: Entry) -> tuple[str, str]:
+class Rows:
     """
-    The lines of *entry* for coupons (none unless it is a claim) and for coupon_entries.
+    What one entry, or one batch of them, puts into the books.
 
-    Errors: UnreadableEntry when it holds something PostgreSQL can't (a NUL, a number or a time out of range).
+    *lines* are COPY text by statement of COPIES; *changes* the state each coupon ends in, by its code; *rolled_back*
+    the redemptions that something was given back of.
     """
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[str]] = {query: [] for query in COPIES}
+        self.changes: dict[str, CouponChange] = {}
+        self.rolled_back: set[str] = set()
+
+    def add(self, later: "Rows") -> None:
+        """Add what comes after this in the shard."""
+        for query, lines in later.lines.items():
+            self.lines[query] += lines
+        for code, change in later.changes.items():
+            earlier = self.changes.get(code)
+            self.changes[code] = change.after(earlier) if earlier else change
+        self.rolled_back |= later.rolled_back
+
+    def text(self, query: str) -> str:
+        """What the statement *query* takes."""
+        return "".join(self.lines[query])
+
+    def changed_values(self) -> dict[str, object]:
+        """What change_coupons takes besides the shard."""
+        changes = self.changes.values()
+        return {
+            "codes": list(self.changes),
+            "seqs": [change.seq for change in changes],
+            "states": [change.state for change in changes],
+            "lefts": [change.left for change in changes],
+            "untils": [change.reserved_until for change in changes],
+            "orders": [change.order_id for change in changes],
+            "expires": [change.expires_at for change in changes],
+        }
+
+
+def rows_of(shard: Shard, entry_id: str, entry: Entry) -> Rows:
+    """
+    The rows of *entry*.
+
+    Errors: UnreadableEntry when it holds something PostgreSQL can't (a NUL, a number or a time out of range), or a
+    step that is none.
+    """
+    rows = Rows()
     try:
         if not 0 <= entry.version <= INTEGER_MAX:
             raise ValueError(f"version {entry.version} is out of range")
-        if isinstance(entry, Claimed):
-            return _claimed_lines(shard, entry_id, entry)
-        if isinstance(entry, Issued | Changed):
-            raise ValueError(f"{type(entry).__name__} is not booked by this version")
-        return "", _other_line(shard, entry_id, entry)
+        match entry:
+            case Claimed():
+                _add_claimed(rows, shard, entry_id, entry)
+            case Issued():
+                _add_issued(rows, shard, entry_id, entry)
+            case Changed():
+                steps = step_rows(shard, entry_id, entry)
+                rows.changes, rows.rolled_back = steps.changes, steps.rolled_back
+                rows.lines["copy_step_entries"] = steps.entries
+                rows.lines["copy_redemptions"] = steps.redemptions
+                rows.lines["copy_rollbacks"] = steps.rollbacks
+            case _:
+                rows.lines["copy_coupon_entries"].append(_other_line(shard, entry_id, entry))
     except ValueError as error:
         raise UnreadableEntry(f"rows: {error}", entry.first_seq, entry.count) from None
+    return rows
 
 
-def _claimed_lines(shard: Shard, entry_id: str, entry: Claimed) -> tuple[str, str]:
+def _add_claimed(rows: Rows, shard: Shard, entry_id: str, entry: Claimed) -> None:
     at, expires = timestamp(entry.at_ms), timestamp(entry.expires_ms)
-    unit_minor = _bigint(int(entry.unit_minor))
+    unit_minor = bigint(int(entry.unit_minor))
     seq, version, name = entry.first_seq, entry.version, str(shard)
     after_seq = f"\tclaimed\t{at}\t{entry.epoch}\t{version}\t{entry_id}\t"
     tail = f"\t{expires}\t{unit_minor}\t{NULL}\t{NULL}\n"
-    place, times = f"\t{shard.campaign}\t{name}\t", f"\t{at}\t{expires}\n"
+    place, times = f"\t{shard.campaign}\t{name}\t", f"\t{at}\t{expires}\t"
     asks = entry.asks
-    if not _is_plain(asks):
-        asks = [_escape(text) for text in asks]
+    if not is_plain(asks):
+        asks = [escape(text) for text in asks]
     # The members of a lua.entries.Grant, in its order.
     holders, idems, codes, channels = asks[0::4], asks[1::4], asks[2::4], asks[3::4]
-    if max(map(len, holders)) + max(map(len, codes)) > TEXT_CHARS_MAX:
-        raise ValueError(f"a code and holder are longer than {TEXT_CHARS_MAX} characters")
+    if not asks or max(map(len, holders)) + max(map(len, codes)) > TEXT_CHARS_MAX:
+        raise ValueError(f"no grant, or a code and holder longer than {TEXT_CHARS_MAX} characters")
     coupons, entries = [], []
     for number, (holder, idem, code, channel) in enumerate(zip(holders, idems, codes, channels, strict=True), seq):
-        coupons.append(f"{code}{place}{holder}\tclaimed\t{number}\t{version}\t{channel}{times}")
+        coupons.append(f"{code}{place}{holder}\tclaimed\t{number}\t{version}\t{channel}{times}{number}\n")
         entries.append(f"{name}\t{number}{after_seq}{code}\t{holder}\t{idem}\t{channel}{tail}")
-    return "".join(coupons), "".join(entries)
+    rows.lines["copy_coupons"], rows.lines["copy_coupon_entries"] = coupons, entries
+
+
+def _add_issued(rows: Rows, shard: Shard, entry_id: str, entry: Issued) -> None:
+    at, expires = timestamp(entry.at_ms), timestamp(entry.expires_ms)
+    unit_minor = bigint(int(entry.unit_minor))
+    if not 1 <= entry.units <= INTEGER_MAX:
+        raise ValueError(f"{entry.units} units are out of range")
+    if not entry.batch or max(map(len, entry.codes)) + len(entry.batch) > TEXT_CHARS_MAX:
+        raise ValueError(f"no batch, or a code and batch longer than {TEXT_CHARS_MAX} characters")
+    batch, units, version, name = escape(entry.batch), entry.units, entry.version, str(shard)
+    place = f"\t{shard.campaign}\t{name}\t\tclaimed\t"
+    after_seq = f"\tissued\t{at}\t{entry.epoch}\t{version}\t{entry_id}\t"
+    tail = f"\t\t{expires}\t{unit_minor}\t{batch}\t{units}\n"
+    codes = entry.codes if is_plain(entry.codes) else [escape(code) for code in entry.codes]
+    coupons, entries = [], []
+    for number, code in enumerate(codes, entry.first_seq):
+        coupons.append(f"{code}{place}{number}\t{version}\t\t{at}\t{expires}\t{number}\t{batch}\t{units}\n")
+        entries.append(f"{name}\t{number}{after_seq}{code}{tail}")
+    rows.lines["copy_issued_coupons"], rows.lines["copy_issued_entries"] = coupons, entries
 
 
 def _other_line(shard: Shard, entry_id: str, entry: Adjusted | Published | Attached) -> str:
     delta = NULL
     match entry:
         case Adjusted():
-            kind, delta = "adjusted", str(_bigint(entry.delta))
+            kind, delta = "adjusted", str(bigint(entry.delta))
             detail = {"reason": entry.reason, "actor": entry.actor, "key": entry.key}
         case Published():
             kind, detail = "published", {"state": entry.state}
         case Attached():
             kind, detail = "attached", {"server": entry.server}
-    if any("\0" in text for text in detail.values()):
-        raise ValueError("a text holds a NUL")
-    told = _escape(msgspec.json.encode(detail).decode())
+    told = json_text(detail)
     head = f"{shard}\t{entry.first_seq}\t{kind}\t{timestamp(entry.at_ms)}\t{entry.epoch}\t{entry.version}\t{entry_id}"
     return f"{head}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{delta}\t{told}\n"
-
-
-def timestamp(ms: int) -> str:
-    """Milliseconds since the epoch as a timestamptz literal. Errors: ValueError."""
-    if not 0 <= ms <= TIME_MS_MAX:
-        raise ValueError(f"{ms} ms is out of range")
-    second, rest = divmod(ms, 1000)
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}.{rest:03d}+00"
-
-
-def _bigint(number: int) -> int:
-    if not -BIGINT_MAX <= number <= BIGINT_MAX:
-        raise ValueError(f"{number} is out of range")
-    return number
-
-
-def _is_plain(texts: list[str]) -> bool:
-    """Whether none of *texts* holds a character COPY gives a meaning: one scan of all of them."""
-    text = "".join(texts)
-    return not any(special in text for special in "\\\t\n\r\0")
-
-
-def _escape(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a text holds a NUL")
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -11,7 +11,7 @@ from typing import Any
 
 from lua.entries import Entry, UnreadableEntry, decode_entry
 from lua.keys import Shard
-from reconciler.rows import entry_lines
+from reconciler.rows import Rows, rows_of
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ class Batch:
     seq: int
     entry_id: str
     entries: list[Entry] = field(default_factory=list)
-    coupon_lines: list[str] = field(default_factory=list)
-    entry_lines: list[str] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
     quarantined: list[QuarantinedRecord] = field(default_factory=list)
     earlier_range: tuple[int, int] | None = None
     break_: Break | None = None
@@ -91,7 +90,7 @@ class _Read:
     first_seq: int | None
     count: int | None
     entry: Entry | None
-    lines: tuple[str, str]
+    rows: Rows
     reason: str
 
 
@@ -126,8 +125,7 @@ def read_batch(shard: Shard, position: Position, records: Iterable[Record], *, u
             batch.quarantined.append(bad)
         else:
             batch.entries.append(read.entry)
-            batch.coupon_lines.append(read.lines[0])
-            batch.entry_lines.append(read.lines[1])
+            batch.rows.add(read.rows)
         batch.seq, batch.entry_id = read.first_seq + read.count - 1, entry_id
     return batch
 
@@ -135,9 +133,9 @@ def read_batch(shard: Shard, position: Position, records: Iterable[Record], *, u
 def _read(shard: Shard, entry_id: str, flat: Sequence[bytes]) -> _Read:
     try:
         entry = decode_entry(dict(zip(flat[::2], flat[1::2], strict=True)))
-        return _Read(entry.first_seq, entry.count, entry, entry_lines(shard, entry_id, entry), "")
+        return _Read(entry.first_seq, entry.count, entry, rows_of(shard, entry_id, entry), "")
     except UnreadableEntry as error:
-        return _Read(error.first_seq, error.count, None, ("", ""), str(error))
+        return _Read(error.first_seq, error.count, None, Rows(), str(error))
 
 
 def _break(epoch: int, batch: Batch, entry_id: str, read: _Read, *, gap_explained: bool) -> Break | None:

@@ -54,11 +54,80 @@ SET seq = %(new_seq)s, entry_id = %(new_entry_id)s, head = %(new_head)s, updated
 WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %(entry_id)s AND head = %(head)s
 
 -- name: copy_coupons
-COPY coupons (code, campaign, shard, holder, state, seq, version, channel, claimed_at, expires_at) FROM STDIN
+COPY coupons (code, campaign, shard, holder, state, seq, version, channel, claimed_at, expires_at, changed_seq)
+FROM STDIN
+
+-- name: copy_issued_coupons
+COPY coupons (code, campaign, shard, holder, state, seq, version, channel, claimed_at, expires_at, changed_seq, batch,
+    units) FROM STDIN
 
 -- name: copy_coupon_entries
 COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, idem, channel, expires_at,
     unit_minor, delta, detail) FROM STDIN
+
+-- name: copy_issued_entries
+COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, expires_at, unit_minor, ref, units)
+FROM STDIN
+
+-- name: copy_step_entries
+COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, ref, minor, state, source,
+    destination, units, "left", expires_at, detail) FROM STDIN
+
+-- name: copy_redemptions
+COPY redemptions (id, code, campaign, shard, seq, holder, order_id, minor, currency, order_minor, merchant, store, staff,
+    channel, stack, lines, shipping_minor, funders, actor, redeemed_at) FROM STDIN
+
+-- name: copy_rollbacks
+COPY rollbacks (redemption, seq, shard, minor, reason, lines, shipping_minor, funders, state, actor, at) FROM STDIN
+
+-- name: change_coupons
+-- The state a batch leaves each coupon in. A hold outlives a step that leaves the coupon reserved; what a later step has
+-- brought already stays.
+UPDATE coupons
+SET state = step.state, changed_seq = step.seq, "left" = step."left",
+    reserved_until = CASE WHEN step.state = 'reserved' THEN coalesce(step.until, coupons.reserved_until) END,
+    order_id = CASE WHEN step.state = 'reserved' THEN coalesce(step.order_id, coupons.order_id) END,
+    expires_at = coalesce(step.expires_at, coupons.expires_at)
+FROM unnest(%(codes)s::text[], %(seqs)s::bigint[], %(states)s::text[], %(lefts)s::bigint[], %(untils)s::timestamptz[],
+    %(orders)s::text[], %(expires)s::timestamptz[]) AS step (code, seq, state, "left", until, order_id, expires_at)
+WHERE coupons.code = step.code AND coupons.shard = %(shard)s AND coupons.changed_seq < step.seq
+
+-- name: refold_coupons
+-- The state that all steps of each coupon in the sub-ledger come to, in whatever order they got there.
+UPDATE coupons
+SET state = last.state, changed_seq = last.seq, "left" = last."left",
+    reserved_until = CASE WHEN last.state = 'reserved' THEN hold.expires_at END,
+    order_id = CASE WHEN last.state = 'reserved' THEN hold.ref END,
+    expires_at = coalesce(extended.expires_at, coupons.expires_at)
+FROM unnest(%(codes)s::text[]) AS given (code)
+CROSS JOIN LATERAL (
+    SELECT seq, state, "left" FROM coupon_entries
+    WHERE coupon_entries.code = given.code AND state IS NOT NULL
+    ORDER BY seq DESC LIMIT 1
+) AS last
+LEFT JOIN LATERAL (
+    SELECT ref, expires_at FROM coupon_entries
+    WHERE coupon_entries.code = given.code AND state IS NOT NULL AND kind = 'reserved'
+    ORDER BY seq DESC LIMIT 1
+) AS hold ON true
+LEFT JOIN LATERAL (
+    SELECT expires_at FROM coupon_entries
+    WHERE coupon_entries.code = given.code AND state IS NOT NULL AND kind = 'rolled_back' AND expires_at IS NOT NULL
+    ORDER BY seq DESC LIMIT 1
+) AS extended ON true
+WHERE coupons.code = given.code
+
+-- name: sum_rollbacks
+-- What was given back of each redemption: the sum of its rollbacks, so that it is right in whatever order they got there.
+UPDATE redemptions
+SET rolled_back_minor = given.minor
+FROM (
+    SELECT redemption, sum(minor)::bigint AS minor
+    FROM rollbacks
+    WHERE redemption = ANY (%(redemptions)s)
+    GROUP BY redemption
+) AS given
+WHERE redemptions.id = given.redemption
 
 -- name: insert_journals
 WITH posted AS (
@@ -134,3 +203,30 @@ SELECT epoch, seq, entry_id, head FROM checkpoints WHERE shard = %(shard)s FOR U
 
 -- name: mark_replayed
 UPDATE quarantine SET replayed_at = now() WHERE shard = %(shard)s AND entry_id = %(entry_id)s
+
+-- name: list_due_shards
+-- Shards that have a coupon whose time is over, by the clock of Redis.
+SELECT shard
+FROM unnest(%(shards)s::text[], %(now)s::timestamptz[]) AS given (shard, now)
+WHERE EXISTS (
+    SELECT 1 FROM coupons
+    WHERE coupons.shard = given.shard AND state IN ('claimed', 'reserved') AND expires_at <= now
+)
+
+-- name: list_overdue_shards
+-- Shards that have a hold whose time is over.
+SELECT shard
+FROM unnest(%(shards)s::text[], %(now)s::timestamptz[]) AS given (shard, now)
+WHERE EXISTS (
+    SELECT 1 FROM coupons
+    WHERE coupons.shard = given.shard AND state = 'reserved' AND reserved_until <= now
+)
+
+-- name: list_due_coupons
+-- The next coupons of a shard whose time is over, after one of them.
+SELECT code, expires_at, seq
+FROM coupons
+WHERE shard = %(shard)s AND state IN ('claimed', 'reserved') AND expires_at <= %(now)s
+    AND (expires_at, seq) > (%(after)s, %(after_seq)s)
+ORDER BY expires_at, seq
+LIMIT %(codes_max)s

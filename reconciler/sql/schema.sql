@@ -127,10 +127,22 @@ CREATE TABLE coupons (
     channel     text        NOT NULL,
     claimed_at  timestamptz NOT NULL,
     expires_at  timestamptz NOT NULL,
+    changed_seq bigint      NOT NULL,  -- of the last step; the claim's at first
+    "left"      bigint,                -- uses or minor units; null: all of it
+    reserved_until timestamptz,        -- of the hold
+    order_id    text,                  -- of the hold
+    batch       text        NOT NULL DEFAULT '',  -- the code batch; empty for a claim
+    units       integer     NOT NULL DEFAULT 1,   -- in the unit book; the uses of a code that many may use
     CONSTRAINT coupons_pkey PRIMARY KEY (code),
-    CONSTRAINT coupons_state_check CHECK (state IN ('claimed', 'reserved', 'redeemed', 'expired', 'revoked'))
+    CONSTRAINT coupons_state_check CHECK (state IN ('claimed', 'reserved', 'redeemed', 'expired', 'revoked')),
+    CONSTRAINT coupons_left_check CHECK ("left" >= 0),
+    CONSTRAINT coupons_units_check CHECK (units >= 1)
 );
 CREATE INDEX coupons_holder_idx ON coupons (holder, claimed_at DESC, code);
+CREATE INDEX coupons_batch_idx ON coupons (batch, code) WHERE batch <> '';
+-- What the sweeper reads. seq and not code comes last, because it only grows: a claim goes in at the end of its shard.
+CREATE INDEX coupons_due_idx ON coupons (shard, expires_at, seq) WHERE state IN ('claimed', 'reserved');
+CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until) WHERE state = 'reserved';
 
 -- The sub-ledger: one row a state change, numbered without a gap within a shard, append-only. With it Redis can be
 -- rebuilt: holder, code, idem, expires_at and version of every claim; delta of every adjustment.
@@ -150,10 +162,66 @@ CREATE TABLE coupon_entries (
     unit_minor  bigint,
     delta       bigint,
     detail      jsonb,
+    ref         text,    -- the redemption, the order of a hold, or the code batch
+    minor       bigint,  -- the discount, or what a rollback gives back
+    state       text,    -- of the coupon after a step; null for what is none
+    source      text,    -- the account that units leave
+    destination text,    -- the account they go to
+    units       bigint,
+    "left"      bigint,
     CONSTRAINT coupon_entries_pkey PRIMARY KEY (shard, seq),
-    CONSTRAINT coupon_entries_kind_check CHECK (kind IN ('claimed', 'adjusted', 'published', 'attached')),
-    CONSTRAINT coupon_entries_seq_check CHECK (seq >= 1)
+    CONSTRAINT coupon_entries_seq_check CHECK (seq >= 1),
+    CONSTRAINT coupon_entries_kind_check CHECK (kind IN ('claimed', 'issued', 'adjusted', 'published', 'attached',
+        'reserved', 'released', 'redeemed', 'rolled_back', 'expired', 'revoked'))
 );
+-- The steps of one coupon. A claim is no step, so it costs the claims nothing.
+CREATE INDEX coupon_entries_code_idx ON coupon_entries (code, seq) WHERE state IS NOT NULL;
+
+-- What was redeemed: one row a redemption, and how much of it was given back since. It is fixed but for that.
+CREATE TABLE redemptions (
+    id                text        NOT NULL,
+    code              text        NOT NULL,
+    campaign          text        NOT NULL,
+    shard             text        NOT NULL,
+    seq               bigint      NOT NULL,
+    holder            text        NOT NULL,
+    order_id          text,
+    minor             bigint      NOT NULL,  -- the discount
+    currency          text,
+    order_minor       bigint,
+    merchant          text,
+    store             text,
+    staff             text,
+    channel           text,
+    stack             text,                  -- what the redemptions of one order with several coupons share
+    lines             jsonb       NOT NULL,
+    shipping_minor    bigint      NOT NULL,  -- of the discount, what was taken off the shipping
+    funders           jsonb       NOT NULL,
+    actor             text,
+    redeemed_at       timestamptz NOT NULL,
+    rolled_back_minor bigint      NOT NULL DEFAULT 0,
+    CONSTRAINT redemptions_pkey PRIMARY KEY (id),
+    CONSTRAINT redemptions_minor_check CHECK (minor >= 0),
+    CONSTRAINT redemptions_rolled_back_check CHECK (rolled_back_minor >= 0 AND rolled_back_minor <= minor)
+);
+CREATE INDEX redemptions_code_idx ON redemptions (code);
+
+CREATE TABLE rollbacks (
+    redemption     text        NOT NULL,
+    seq            bigint      NOT NULL,
+    shard          text        NOT NULL,
+    minor          bigint      NOT NULL,
+    reason         text,
+    lines          jsonb       NOT NULL,  -- parallel to those of the redemption
+    shipping_minor bigint      NOT NULL,
+    funders        jsonb       NOT NULL,
+    state          text        NOT NULL,  -- of the coupon after it
+    actor          text,
+    at             timestamptz NOT NULL,
+    CONSTRAINT rollbacks_pkey PRIMARY KEY (shard, seq),
+    CONSTRAINT rollbacks_minor_check CHECK (minor >= 0)
+);
+CREATE INDEX rollbacks_redemption_idx ON rollbacks (redemption);
 
 CREATE TABLE journals (
     id             bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -213,7 +281,14 @@ CREATE TRIGGER journals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journ
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER postings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON postings
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER rollbacks_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rollbacks
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER coupons_kept BEFORE DELETE OR TRUNCATE ON coupons
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER redemptions_kept BEFORE DELETE OR TRUNCATE ON redemptions
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER redemptions_fixed BEFORE UPDATE OF id, code, campaign, shard, seq, holder, order_id, minor, currency,
+    order_minor, merchant, store, staff, channel, stack, lines, shipping_minor, funders, actor, redeemed_at ON redemptions
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Least privilege: each process takes the role of its work (SET ROLE) after it connects. -------------
@@ -227,8 +302,10 @@ GRANT UPDATE (steps, state) ON stock_adjustments TO fairclaim_gateway;
 GRANT UPDATE (revoked_at) ON api_keys TO fairclaim_gateway;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_reconciler;
-GRANT INSERT ON coupons, coupon_entries, journals, postings, breaks, quarantine TO fairclaim_reconciler;
+GRANT INSERT ON coupons, coupon_entries, redemptions, rollbacks, journals, postings, breaks, quarantine
+    TO fairclaim_reconciler;
 GRANT UPDATE (seq, entry_id, head, state, updated_at) ON checkpoints TO fairclaim_reconciler;
-GRANT UPDATE (state) ON coupons TO fairclaim_reconciler;
+GRANT UPDATE (state, changed_seq, "left", reserved_until, order_id, expires_at) ON coupons TO fairclaim_reconciler;
+GRANT UPDATE (rolled_back_minor) ON redemptions TO fairclaim_reconciler;
 GRANT UPDATE (resolved_at) ON breaks TO fairclaim_reconciler;
 GRANT UPDATE (first_seq, count, replayed_at) ON quarantine TO fairclaim_reconciler;

@@ -32,10 +32,8 @@ async def fill(books: Books) -> None:
     at = EMPTY
     for first_seq in (1, 4):
         batch = read_batch(SHARD, at, [record(first_seq, 3, code=f"{first_seq}")], unranged=False)
-        for index, lines in enumerate(batch.coupon_lines):
-            batch.coupon_lines[index] = "".join(
-                f"{first_seq}{n}{line}" for n, line in enumerate(lines.splitlines(True))
-            )
+        coupons = batch.rows.lines["copy_coupons"]
+        batch.rows.lines["copy_coupons"] = [f"{first_seq}{n}{line}" for n, line in enumerate(coupons)]
         at = await ledger.commit("c/0", at, batch, seal(at.head, journals_for(SHARD, batch.entries, utc)))
     await ledger.close()
     books.rows("INSERT INTO audit_log (actor, action, subject) VALUES ('a', 'b', 'c')")
@@ -75,6 +73,8 @@ RIGHTS = {
     "fairclaim_reconciler": {
         "coupons": "INSERT",
         "coupon_entries": "INSERT",
+        "redemptions": "INSERT",
+        "rollbacks": "INSERT",
         "journals": "INSERT",
         "postings": "INSERT",
         "breaks": "INSERT",
@@ -90,7 +90,8 @@ COLUMN_RIGHTS = {
     },
     "fairclaim_reconciler": {
         "checkpoints": {"seq", "entry_id", "head", "state", "updated_at"},
-        "coupons": {"state"},
+        "coupons": {"state", "changed_seq", "left", "reserved_until", "order_id", "expires_at"},
+        "redemptions": {"rolled_back_minor"},
         "breaks": {"resolved_at"},
         "quarantine": {"first_seq", "count", "replayed_at"},
     },

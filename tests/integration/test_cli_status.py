@@ -148,8 +148,8 @@ BROKEN_BOOKS = [
     ("UPDATE postings SET amount = amount - 1 WHERE source = 'stock'", "outstanding"),
     ("UPDATE postings SET amount = amount + 1 WHERE source = 'supply'", "stock at the same seq"),
     (
-        "INSERT INTO coupons SELECT 'x', campaign, shard, 'eve', state, 99, version, channel, claimed_at, expires_at "
-        "FROM coupons LIMIT 1",
+        "INSERT INTO coupons SELECT 'x', campaign, shard, 'eve', state, 99, version, channel, claimed_at, expires_at, "
+        "99 FROM coupons LIMIT 1",
         "claimed at the same seq",
     ),
 ]

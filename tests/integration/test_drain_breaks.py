@@ -202,7 +202,7 @@ async def test_rows_the_books_refuse_stop_only_their_shard(
     broken, other = await open_sale(door, books, "broken"), await open_sale(door, books, "other")
     await broken.claim("a")
     [(_, _, code, _)] = broken.grants
-    books.rows("INSERT INTO coupons VALUES (%s, 'broken', 'broken/0', 'x', 'claimed', 9, 1, '', now(), now())", code)
+    books.rows("INSERT INTO coupons VALUES (%s, 'broken', 'broken/0', 'x', 'claimed', 9, 1, '', now(), now(), 9)", code)
 
     async with draining(redis_url, books.url):
         _, found = await prove_stopped_alone(broken, other, "rows_refused", eventually)

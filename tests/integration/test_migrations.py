@@ -84,8 +84,8 @@ def test_runners_at_the_same_instant(postgres_server: Postgres) -> None:
     ("damage", "complaint"),
     [
         ("UPDATE schema_migrations SET sha256 = 'x'", "is not the file that was applied"),
-        ("UPDATE schema_migrations SET version = 900", "newer than this software"),
-        ("INSERT INTO schema_migrations VALUES (2, '0002_next.sql', 'x')", "newer than this software"),
+        ("UPDATE schema_migrations SET version = 900 WHERE version > 1", "newer than this software"),
+        ("INSERT INTO schema_migrations VALUES (900, '0900_next.sql', 'x')", "newer than this software"),
     ],
 )
 def test_a_database_that_does_not_fit_is_left_alone(empty_url: str, damage: str, complaint: str) -> None:
@@ -99,14 +99,11 @@ def test_a_database_that_does_not_fit_is_left_alone(empty_url: str, damage: str,
             run(empty_url)
 
 
-def test_a_gap_in_what_was_applied_is_refused(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gap_in_what_was_applied_is_refused(empty_url: str) -> None:
     """A database that says it had 2 and not 1 is not touched."""
-    [first] = load_migrations()[:1]
     migrate(empty_url)
-    second = type(first)(2, "0002_next.sql", "SELECT 1")
-    monkeypatch.setattr("reconciler.migrations.load_migrations", lambda: [first, second])
     with psycopg.connect(empty_url, autocommit=True) as connection:
-        connection.execute("UPDATE schema_migrations SET version = 2, sha256 = %s", (second.sha256,))
+        connection.execute("DELETE FROM schema_migrations WHERE version = 1")
 
     with pytest.raises(MigrationError, match="lacks number 1"):
         migrate(empty_url)

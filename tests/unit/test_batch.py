@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from lua.entries import LAYOUT, Claimed, UnreadableEntry
 from lua.keys import CampaignId, Shard
-from reconciler.rows import BIGINT_MAX, TEXT_CHARS_MAX, TIME_MS_MAX, entry_lines
+from reconciler.copying import BIGINT_MAX, TEXT_CHARS_MAX, TIME_MS_MAX
+from reconciler.rows import rows_of
 from reconciler.shard import Position, Record, read_batch
 
 SHARD = Shard(CampaignId("c"), 0)
@@ -106,8 +107,8 @@ def test_numbers_and_times_postgres_cannot_hold_are_unreadable() -> None:
         replace(good, asks=["h\0", "i", "c", ""]),
         replace(good, asks=["h" * TEXT_CHARS_MAX, "i", "c", ""]),
     ]
-    assert len(entry_lines(SHARD, "1-1", good)) == 2
+    assert len(rows_of(SHARD, "1-1", good).lines["copy_coupons"]) == 1
     for entry in bad:
         with pytest.raises(UnreadableEntry) as caught:
-            entry_lines(SHARD, "1-1", entry)
+            rows_of(SHARD, "1-1", entry)
         assert (caught.value.first_seq, caught.value.count) == (7, 1)

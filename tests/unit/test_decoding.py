@@ -16,12 +16,10 @@ from gateway.errors import Refusal
 from gateway.keys import key_id, make_key
 from gateway.routes.paging import make_cursor, read_cursor
 from gateway.wire import check_idempotency_key, read_json
-from lua.entries import LAYOUT, Adjusted, Attached, Claimed, Entry, Published, UnreadableEntry, decode_entry
-from lua.keys import CampaignId, Shard
-from reconciler.rows import entry_lines
+from lua.entries import Entry, UnreadableEntry, decode_entry
 from tests.builders import now_ms
+from tests.entries import ENTRIES
 
-NUMBERS = st.integers(-(2**63), 2**64 - 1)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
@@ -29,17 +27,6 @@ JSON = st.recursive(
 )
 FIELDS = ["id", "name", "currency", "stock", "value", "starts_at", "ends_at", "validity", "limits", "timezone",
           "channels", "shards", "funders", "minor", "type", "days", "until", "per_holder"]  # fmt: skip
-ENTRIES = st.one_of(
-    st.builds(
-        Claimed, st.just(LAYOUT), NUMBERS, NUMBERS, NUMBERS, st.integers(1, 10**9), NUMBERS, st.text(max_size=20),
-        st.lists(st.tuples(st.text(), st.text(), st.text(), st.text()), min_size=1, max_size=3).map(
-            lambda grants: [part for grant in grants for part in grant]
-        ),
-    ),
-    st.builds(Adjusted, st.just(LAYOUT), NUMBERS, NUMBERS, NUMBERS, st.integers(1, 10**9), NUMBERS, *[st.text()] * 3),
-    st.builds(Published, st.just(LAYOUT), NUMBERS, NUMBERS, NUMBERS, st.integers(1, 10**9), st.text()),
-    st.builds(Attached, st.just(LAYOUT), NUMBERS, NUMBERS, NUMBERS, st.integers(1, 10**9), st.text()),
-)  # fmt: skip
 
 
 def record(entry: Entry) -> dict[bytes, bytes]:
@@ -82,18 +69,6 @@ def test_a_damaged_entry_is_unreadable_or_another_whole_entry(entry: Entry, data
         assert (unreadable.first_seq, unreadable.count) == (entry.first_seq, entry.count)
     else:
         assert (read.first_seq, read.count) == (entry.first_seq, entry.count)
-
-
-@given(ENTRIES)
-def test_every_entry_becomes_rows_or_is_refused(entry: Entry) -> None:
-    """Rows for COPY have one line a state change, whatever the texts hold; what Postgres can't hold is refused."""
-    try:
-        coupons, lines = entry_lines(Shard(CampaignId("c"), 0), "1-0", entry)
-    except UnreadableEntry:
-        return
-    assert lines.count("\n") == entry.count
-    assert coupons.count("\n") == (entry.count if isinstance(entry, Claimed) else 0)
-    assert all(line.count("\t") == 14 for line in lines.removesuffix("\n").split("\n"))
 
 
 @given(st.binary(max_size=200) | JSON.map(msgspec.json.encode))
