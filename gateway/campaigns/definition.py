@@ -20,7 +20,7 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A part of a definition: unknown fields are refused by name."""
 
 
-class AmountOff(_Part, frozen=True, tag_field="type", tag="amount_off"):
+class AmountOff(_Part, frozen=True, tag_field="type", tag="amount_off", omit_defaults=True):
     """
     *minor* off an order of at least *threshold_minor*.
 
@@ -28,7 +28,7 @@ class AmountOff(_Part, frozen=True, tag_field="type", tag="amount_off"):
     """
 
     minor: int
-    threshold_minor: int = 0
+    threshold_minor: int = msgspec.field(default_factory=int)  # shown where it is 0 too
     every: bool = False
     cap_minor: int | None = None
 
