@@ -15,20 +15,16 @@ def allot(amount: int, weights: Sequence[int]) -> list[int]:
     Errors: ValueError for a negative one, and for an *amount* that no weight could get a part of.
     """
     whole = sum(weights)
-    if amount < 0 or any(weight < 0 for weight in weights):
+    if amount < 0 or min(weights, default=0) < 0:
         raise ValueError("amounts and weights are not negative")
     if amount == 0:
         return [0] * len(weights)
     if whole == 0:
         raise ValueError(f"{amount} can't be allotted: there is no weight")
-    parts, remainders = [], []
-    for weight in weights:
-        part, remainder = divmod(amount * weight, whole)
-        parts.append(part)
-        remainders.append(remainder)
+    parts = [amount * weight // whole for weight in weights]
     over = amount - sum(parts)
     if over:
-        order = sorted(range(len(weights)), key=lambda at: (-remainders[at], -weights[at]))
-        for at in order[:over]:
-            parts[at] += 1
+        lost = [(amount * weight % whole, weight, -at) for at, weight in enumerate(weights)]
+        for _, _, negated_at in sorted(lost, reverse=True)[:over]:
+            parts[-negated_at] += 1
     return parts

@@ -1,6 +1,7 @@
 """What one coupon takes off an order, of what earlier coupons have left of it. Pure, whole numbers only."""
 
 from collections.abc import Iterable, Sequence
+from operator import add
 from typing import assert_never
 
 import msgspec
@@ -47,7 +48,7 @@ class Taken(msgspec.Struct, frozen=True):
         articles = self.articles
         if discount.article is not None:
             articles = tuple(count + (at == discount.article) for at, count in enumerate(articles))
-        lines = tuple(map(sum, zip(self.lines, discount.lines, strict=True)))
+        lines = tuple(map(add, self.lines, discount.lines))
         return Taken(lines, articles, self.shipping_minor + discount.shipping_minor)
 
 
@@ -143,8 +144,7 @@ def _balance(left_minor: int, fits: Fit, taken: Taken) -> Discount | Reason:
 
 def _left(fits: Fit, taken: Taken) -> list[int]:
     """What is left to pay of each line in scope."""
-    lines = fits.order.lines
-    return [lines[at].minor - taken.lines[at] for at in fits.lines]
+    return [minor - taken.lines[at] for at, minor in zip(fits.lines, fits.minors, strict=True)]
 
 
 def _dearest(places: Iterable[int], fits: Fit, taken: Taken) -> tuple[int, int]:

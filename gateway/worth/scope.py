@@ -13,12 +13,14 @@ class Fit(NamedTuple):
     """
     A coupon that fits an order, whatever other coupons take.
 
-    Shape: *lines* are places of the order's lines in scope; *gifts* those of the article a gift coupon gives away.
+    Shape: *lines* are places of the order's lines in scope, *minors* what these cost; *gifts* are places of the
+    article that a gift coupon gives away.
     """
 
     terms: Terms
     order: Order
     lines: tuple[int, ...]
+    minors: tuple[int, ...]
     gifts: tuple[int, ...]
 
 
@@ -37,7 +39,7 @@ def fit(terms: Terms, order: Order) -> Fit | Reason:
         gifts = tuple(at for at, line in enumerate(order.lines) if _is_gift(terms.value, terms.scope, line))
         if not gifts:
             return reason("gift_not_in_order", f"The order has no article {terms.value.sku}.")
-    return Fit(terms, order, lines, gifts)
+    return Fit(terms, order, lines, tuple(order.lines[at].minor for at in lines), gifts)
 
 
 def in_scope(scope: Scope, line: Line) -> bool:
