@@ -40,6 +40,7 @@ PROBLEMS: dict[str, Problem] = {
     "invalid_state": Problem(409, "Not possible in this state", False),
     "frozen": Problem(409, "Can't change once a coupon is out", False),
     "stock_floor": Problem(409, "Fewer coupons left than that", False),
+    "rollback_exceeds": Problem(409, "More than is left to give back", False),
     "version_conflict": Problem(409, "Somebody else changed it first", True),
     "campaign_ended": Problem(410, "The campaign has ended", False),
     "too_large": Problem(413, "The body is too large", False),
