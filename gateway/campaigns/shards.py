@@ -17,6 +17,7 @@ from lua.outcomes import Outcome
 from lua.scripts import Script, load_script
 
 _LOOK, _PUBLISH, _ADJUST = load_script("look"), load_script("publish"), load_script("adjust")
+_ISSUE, _REVOKE = load_script("issue"), load_script("revoke")
 
 _REPEAT = "Repeat the request: what was begun is finished then, and nothing is done twice."
 
@@ -96,6 +97,11 @@ class Shards:
         if outcome == Outcome.NOT_READY:
             raise not_ready(shard)
         return Adjusted(Outcome(outcome), seq, stock)
+
+    async def issue(self, shard: Shard, asked: list[str | int]) -> list[int]:
+        """One chunk of codes, as issue.lua takes and answers it. Errors: Refusal("not_ready") without an answer."""
+        reply: list[int] = await self._call(_ISSUE, shard, msgspec.msgpack.encode(asked))
+        return reply
 
     async def _call(self, script: Script, shard: Shard, *args: bytes | str | int) -> Any:
         try:
