@@ -169,9 +169,7 @@ def _same(known: Batch, asked: bytes) -> Batch:
     return known
 
 
-def _new(
-    seen: Seen, key: str, asked: bytes, kind: Kind, count: int, units: int, expires_ms: int, actor: str
-) -> Batch:
+def _new(seen: Seen, key: str, asked: bytes, kind: Kind, count: int, units: int, expires_ms: int, actor: str) -> Batch:
     return Batch(
         id=f"cb_{token_hex(8)}",
         campaign=seen.id,

@@ -1,8 +1,8 @@
 """
 A CSV of foreign codes: line by line a code, or why it gives none. Pure.
 
-The codes are in the first column, or in the one a first line calls ``code``; other columns are left alone. Folding makes
-``ab-12 cd`` and ``AB12CD`` one code, because people type them so.
+The codes are in the first column, or in the one a first line calls ``code``; other columns are left alone.
+``ab-12 cd`` and ``AB12CD`` are one code, because people type them so.
 """
 
 import csv

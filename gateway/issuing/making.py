@@ -127,7 +127,7 @@ class _Run:
 
     async def _issue(self, flight: Flight, codes: list[CouponCode]) -> Reply:
         batch = self._batch
-        asked = [batch.id, flight.chunk, batch.units, time_ms(batch.expires_at), *codes]
+        asked: list[str | int] = [batch.id, flight.chunk, batch.units, time_ms(batch.expires_at), *codes]
         return read_reply(await self._shards.issue(Shard(batch.campaign, flight.shard), asked))
 
     async def _without(self, flight: Flight, codes: list[CouponCode], taken: tuple[int, ...]) -> list[CouponCode]:

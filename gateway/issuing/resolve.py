@@ -35,7 +35,7 @@ class Resolver:
 
     async def resolve(self, text: str) -> Resolved | None:
         """
-        Where the code is that *text* may be; None for what is none of ours. Whether there is such a coupon, Redis knows.
+        Where the code is that *text* may be; None for none of ours. Whether there is such a coupon, Redis knows.
 
         Errors: Refusal("not_ready") when Postgres has to be asked and can't be.
         """

@@ -69,9 +69,7 @@ async def add_batch(connection: Connection, batch: Batch) -> Batch | None:
 
 async def set_counts(connection: Connection, batch: str, count: int, refused: int) -> Batch:
     """Note what an import came to."""
-    return msgspec.convert(
-        await row(connection, QUERIES["set_counts"], id=batch, count=count, refused=refused), Batch
-    )
+    return msgspec.convert(await row(connection, QUERIES["set_counts"], id=batch, count=count, refused=refused), Batch)
 
 
 async def cancel_batch(connection: Connection, campaign: CampaignId, batch: str, actor: str) -> Batch | None:

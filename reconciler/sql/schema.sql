@@ -110,8 +110,8 @@ CREATE TABLE import_refusals (
     CONSTRAINT import_refusals_batch_fkey FOREIGN KEY (batch) REFERENCES code_batches (id)
 );
 
--- A request to revoke many coupons. until is a list of [shard, seq]: what was out when it was asked. place is where the
--- pass through the books is: [shard, expires_at in ms, seq].
+-- A request to revoke many coupons. until maps shard to seq: what was out when it was taken on. The books have to be at
+-- books (the same form) before a pass through them begins; place is where the pass is.
 CREATE TABLE revocations (
     id           text        NOT NULL,
     campaign     text,
@@ -121,7 +121,8 @@ CREATE TABLE revocations (
     actor        text        NOT NULL,
     state        text        NOT NULL DEFAULT 'pending',
     waits_for    text,                  -- the problem it waits for
-    until        jsonb       NOT NULL,
+    until        jsonb,
+    books        jsonb,
     place        jsonb,
     pass         integer     NOT NULL DEFAULT 1,
     pass_revoked bigint      NOT NULL DEFAULT 0,
@@ -400,8 +401,8 @@ GRANT INSERT ON code_batches, named_codes, import_refusals, revocations TO fairc
 GRANT UPDATE (state, reason, parts, flight, count, done, refused, rate, cancelled_by, worker, leased_until, started_at,
     finished_at) ON code_batches TO fairclaim_gateway;
 GRANT UPDATE (shown, campaign, batch, line, shard, chunk, state) ON named_codes TO fairclaim_gateway;
-GRANT UPDATE (state, waits_for, place, pass, pass_revoked, looked_at, revoked, worker, leased_until, started_at,
-    finished_at) ON revocations TO fairclaim_gateway;
+GRANT UPDATE (state, waits_for, until, books, place, pass, pass_revoked, looked_at, revoked, worker, leased_until,
+    started_at, finished_at) ON revocations TO fairclaim_gateway;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_reconciler;
 GRANT INSERT ON coupons, coupon_entries, redemptions, rollbacks, journals, postings, breaks, quarantine
