@@ -23,6 +23,8 @@ from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
 from gateway.guessing import Guessing
+from gateway.issuing.background import of_codes
+from gateway.issuing.resolve import Resolver
 from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
 from gateway.limiter import Limiter
@@ -130,17 +132,23 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     stack.push_async_callback(link.close)
     batcher = Batcher(link, settings, telemetry)
     stack.push_async_callback(batcher.close)
+    catalog = Catalog(pool, door)
+    background = of_codes(pool, door)
+    working = asyncio.create_task(background.run())
+    stack.push_async_callback(_end, working)
     return Services(
         settings=settings,
         door=door,
         pool=pool,
-        catalog=Catalog(pool, door),
+        catalog=catalog,
         keys=KeyRing(pool, settings.api_key_cache_s),
         credentials=credentials,
         batcher=batcher,
         claims=Claims(batcher, pressure, settings, telemetry),
         pressure=pressure,
         guessing=Guessing(limiter, probing, settings, telemetry),
+        resolver=Resolver(pool, catalog),
+        background=background,
         telemetry=telemetry,
     )
 

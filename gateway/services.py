@@ -11,6 +11,8 @@ from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.credentials import Credentials
 from gateway.guessing import Guessing
+from gateway.issuing.background import Background
+from gateway.issuing.resolve import Resolver
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
 from gateway.settings import Settings
@@ -32,6 +34,8 @@ class Services:
     claims: Claims
     pressure: Pressure
     guessing: Guessing
+    resolver: Resolver
+    background: Background
     telemetry: Telemetry
 
 
