@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from gateway.api.document import document
+from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
@@ -23,17 +24,21 @@ from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
 from gateway.guessing import Guessing
-from gateway.issuing.background import of_codes
+from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
+from gateway.issuing.revoking import Revoking
 from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
 from gateway.limiter import Limiter
 from gateway.pressure import Pressure
 from gateway.probing import Probing
-from gateway.routes import campaigns, claims, coupons, docs, holder, home, ops, tickets
+from gateway.routes import campaigns, claims, coupons, docs, holder, home, ops, redemptions, reservations, tickets
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
+from gateway.tills.calls import Calls
+from gateway.tills.recovery import Recovery
+from gateway.tills.services import Tills
 from lua.door import Door, connect
 from lua.link import Link
 
@@ -69,6 +74,8 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *tickets.routes,
         *holder.routes,
         *coupons.routes,
+        *reservations.routes,
+        *redemptions.routes,
         *campaigns.routes,
         *home.routes,
         *ops.routes,
@@ -133,7 +140,12 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     batcher = Batcher(link, settings, telemetry)
     stack.push_async_callback(batcher.close)
     catalog = Catalog(pool, door)
-    background = of_codes(pool, door)
+    calls = Calls(link, settings)
+    stack.push_async_callback(calls.close)
+    guessing = Guessing(limiter, probing, settings, telemetry)
+    resolver = Resolver(pool, catalog)
+    tills = Tills(calls, resolver, guessing, catalog, pool)
+    background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, tills.stacks)])
     working = asyncio.create_task(background.run())
     stack.push_async_callback(_end, working)
     return Services(
@@ -146,8 +158,9 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         batcher=batcher,
         claims=Claims(batcher, pressure, settings, telemetry),
         pressure=pressure,
-        guessing=Guessing(limiter, probing, settings, telemetry),
-        resolver=Resolver(pool, catalog),
+        guessing=guessing,
+        resolver=resolver,
+        tills=tills,
         background=background,
         telemetry=telemetry,
     )

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.api.operation import Operation, Time
 from gateway.errors import ALWAYS_RETRY_AFTER, PROBLEMS
+from gateway.worth.reason import Reason
 
 ANY_ROUTE = ("bad_request", "request_timeout", "headers_too_large", "internal", "overloaded")
 """What each request may be refused with."""
@@ -18,6 +19,13 @@ class BrokenRule(msgspec.Struct):
 
     field: str
     rule: str
+
+
+class RefusedItem(msgspec.Struct):
+    """One code of several that takes nothing off, and why."""
+
+    code: str
+    reason: Reason
 
 
 class ProblemBody(msgspec.Struct, kw_only=True):
@@ -46,6 +54,12 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     allowed: list[str] | UnsetType = UNSET
     stock: int | UnsetType = UNSET
     version: int | UnsetType = UNSET
+    left_minor: int | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    items: list[RefusedItem] | UnsetType = UNSET
+    coupon: str | UnsetType = UNSET
+    order_id: str | UnsetType = UNSET
+    reserved_until: Time | UnsetType = UNSET
 
 
 def problem_codes(operation: Operation) -> list[str]:

@@ -19,6 +19,9 @@ REASONS: dict[str, str] = {
     "excluded": "the coupon does not go with another one, which applies",
     "not_chosen": "the chosen coupons take off as much without it, or more",
     "all_or_nothing": "another coupon does not apply, and all were to apply",
+    "coupon_not_found": "there is no such coupon for you",
+    "not_usable": "the coupon is not in a state to be used",
+    "reserved_by_other": "the coupon is held for another order",
 }
 """code → what it means."""
 

@@ -210,6 +210,27 @@ CREATE TABLE quarantine (
     CONSTRAINT quarantine_pkey PRIMARY KEY (shard, entry_id)
 );
 
+-- Several codes redeemed as one, written down before Redis is touched, so that whoever comes after a crash finishes it
+-- or undoes it. items is a list of {"code", "redemption", "discount", "reason", "answer"}, one a code.
+CREATE TABLE stacks (
+    id           text        NOT NULL,
+    key          text        NOT NULL,  -- hash of who asked and his Idempotency-Key
+    scope        text        NOT NULL,  -- hash of the order and the codes: an order does it once, whatever the key
+    payload      text        NOT NULL,  -- hash of what was asked: the key stands for one
+    actor        text        NOT NULL,
+    body         jsonb       NOT NULL,
+    items        jsonb       NOT NULL,
+    state        text        NOT NULL DEFAULT 'holding',
+    refused      jsonb,                 -- why it was undone
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    updated_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT stacks_pkey PRIMARY KEY (id),
+    CONSTRAINT stacks_state_check CHECK (state IN ('holding', 'committing', 'done', 'undoing', 'undone'))
+);
+CREATE UNIQUE INDEX stacks_key_key ON stacks (key) WHERE state <> 'undone';
+CREATE INDEX stacks_scope_idx ON stacks (scope, requested_at) WHERE state = 'done';
+CREATE INDEX stacks_open_idx ON stacks (updated_at) WHERE state IN ('holding', 'committing', 'undoing');
+
 -- The books ----------------------------------------------------------------------------------------
 
 -- Every coupon as it stands. Written by the drain only; no foreign key, because each costs the COPY a look-up.
@@ -403,6 +424,8 @@ GRANT UPDATE (state, reason, parts, flight, count, done, refused, rate, cancelle
 GRANT UPDATE (shown, campaign, batch, line, shard, chunk, state) ON named_codes TO fairclaim_gateway;
 GRANT UPDATE (state, waits_for, until, books, place, pass, pass_revoked, looked_at, revoked, worker, leased_until,
     started_at, finished_at) ON revocations TO fairclaim_gateway;
+GRANT INSERT ON stacks TO fairclaim_gateway;
+GRANT UPDATE (items, state, refused, updated_at) ON stacks TO fairclaim_gateway;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_reconciler;
 GRANT INSERT ON coupons, coupon_entries, redemptions, rollbacks, journals, postings, breaks, quarantine

@@ -1,5 +1,6 @@
 """
-Finds what is asked for and not done, in every gateway worker, and does it: code batches, revocations.
+Finds what is asked for and not done, in every gateway worker, and does it: code batches, revocations, stacks
+that a crash left half done.
 
 What is open is in Postgres, so a worker that starts finds what another one left. Each piece of work is one worker's
 at a time, by a lease in its row.
@@ -10,14 +11,9 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from secrets import token_hex
-from typing import Any, Protocol
-
-from psycopg_pool import AsyncConnectionPool
+from typing import Protocol
 
 from gateway.errors import Refusal
-from gateway.issuing.making import Making
-from gateway.issuing.revoking import Revoking
-from lua.door import Door
 
 log = logging.getLogger("fairclaim.background")
 
@@ -64,8 +60,3 @@ class Background:
             if not found:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._due.wait(), LOOK_EVERY_S)
-
-
-def of_codes(pool: AsyncConnectionPool[Any], door: Door) -> Background:
-    """Everything that is done in the background about codes."""
-    return Background([Making(pool, door), Revoking(pool, door)])
