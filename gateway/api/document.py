@@ -83,6 +83,8 @@ def _operation(operation: Operation, schemas: list[Any], settings: Settings) -> 
     }
     if operation.takes is not None:
         content = _content(operation.takes, told)
+        if operation.example is not None:
+            content["application/json"]["example"] = operation.example
         written["requestBody"] = {"required": _is_needed(operation.takes), "content": content}
     good = {str(status): _answer(operation, status, kind, told) for status, kind in operation.gives.items()}
     for status, refusal in refusals(operation).items():

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from openapi_spec_validator import validate
 from starlette.applications import Starlette
@@ -104,6 +105,15 @@ def test_each_problem_is_somewhere(written: dict[str, Any]) -> None:
     }
 
     assert PROBLEMS.keys() - said == {"method_not_allowed", "rate_limited"}
+
+
+def test_examples_are_what_is_taken(app: Starlette) -> None:
+    """Each example is a body of its route."""
+    examples = {each.name: each for each in app.routes if isinstance(each, Operation) and each.example is not None}
+
+    assert "create_campaign" in examples
+    for operation in examples.values():
+        msgspec.convert(operation.example, operation.takes)
 
 
 def test_an_act_needs_its_key(written: dict[str, Any]) -> None:
