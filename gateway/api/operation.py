@@ -120,7 +120,7 @@ class Operation(Route):
         self.who = tuple(each for each in CREDENTIALS if each in who or (each == "admin" and set(who) & set(ROLES)))
         places = tuple(Parameter(each, str, PATH[each], "path", required=True) for each in self.param_convertors)
         self.parameters = (*places, *query, *headers, *((IDEMPOTENCY_KEY,) if once else ()))
-        self.summary, _, self.description = (getdoc(endpoint) or "").partition("\n\n")
+        self.summary, _, self.description = (getdoc(endpoint) or "").replace("``", "`").partition("\n\n")
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def test_operations_have_names_for_programs(written: dict[str, Any]) -> None:
     """Each operationId is an identifier, and no two are the same."""
     names = [operation["operationId"] for operation in each_operation(written).values()]
 
-    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names), names
+    assert all(re.fullmatch(r"[a-z][a-zA-Z0-9]*", name) for name in names), names
     assert len(set(names)) == len(names)
 
 
