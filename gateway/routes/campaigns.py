@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
-from gateway.campaigns.check import ID_PATTERN
+from gateway.campaigns.bounds import ID_PATTERN
 from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State
 from gateway.campaigns.patch import DefinitionPatch

@@ -53,16 +53,28 @@ async def test_an_operation_opens_with_its_refusals_and_example(site: Worker, ne
 
 
 async def test_tried_out_it_asks_this_gateway(site: Worker, new_page: NewPage) -> None:
-    """The page can be tried out: a request goes to this gateway, and its answer is shown."""
+    """The page can be tried out: with a holder's token it claims a coupon here, and shows it."""
+    await site.publish()
     page = await new_page()
 
-    await page.goto("/docs#/Operators/readyz")
-    block = page.locator("#operations-Operators-readyz")
+    await page.goto("/docs#/Holders/claimCoupon")
+    await page.locator(".btn.authorize").click()
+    holder = page.locator(".auth-container").filter(has_text="holder (http, Bearer)")
+    await holder.locator("input").fill(site.token("ann")["Authorization"].removeprefix("Bearer "))
+    await holder.get_by_role("button", name="Apply").click()
+    await picture(page, "docs-authorize")
+    await holder.locator(".btn-done").click()
+    block = page.locator("#operations-Holders-claimCoupon")
     await block.get_by_role("button", name="Try it out").click()
+    await block.get_by_placeholder("campaign").fill("flash")
+    await block.get_by_placeholder("Idempotency-Key").fill("tried-out")
     await block.get_by_role("button", name="Execute").click()
-    await block.locator(".live-responses-table .response").wait_for()
+    answer = block.locator(".live-responses-table .response")
+    await answer.wait_for()
 
-    assert '"ready": true' in await block.locator(".live-responses-table").inner_text()
+    assert await answer.locator(".response-col_status").inner_text() == "201"
+    assert '"state": "claimed"' in await answer.inner_text()
+    assert site.decided() == 1
 
 
 async def test_what_the_page_loads_is_as_the_page_says(site: Worker, new_page: NewPage) -> None:
