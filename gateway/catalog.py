@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from psycopg_pool import AsyncConnectionPool
 
-from gateway.campaigns.check import ID_PATTERN
+from gateway.campaigns.bounds import ID_PATTERN
 from gateway.campaigns.shards import Shards
 from gateway.errors import Refusal
 from gateway.sql import load_queries, postgres, row

@@ -58,7 +58,7 @@ class _Place(NamedTuple):
 
 
 async def wallet(request: Request) -> Response:
-    """My coupons, newest first, a page at a time; ``state`` picks those in one state."""
+    """My coupons, newest first, a page at a time, all of them or those in one state."""
     who, here = await holder(request), services(request)
     state = query_value(request, "state")
     if state is not None and state not in STATES:

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from openapi_spec_validator import validate
 from starlette.applications import Starlette
@@ -69,7 +70,7 @@ def test_operations_have_names_for_programs(written: dict[str, Any]) -> None:
     """Each operationId is an identifier, and no two are the same."""
     names = [operation["operationId"] for operation in each_operation(written).values()]
 
-    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names), names
+    assert all(re.fullmatch(r"[a-z][a-zA-Z0-9]*", name) for name in names), names
     assert len(set(names)) == len(names)
 
 
@@ -104,6 +105,15 @@ def test_each_problem_is_somewhere(written: dict[str, Any]) -> None:
     }
 
     assert PROBLEMS.keys() - said == {"method_not_allowed", "rate_limited"}
+
+
+def test_examples_are_what_is_taken(app: Starlette) -> None:
+    """Each example is a body of its route."""
+    examples = {each.name: each for each in app.routes if isinstance(each, Operation) and each.example is not None}
+
+    assert "create_campaign" in examples
+    for operation in examples.values():
+        msgspec.convert(operation.example, operation.takes)
 
 
 def test_an_act_needs_its_key(written: dict[str, Any]) -> None:
