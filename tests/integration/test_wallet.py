@@ -1,19 +1,16 @@
 """What a holder sees of his coupons: at once from Redis, page by page from the books; and what a stranger sees not."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from gateway.codes import CodeMaker, show_code
 from gateway.keys import ROLES
 from lua.keys import CampaignId, Shard
+from tests.integration.drained import Drained
 from tests.integration.site_http import Http, open_http
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -23,6 +20,7 @@ async def http(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterat
         yield http
 
 
+<<<<<<< HEAD
 class Drained:
     """Coupons as the drain writes them."""
 
@@ -63,6 +61,8 @@ def drained(postgres_url: str) -> Drained:
     return Drained(postgres_url)
 
 
+=======
+>>>>>>> fded90b (Tests and pages of who may guess, the alarm, and one answer for every code that is not there)
 async def walk(http: Http, path: str, who: str, while_at: Any = None) -> list[list[str]]:
     """Every page of a list; *while_at* is called after each."""
     pages, cursor = [], None
