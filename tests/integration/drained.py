@@ -30,6 +30,7 @@ class Drained:
                     "holder": holder,
                     "state": "claimed",
                     "seq": self._seq,
+                    "changed_seq": self._seq,
                     "version": 2,
                     "channel": "",
                     "claimed_at": claimed_at,
