@@ -145,7 +145,7 @@ class Guessing:
         try:
             async with asyncio.timeout(self._s_max):
                 found = await answer
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError) as error:  # a timeout is an OSError
             self._telemetry.limiter_away()
             if not self._away:
                 log.warning("failures on codes are not limited: no answer", extra={"error": type(error).__name__})

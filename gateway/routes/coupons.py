@@ -137,6 +137,6 @@ routes = [
         under="Holders",
         who=(HOLDER, *READERS),
         gives={200: Coupon},
-        refuses=("coupon_not_found",),
+        refuses=("coupon_not_found", "rate_limited"),
     ),
 ]
