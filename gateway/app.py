@@ -30,7 +30,7 @@ from gateway.keys import KeyRing
 from gateway.limiter import Limiter
 from gateway.pressure import Pressure
 from gateway.probing import Probing
-from gateway.routes import campaigns, claims, coupons, docs, holder, home, ops, tickets
+from gateway.routes import campaigns, claims, codes, coupons, docs, holder, home, ops, paper, revocations, tickets
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
@@ -70,6 +70,9 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *holder.routes,
         *coupons.routes,
         *campaigns.routes,
+        *codes.routes,
+        *paper.routes,
+        *revocations.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

@@ -71,8 +71,10 @@ IDEMPOTENCY_KEY = Parameter(
 
 PATH = {
     "asset": "The name of a file that the page loads.",
+    "batch": "The id of a code batch.",
     "campaign": "The id of a campaign.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
+    "revocation": "The id of a revocation.",
 }
 """What stands between braces in a path → what it is."""
 
