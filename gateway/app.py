@@ -32,7 +32,21 @@ from gateway.keys import KeyRing
 from gateway.limiter import Limiter
 from gateway.pressure import Pressure
 from gateway.probing import Probing
-from gateway.routes import campaigns, claims, coupons, docs, holder, home, ops, redemptions, reservations, tickets
+from gateway.routes import (
+    campaigns,
+    claims,
+    codes,
+    coupons,
+    docs,
+    holder,
+    home,
+    ops,
+    paper,
+    redemptions,
+    reservations,
+    revocations,
+    tickets,
+)
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
@@ -77,6 +91,9 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *reservations.routes,
         *redemptions.routes,
         *campaigns.routes,
+        *codes.routes,
+        *paper.routes,
+        *revocations.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

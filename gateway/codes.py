@@ -142,6 +142,12 @@ def fold_code(text: str) -> CouponCode | None:
     return CouponCode(code) if _NAMED.fullmatch(code) and parse_code(code) is None else None
 
 
+def read_code(text: str) -> CouponCode | None:
+    """Read a code of any sort as a person typed it; None if it can be none."""
+    parsed = parse_code(text)
+    return fold_code(text) if parsed is None else parsed.code
+
+
 def show_code(code: str) -> str:
     """The code as people read it: three groups of six. A named code stays as it is kept."""
     if len(code) != CODE_CHARS or parse_code(code) is None:

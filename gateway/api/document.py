@@ -117,7 +117,7 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
 
 def _is_needed(kind: Any) -> bool:
     """Has a body to be there? No body is the empty object."""
-    if isinstance(kind, Media):
+    if isinstance(kind, tuple):
         return True
     about = type_info(kind)
     return not isinstance(about, StructType) or any(field.required for field in about.fields)

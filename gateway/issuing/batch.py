@@ -71,6 +71,7 @@ class Batch(msgspec.Struct, frozen=True):
     actor: str
     parts: list[Part]
     requested_at: datetime
+    code: str | None = None
     state: BatchState = BatchState.PENDING
     reason: str | None = None
     flight: Flight | None = None

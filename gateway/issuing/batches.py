@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.definition import DAY_MS, Balance, Definition, must_parse_ms
@@ -68,6 +69,8 @@ class CodeBatches:
                     raise refuse("kind", "single, for a campaign of balances: nobody shares what is left of one")
         _check_stock(seen, count, units)
         batch = _new(seen, key, asked, kind, count, units, expires_ms, actor)
+        if isinstance(body, SharedCode):
+            batch = replace(batch, code=body.code.upper())
         async with postgres(self._pool) as connection, connection.transaction():
             added = await store.add_batch(connection, batch)
             if added is not None:

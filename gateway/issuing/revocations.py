@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from psycopg_pool import AsyncConnectionPool
 
+from gateway.campaigns.bounds import ID_PATTERN
 from gateway.campaigns.broken import is_text
-from gateway.campaigns.check import ID_PATTERN
 from gateway.errors import Refusal
 from gateway.issuing.asked import refuse
 from gateway.issuing.store import Connection, audit

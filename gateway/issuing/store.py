@@ -57,6 +57,7 @@ async def add_batch(connection: Connection, batch: Batch) -> Batch | None:
         key=batch.key,
         asked=batch.asked,
         kind=batch.kind.value,
+        code=batch.code,
         count=batch.count,
         units=batch.units,
         expires_at=batch.expires_at,

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from gateway.api.operation import HOLDER, PAGE, Operation, Parameter, Time
 from gateway.campaigns.definition import Value
-from gateway.codes import DECOY, parse_code, show_code
+from gateway.codes import DECOY, read_code, show_code
 from gateway.errors import Refusal
 from gateway.routes.access import caller, holder
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
@@ -95,8 +95,7 @@ async def coupon(request: Request) -> Response:
         raise Refusal("forbidden", f"This needs an API key with role {' or '.join(READERS)}.")
     address = here.guessing.address(request)
     await here.guessing.admit(who, address)
-    parsed = parse_code(request.path_params["code"])
-    code = DECOY if parsed is None else parsed.code
+    code = read_code(request.path_params["code"]) or DECOY
     async with postgres(here.pool) as connection:
         found = await row(connection, _QUERIES["coupon_by_code"], code=code, holder=who.holder)
     if found is None:

@@ -12,9 +12,9 @@ ORDER BY requested_at DESC, id DESC LIMIT %(limit)s
 
 -- name: add_batch
 -- Nothing when the key has one already.
-INSERT INTO code_batches (id, campaign, key, asked, kind, count, units, expires_at, actor, parts, refused)
-VALUES (%(id)s, %(campaign)s, %(key)s, %(asked)s, %(kind)s, %(count)s, %(units)s, %(expires_at)s, %(actor)s,
-    %(parts)s::jsonb, %(refused)s)
+INSERT INTO code_batches (id, campaign, key, asked, kind, code, count, units, expires_at, actor, parts, refused)
+VALUES (%(id)s, %(campaign)s, %(key)s, %(asked)s, %(kind)s, %(code)s, %(count)s, %(units)s,
+    %(expires_at)s, %(actor)s, %(parts)s::jsonb, %(refused)s)
 ON CONFLICT (campaign, key) DO NOTHING
 RETURNING *
 
@@ -89,11 +89,8 @@ SELECT line, code, problem FROM import_refusals WHERE batch = %(batch)s AND line
 ORDER BY line LIMIT %(limit)s
 
 -- name: named_shown
--- The one shared code of a batch, and how an imported one was written.
+-- How codes were written where they come from.
 SELECT code, shown FROM named_codes WHERE batch = %(batch)s AND code = ANY(%(codes)s)
-
--- name: shared_code
-SELECT shown FROM named_codes WHERE batch = %(batch)s AND line = 0
 
 -- name: named_left
 -- Codes that wait for a chunk.

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gateway.campaigns.bounds import QUANTITY_MAX, SKU_CHARS_MAX
 from gateway.campaigns.broken import (
     CHANNEL_PATTERN,
     CHANNEL_RULE,
@@ -12,7 +13,6 @@ from gateway.campaigns.broken import (
     refuse,
     text_rule,
 )
-from gateway.campaigns.check_worth import QUANTITY_MAX, SKU_CHARS_MAX
 from gateway.campaigns.currencies import CURRENCIES
 
 ORDER_ID_CHARS_MAX = 128

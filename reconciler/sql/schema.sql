@@ -55,6 +55,7 @@ CREATE TABLE code_batches (
     key          text        NOT NULL,
     asked        bytea       NOT NULL,  -- SHA-256 of the request: the key stands for one
     kind         text        NOT NULL,
+    code         text,                  -- the shared one, as it was asked for
     count        integer     NOT NULL,
     units        integer     NOT NULL,  -- of each code: its uses
     expires_at   timestamptz NOT NULL,
