@@ -7,7 +7,7 @@
 -- REPLY  msgpack: a list of seq (> 0) · UNCHANGED (its time is not over, or its life is) · ABSENT · NOT_READY
 -- ORDER  NOT_READY > ABSENT > UNCHANGED > DONE
 -- ENTRY  changed: expired, and released for what was held
---- @include outcomes clock integers commit entry coupon holder overlay life
+--- @include outcomes clock integers commit entry coupon holder overlay life ending
 local rules_key, counters_key, stock_key, holders_key, coupons_key, holds_key, uses_key, entries_key = unpack(KEYS)
 local codes = cmsgpack.unpack(ARGV[2])
 local life = life_begin({ rules = rules_key, counters = counters_key, stock = stock_key, holders = holders_key,

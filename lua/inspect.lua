@@ -22,8 +22,9 @@ for i, code in ipairs(codes) do
   if not coupon then
     found[i] = false
   else
+    if coupon.held then life_room(life, coupon) end
     local hold = coupon.held and order ~= '' and life_use(life, coupon, order)
-    if hold and hold.until_ms > life.now_ms then
+    if hold then
       coupon.order, coupon.by, coupon.until_ms = order, hold.by, hold.until_ms
     end
     found[i] = { life_state(life, coupon), coupon.holder, coupon.seq, coupon.claimed_ms, coupon.expires_ms, coupon.left,

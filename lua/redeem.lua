@@ -54,13 +54,7 @@ end
 
 local function short(coupon, order, charge)
   if not coupon.held then return coupon.left < charge end
-  local hold = life_use(life, coupon, order)
-  if hold and hold.until_ms <= life.now_ms then
-    life_release_use(life, coupon, order, LAPSED)
-    hold = nil
-  end
-  if not hold and coupon.left == 0 then life_lapse(life, LAPSE_MAX) end
-  return not hold and coupon.left == 0
+  return not life_use(life, coupon, order) and not life_room(life, coupon)
 end
 
 local function spend(id, code, order, holder, key, scope, payload, charge, minor, detail)
@@ -78,7 +72,7 @@ local function spend(id, code, order, holder, key, scope, payload, charge, minor
   end
   if state ~= 'c' and state ~= 'r' then return { WRONG_STATE, state, coupon.holder } end
   if life.frozen ~= frozen or minor == '' then return STALE end
-  charge = life.kind == 'balance' and assert(tonumber(charge)) or 1
+  charge = life.kind == 'balance' and not coupon.held and assert(tonumber(charge)) or 1
   if short(coupon, order, charge) then return { SHORT, coupon.left, coupon.holder } end
   local source, place = take(coupon, order, charge)
   local seq = life_step(life, 'redeemed', coupon, id, minor, source, place, 1, '', detail)

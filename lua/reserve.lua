@@ -18,13 +18,10 @@ local life = life_begin({ rules = rules_key, counters = counters_key, stock = st
   coupons = coupons_key, holds = holds_key, uses = uses_key, entries = entries_key }, ARGV[1])
 
 local function hold_use(coupon, order, by, until_ms, detail)
-  local hold = life_use(life, coupon, order)
-  if hold and hold.until_ms > life.now_ms then return { REPLAYED, hold.until_ms, coupon.holder } end
-  if hold then life_release_use(life, coupon, order, LAPSED) end
-  local state = life_state(life, coupon)
+  local hold, state = life_use(life, coupon, order), life_state(life, coupon)
+  if hold and state == 'c' then return { REPLAYED, hold.until_ms, coupon.holder } end
   if state ~= 'c' then return { WRONG_STATE, state, coupon.holder } end
-  if coupon.left == 0 then life_lapse(life, LAPSE_MAX) end
-  if coupon.left == 0 then return { SHORT, coupon.holder } end
+  if not life_room(life, coupon) then return { SHORT, coupon.holder } end
   coupon.left, coupon.held = coupon.left - 1, coupon.held + 1
   overlay_put(life.uses, coupon.code .. ' ' .. order, cmsgpack.pack({ by, until_ms }))
   overlay_put(life.holds, coupon.code .. ' ' .. order, text(until_ms))

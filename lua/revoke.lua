@@ -8,7 +8,7 @@
 --        (revoked before) · ABSENT · NOT_READY
 -- ORDER  NOT_READY > ABSENT > UNCHANGED > WRONG_STATE > DONE
 -- ENTRY  changed: revoked, and released for what was held
---- @include outcomes clock integers commit entry coupon holder overlay life
+--- @include outcomes clock integers commit entry coupon holder overlay life ending
 local rules_key, counters_key, stock_key, holders_key, coupons_key, holds_key, uses_key, entries_key = unpack(KEYS)
 local asks = cmsgpack.unpack(ARGV[2])
 assert(#asks % 2 == 0, 'asks have two parts each')

@@ -12,7 +12,7 @@
 --        DONE, seq, state of the coupon, expires_ms, back in all · REPLAYED, its number, record · STALE, record
 -- ORDER  REPLAYED (KEY_REUSED) > NOT_READY > ABSENT > STALE > SHORT > DONE
 -- ENTRY  changed: rolled_back, and released for what lapsed
---- @include outcomes clock integers commit entry coupon holder overlay life
+--- @include outcomes clock integers commit entry coupon holder overlay life ending
 local rules_key, counters_key, stock_key, holders_key, coupons_key, holds_key, uses_key, redemptions_key, acts_key,
   entries_key = unpack(KEYS)
 local asks = cmsgpack.unpack(ARGV[2])
@@ -21,44 +21,51 @@ local life = life_begin({ rules = rules_key, counters = counters_key, stock = st
   coupons = coupons_key, holds = holds_key, uses = uses_key, entries = entries_key }, ARGV[1])
 local redemptions, acts = overlay(redemptions_key), overlay(acts_key)
 
--- Where a unit goes that comes back, and the coupon's state with it.
+-- Where a unit goes that comes back, and the coupon's state with it. A code that many may use is not extended for
+-- one of them, and only what nothing is spent of gives back its slot and stock.
 local function place_of(coupon, fate, extend_ms, returns)
-  if coupon.state == 'x' or coupon.state == 'v' then return PLACES[coupon.state], '' end
-  local until_ms = ''
-  if fate == 'restore' and coupon.expires_ms <= life.now_ms and extend_ms > 0 then
+  if coupon.state == 'v' then return PLACES.v, '' end
+  local until_ms, over = '', coupon.state == 'x' or coupon.expires_ms <= life.now_ms
+  if fate == 'restore' and over and extend_ms > 0 and not coupon.held then
     coupon.expires_ms = life.now_ms + extend_ms
-    until_ms = text(coupon.expires_ms)
+    until_ms, over = text(coupon.expires_ms), false
   end
-  if fate == 'restore' and coupon.expires_ms > life.now_ms then
-    if not coupon.held or coupon.state == 'u' then coupon.state = 'c' end
+  if fate == 'restore' and not over then
+    coupon.state = 'c'
     return 'outstanding', until_ms
   end
   if not coupon.held then coupon.state = 'x' end
+  if not coupon.held and coupon.left < coupon.of then return 'expired', until_ms end
   if string.find(returns, 'slot', 1, true) then life_free_slot(life, coupon) end
   return string.find(returns, 'stock', 1, true) and 'stock' or 'expired', until_ms
 end
 
 -- What comes back to a balance: money, and the unit where none was left of it or its time was over.
-local function refill(coupon, minor, whole, fate, extend_ms, returns)
+local function refill(coupon, minor, all, fate, extend_ms, returns)
   local before = coupon.state
   coupon.left = coupon.left + minor
   if before == 'u' then
-    local place, until_ms = place_of(coupon, whole and fate or 'restore', extend_ms, returns)
+    local place, until_ms = place_of(coupon, all and fate or 'restore', extend_ms, returns)
     if coupon.state == 'x' then life.budget = life.budget - coupon.left end
     return 'redeemed', place, until_ms
   end
-  if before == 'v' or fate ~= 'restore' or extend_ms == 0 or coupon.expires_ms > life.now_ms then return '', '', '' end
+  if before == 'v' or fate ~= 'restore' or extend_ms == 0 or coupon.expires_ms > life.now_ms then
+    if before == 'v' or before == 'x' then life.budget = life.budget - minor end
+    return '', '', ''
+  end
   coupon.expires_ms, coupon.state = life.now_ms + extend_ms, before == 'x' and 'c' or before
-  if before == 'x' then life.budget = life.budget + coupon.left end
+  if before == 'x' then life.budget = life.budget + coupon.left - minor end
   return PLACES[before], PLACES[coupon.state], text(coupon.expires_ms)
 end
 
--- The coupon after *minor* of a redemption came back; *whole*: nothing of it is left to come.
-local function give_back(coupon, minor, whole, fate, extend_ms, returns)
-  if life.kind == 'balance' and not coupon.held then return refill(coupon, minor, whole, fate, extend_ms, returns) end
-  if not whole then return '', '', '' end
+-- The coupon after *minor* of a redemption came back; *all*: nothing of it is left to come.
+local function give_back(coupon, minor, all, fate, extend_ms, returns)
+  if life.kind == 'balance' and not coupon.held then return refill(coupon, minor, all, fate, extend_ms, returns) end
+  if not all then return '', '', '' end
+  if not coupon.held then coupon.left = 1 end
   local place, until_ms = place_of(coupon, fate, extend_ms, returns)
-  if place == 'outstanding' then coupon.left = coupon.left + 1 else life.budget = life.budget - life.unit end
+  if place ~= 'outstanding' then life.budget = life.budget - life.unit
+  elseif coupon.held then coupon.left = coupon.left + 1 end
   return 'redeemed', place, until_ms
 end
 
@@ -76,7 +83,7 @@ local function undo(id, key, payload, rollbacks, minor_text, fate, extend_ms, re
   if #parts ~= rollbacks then return { STALE, cmsgpack.unpack(record) } end
   local minor = assert(tonumber(minor_text))
   local in_all = whole(back) + minor
-  if in_all > whole(took) then return SHORT end
+  if in_all > whole(took) or (#parts > 0 and back == text(whole(took))) then return SHORT end
   local coupon = life_coupon(life, code)
   local all = in_all == whole(took)
   local source, place, until_ms = give_back(coupon, minor, all, fate, extend_ms, returns)

@@ -2,7 +2,7 @@
 --
 -- A coupon's state is one character: c claimed, r reserved, u redeemed, x expired, v revoked. What is more than that is
 -- in uses: left, of, order, by, until_ms, and held for a code that many may use; a hold of such a code is a record of its
--- own under "<code> <order>", because there may be many.
+-- own under "<code> <order>", because there may be many. What is left of a coupon that ended is what was not spent of it.
 local STATE_WORDS = { c = 'claimed', r = 'reserved', u = 'redeemed', x = 'expired', v = 'revoked' }
 local PLACES = { c = 'outstanding', r = 'reserved', u = 'redeemed', x = 'expired', v = 'revoked' }
 
@@ -36,7 +36,7 @@ end
 local function life_save(life, coupon)
   local rest = struct.pack('>I6I6', coupon.claimed_ms, coupon.expires_ms)
   overlay_put(life.coupons, coupon.code, coupon_pack(coupon.state, coupon.seq, rest, coupon.holder))
-  local plain = not coupon.held and coupon.until_ms == 0 and (coupon.of == 1 or coupon.left == coupon.of)
+  local plain = not coupon.held and coupon.until_ms == 0 and coupon.left == (coupon.state == 'u' and 0 or coupon.of)
   overlay_put(life.uses, coupon.code, not plain and cmsgpack.pack({ coupon.left, coupon.of, coupon.order, coupon.by,
     coupon.until_ms, coupon.held }))
 end
@@ -50,25 +50,33 @@ local function life_release(life, coupon, detail)
   return seq
 end
 
--- The hold of one order on a code that many may use; nil for none. One that has lapsed is freed first.
+local LAPSED, LAPSE_MAX = '{"reason":"lapsed"}', 512
+
+-- Where the units of a coupon go that ends, as expired (x) or revoked (v).
+local function life_end_place(life, state)
+  return string.find(life.returns[state], 'stock', 1, true) and 'stock' or PLACES[state]
+end
+
+-- Let the hold of one order on a code that many may use go; where the code has ended, the use ends with it.
+local function life_release_use(life, coupon, order, detail)
+  local place = 'outstanding'
+  overlay_put(life.uses, coupon.code .. ' ' .. order, false)
+  overlay_put(life.holds, coupon.code .. ' ' .. order, false)
+  coupon.held = coupon.held - 1
+  if coupon.state == 'c' then coupon.left = coupon.left + 1
+  else place, life.budget = life_end_place(life, coupon.state), life.budget - life.unit end
+  life_step(life, 'released', coupon, order, '', 'reserved', place, 1, '', detail)
+  life_save(life, coupon)
+end
+
+-- The hold of one order on a code that many may use; nil for none. One that has lapsed is freed on the way.
 local function life_use(life, coupon, order)
   local record = overlay_get(life.uses, coupon.code .. ' ' .. order)
   if not record then return nil end
   local by, until_ms = unpack(cmsgpack.unpack(record))
+  if until_ms <= life.now_ms then return life_release_use(life, coupon, order, LAPSED) end
   return { by = by, until_ms = until_ms }
 end
-
-local function life_release_use(life, coupon, order, detail)
-  overlay_put(life.uses, coupon.code .. ' ' .. order, false)
-  overlay_put(life.holds, coupon.code .. ' ' .. order, false)
-  coupon.held = coupon.held - 1
-  if coupon.state == 'c' or coupon.state == 'u' then coupon.left, coupon.state = coupon.left + 1, 'c' end
-  local seq = life_step(life, 'released', coupon, order, '', 'reserved', PLACES[coupon.state], 1, '', detail)
-  life_save(life, coupon)
-  return seq
-end
-
-local LAPSED, LAPSE_MAX = '{"reason":"lapsed"}', 64
 
 -- The coupon as it is at this instant, nil for none. A hold whose time is over is released on the way.
 local function life_coupon(life, code)
@@ -79,7 +87,7 @@ local function life_coupon(life, code)
     local uses = overlay_get(life.uses, code)
     local of = life.kind == 'balance' and life.unit or 1
     coupon = { code = code, state = state, seq = seq, claimed_ms = claimed_ms, expires_ms = expires_ms, holder = holder,
-      left = (state == 'c' or state == 'r') and of or 0, of = of, order = '', by = '', until_ms = 0 }
+      left = state == 'u' and 0 or of, of = of, order = '', by = '', until_ms = 0 }
     if uses then
       coupon.left, coupon.of, coupon.order, coupon.by, coupon.until_ms, coupon.held = unpack(cmsgpack.unpack(uses))
     end
@@ -91,14 +99,22 @@ end
 
 -- Free holds whose time is over, at most *limit*; coupons and codes many may use alike.
 local function life_lapse(life, limit)
-  local freed = 0
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', life.keys.holds, '-inf', text(life.now_ms), 'LIMIT', 0, limit)) do
+  local members = redis.call('ZRANGEBYSCORE', life.keys.holds, '-inf', text(life.now_ms), 'LIMIT', 0, limit)
+  for _, member in ipairs(members) do
     local code, order = string.match(member, '^(%S+) (.+)$')
     local coupon = life_coupon(life, code or member)
-    if order and coupon and life_use(life, coupon, order) then life_release_use(life, coupon, order, LAPSED) end
-    freed = freed + 1
+    if order and coupon then life_use(life, coupon, order) end
   end
-  return freed
+  return #members
+end
+
+-- Whether a code that many may use has a use left. Where all are taken, overdue holds are freed first, once a call.
+local function life_room(life, coupon)
+  if coupon.left == 0 and not life.lapsed then
+    life.lapsed = true
+    life_lapse(life, LAPSE_MAX)
+  end
+  return coupon.left > 0
 end
 
 -- The state a step is judged by: a coupon past its time is expired, whether or not that is booked yet.
@@ -110,25 +126,6 @@ end
 -- Whether *holder* ('' for a store) may do something with the coupon.
 local function life_may(life, coupon, holder)
   return holder == '' or coupon.holder == '' or coupon.holder == holder or life.transferable
-end
-
--- The holder may claim once more: his record of the coupon stays, for a replay, and no longer counts.
-local function life_free_slot(life, coupon)
-  local held = coupon.holder ~= '' and overlay_get(life.holders, coupon.holder)
-  if held then overlay_put(life.holders, coupon.holder, held_free(held, coupon.code)) end
-end
-
--- End the life of a coupon that is out, as expired (x) or revoked (v): its units go there, or by policy to stock.
-local function life_end(life, coupon, state, detail)
-  local returns = life.returns[state]
-  local verb, place = STATE_WORDS[state], string.find(returns, 'stock', 1, true) and 'stock' or PLACES[state]
-  local units = coupon.held and coupon.left or 1
-  coupon.state = state
-  life.budget = life.budget - (life.kind == 'balance' and coupon.left or life.unit * units)
-  if string.find(returns, 'slot', 1, true) then life_free_slot(life, coupon) end
-  local seq = life_step(life, verb, coupon, '', '', 'outstanding', place, units, '', detail)
-  life_save(life, coupon)
-  return seq
 end
 
 -- Write everything, or nothing: *others* are the overlays a verb has besides.
