@@ -127,6 +127,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     drain_shards_max: Annotated[int, _meta("shards", "streams one reconciler owns", low=1, high=10_000)] = 1000
     drain_retry_ms_max: Annotated[int, _meta("ms", "longest pause before another try", low=10, high=60_000)] = 2000
+    sweep_codes_max: Annotated[int, _meta("codes", "coupons past their time one call books", low=1, high=512)] = 512
+    sweep_pause_ms: Annotated[
+        int, _meta("ms", "from one look for coupons and holds past their time to the next", low=10, high=3_600_000)
+    ] = 1000
 
     def checked(self) -> "Settings":
         """

@@ -261,7 +261,7 @@ CREATE INDEX coupons_holder_idx ON coupons (holder, claimed_at DESC, code);
 CREATE INDEX coupons_batch_idx ON coupons (batch, code) WHERE batch <> '';
 -- What the sweeper reads. seq and not code comes last, because it only grows: a claim goes in at the end of its shard.
 CREATE INDEX coupons_due_idx ON coupons (shard, expires_at, seq) WHERE state IN ('claimed', 'reserved');
-CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until) WHERE state = 'reserved';
+CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until, seq) WHERE state = 'reserved';
 
 -- The sub-ledger: one row a state change, numbered without a gap within a shard, append-only. With it Redis can be
 -- rebuilt: holder, code, idem, expires_at and version of every claim; delta of every adjustment.

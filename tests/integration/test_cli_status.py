@@ -147,7 +147,9 @@ BROKEN_BOOKS = [
     ("DELETE FROM coupon_entries WHERE seq = 3", "numbers 1 to"),
     ("DELETE FROM coupon_entries WHERE seq = (SELECT max(seq) FROM coupon_entries)", "numbers 1 to"),
     ("UPDATE checkpoints SET seq = seq + 1", "numbers 1 to"),
-    ("DELETE FROM coupons WHERE seq = 3", "coupons are claimed"),
+    ("DELETE FROM coupons WHERE seq = 3", "the coupons come to"),
+    ("UPDATE coupons SET state = 'reserved' WHERE seq = 3", "the book has 0 reserved, the coupons come to 1"),
+    ("UPDATE coupons SET state = 'redeemed' WHERE seq = 3", "the book has 0 redeemed, the coupons come to 1"),
     ("UPDATE postings SET amount = amount - 1 WHERE source = 'stock'", "outstanding"),
     ("UPDATE postings SET amount = amount + 1 WHERE source = 'supply'", "stock at the same seq"),
     (
