@@ -101,6 +101,9 @@ async def test_wallet_items_say_what_the_coupon_is(http: Http, drained: Drained)
         "channel": "app",
         "claimed_at": "2026-11-22T12:00:00.000Z",
         "expires_at": "2026-11-29T12:00:00.000Z",
+        "left": 1,
+        "reserved_until": None,
+        "order_id": None,
     }
 
 
