@@ -6,7 +6,9 @@ from starlette.responses import Response
 from gateway.api.operation import Operation
 from gateway.callers import Caller
 from gateway.routes.access import staff
+from gateway.routes.counting import counted
 from gateway.services import services
+from gateway.telemetry import REDEMPTIONS, ROLLBACKS
 from gateway.tills.bodies import (
     Redemption,
     RedemptionBody,
@@ -31,6 +33,7 @@ async def _asker(request: Request, *roles: str) -> Asker:
     return Asker.of(Caller(None, key), services(request).guessing.address(request))
 
 
+@counted(REDEMPTIONS)
 async def redeem(request: Request) -> Response:
     """
     Spend a coupon on an order, once: 201, or 200 when this key or this order did it before.
@@ -61,6 +64,7 @@ async def see(request: Request) -> Response:
     return json_response(await tills.redemptions.see(id_))
 
 
+@counted(ROLLBACKS)
 async def roll_back(request: Request) -> Response:
     """
     Give back what a redemption took: the rest of it, an amount, or lines; once a key, with 200 when it did so before.

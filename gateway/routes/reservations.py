@@ -10,8 +10,10 @@ from gateway.api.operation import HOLDER, Operation, Parameter
 from gateway.callers import Caller
 from gateway.errors import Refusal
 from gateway.routes.access import caller
+from gateway.routes.counting import counted
 from gateway.routes.paging import query_value
 from gateway.services import services
+from gateway.telemetry import QUOTES, RESERVATIONS
 from gateway.tills.bodies import ORDER_ID_CHARS_MAX, Quote, QuoteBody, Reservation, ReservationBody, checked_text
 from gateway.tills.coupons import Asker
 from gateway.wire import body, json_response
@@ -38,6 +40,7 @@ async def asker(request: Request, *roles: str) -> Asker:
     return Asker.of(who, services(request).guessing.address(request))
 
 
+@counted(QUOTES)
 async def quote(request: Request) -> Response:
     """
     What coupons would take off an order, line by line, or why not.
@@ -51,6 +54,7 @@ async def quote(request: Request) -> Response:
     return json_response(await here.tills.quotes.quote(codes, order, asked.mode, asked.choose, who))
 
 
+@counted(RESERVATIONS)
 async def reserve(request: Request) -> Response:
     """
     Hold a coupon for an order, for a time.
