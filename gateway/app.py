@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -140,18 +140,14 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     await pool.open()  # does not wait: claims go on without Postgres
     stack.push_async_callback(pool.close)
     pressure = Pressure(door.redis, settings.redis_memory_percent_max, telemetry)
-    watching = asyncio.create_task(pressure.watch())
-    stack.push_async_callback(_end, watching)
-    finishing = asyncio.create_task(_finish_open_changes(pool, door))
-    stack.push_async_callback(_end, finishing)
+    _beside(stack, pressure.watch())
+    _beside(stack, _finish_open_changes(pool, door))
     if settings.jwt_keys_file:
-        following = asyncio.create_task(follow(Path(settings.jwt_keys_file), credentials.use_keys))
-        stack.push_async_callback(_end, following)
+        _beside(stack, follow(Path(settings.jwt_keys_file), credentials.use_keys))
     limiter = Limiter(settings.redis_url, settings.code_limiter_ms_max)
     stack.push_async_callback(limiter.close)
     probing = Probing(limiter, settings.code_failures_alarm)
-    listening = asyncio.create_task(probing.watch())
-    stack.push_async_callback(_end, listening)
+    _beside(stack, probing.watch())
     link = Link(door.redis, settings.redis_call_ms_max)
     stack.push_async_callback(link.close)
     batcher = Batcher(link, settings, telemetry)
@@ -163,8 +159,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     resolver = Resolver(pool, catalog)
     tills = Tills(calls, resolver, guessing, catalog, pool)
     background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, tills.stacks)])
-    working = asyncio.create_task(background.run())
-    stack.push_async_callback(_end, working)
+    _beside(stack, background.run())
     return Services(
         settings=settings,
         door=door,
@@ -181,6 +176,11 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         background=background,
         telemetry=telemetry,
     )
+
+
+def _beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Let *work* go on beside the requests, until the stack is closed."""
+    stack.push_async_callback(_end, asyncio.create_task(work))
 
 
 async def _finish_open_changes(pool: AsyncConnectionPool[Any], door: Door) -> None:

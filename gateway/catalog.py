@@ -82,6 +82,10 @@ class Catalog:
             raise Refusal("campaign_not_found")
         return found
 
+    def knows_number(self, number: int) -> bool:
+        """Whether by_number() answers without Postgres."""
+        return number in self._by_number
+
     async def by_number(self, number: int) -> Published | None:
         """
         The published campaign of this number, which its codes carry; None where there is none.

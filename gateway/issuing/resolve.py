@@ -5,15 +5,19 @@ A code made here says so itself: its campaign's number and its shard. A named on
 is issued it stays where it is, so it is remembered.
 """
 
+import logging
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.catalog import Catalog
-from gateway.codes import fold_code, parse_code
+from gateway.codes import DECOY, fold_code, parse_code
+from gateway.errors import Refusal
 from gateway.sql import load_queries, postgres, row
 from lua.keys import CampaignId, CouponCode, Shard
+
+log = logging.getLogger("fairclaim.resolve")
 
 KNOWN_MAX = 10_000
 _QUERIES = load_queries("issuing")
@@ -24,6 +28,13 @@ class Resolved(NamedTuple):
 
     code: CouponCode
     shard: Shard
+
+
+class Placed(NamedTuple):
+    """*resolved* is None for none of ours; *asked* says whether Postgres had to be asked."""
+
+    resolved: Resolved | None
+    asked: bool
 
 
 class Resolver:
@@ -39,16 +50,29 @@ class Resolver:
 
         Errors: Refusal("not_ready") when Postgres has to be asked and can't be.
         """
+        return (await self.place(text)).resolved
+
+    async def place(self, text: str) -> Placed:
+        """As resolve(), and whether Postgres was asked."""
         parsed = parse_code(text)
         if parsed is not None:
+            asked = not self._catalog.knows_number(parsed.campaign_number)
             campaign = await self._catalog.by_number(parsed.campaign_number)
             if campaign is None or parsed.shard_number >= campaign.shards:
-                return None
-            return Resolved(parsed.code, Shard(campaign.id, parsed.shard_number))
+                return Placed(None, asked)
+            return Placed(Resolved(parsed.code, Shard(campaign.id, parsed.shard_number)), asked)
         code = fold_code(text)
-        if code is None:
-            return None
-        return self._named.get(code) or await self._look_up(code)
+        known = None if code is None else self._named.get(code)
+        if code is None or known is not None:
+            return Placed(known, asked=False)
+        return Placed(await self._look_up(code), asked=True)
+
+    async def ask_in_vain(self) -> None:
+        """The look-up that a code did without, so that none that is not there is told sooner than another."""
+        try:
+            await self._look_up(DECOY)
+        except Refusal as refusal:
+            log.debug("nothing was looked up", extra={"reason": refusal.detail})
 
     async def _look_up(self, code: CouponCode) -> Resolved | None:
         async with postgres(self._pool) as connection:

@@ -12,7 +12,7 @@ from gateway.callers import Caller
 from gateway.codes import DECOY
 from gateway.errors import Refusal
 from gateway.guessing import Guessing
-from gateway.issuing.resolve import Resolver
+from gateway.issuing.resolve import Resolved, Resolver
 from gateway.tills.calls import Calls
 from gateway.tills.records import Inspection, Looked
 from gateway.worth.terms import Terms, read_terms
@@ -71,16 +71,22 @@ class Coupons:
 
     async def place(self, text: str) -> tuple[CouponCode, Shard]:
         """Where the code is that *text* may be, if there is one: else a decoy, on which the same work finds nothing."""
-        resolved = await self._resolver.resolve(text)
-        return (DECOY, DECOY_SHARD) if resolved is None else (resolved.code, resolved.shard)
+        return _somewhere(await self._resolver.resolve(text))
 
     async def find(self, text: str, asker: Asker, order: str = "") -> Found | None:
         """
         The coupon, if there is one and *asker* may know of it. Whoever gets None tells guessing.failed().
 
+        What is not there for him costs one question to PostgreSQL and one to Redis, whatever the reason.
         Errors: Refusal rate_limited, not_ready, overloaded.
         """
-        code, shard = await self.place(text)
+        placed = await self._resolver.place(text)
+        found = await self._find(*_somewhere(placed.resolved), asker, order, placed.asked)
+        if found is None and not placed.asked:
+            await self._resolver.ask_in_vain()
+        return found
+
+    async def _find(self, code: CouponCode, shard: Shard, asker: Asker, order: str, asked: bool) -> Found | None:
         known = self._terms.get(shard.campaign)
         call, looked = await self.calls.inspect(shard, known.frozen if known else "", code, order)
         if not isinstance(looked, Looked):
@@ -93,7 +99,12 @@ class Coupons:
         if not may_know(asker.holder, looked, kept.terms):
             return None
         if asker.who is not None and looked.holder != asker.holder:
-            await self.guessing.admit_unheld(asker.who)
+            try:
+                await self.guessing.admit_unheld(asker.who)
+            except Refusal:
+                if not asked:
+                    await self._resolver.ask_in_vain()
+                raise
         return Found(code, shard, call.now_ms, kept.frozen, kept.terms, looked)
 
     def kept(self, campaign: CampaignId, call: Inspection, known: Kept | None) -> Kept:
@@ -116,6 +127,10 @@ class Coupons:
         """Let *asker* look codes up. Errors: Refusal("rate_limited")."""
         if asker.who is not None and asker.address is not None:
             await self.guessing.admit(asker.who, asker.address)
+
+
+def _somewhere(resolved: Resolved | None) -> tuple[CouponCode, Shard]:
+    return (DECOY, DECOY_SHARD) if resolved is None else (resolved.code, resolved.shard)
 
 
 def may_know(holder: str, looked: Looked, terms: Terms) -> bool:

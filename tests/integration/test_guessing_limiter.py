@@ -1,7 +1,6 @@
 """The limiter behind the guesses: its window passes, codes count one by one, and it may be away."""
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -181,7 +180,7 @@ async def test_owners_and_stores_are_answered_without_a_limiter(
     ):
         shop = await guesses.key()
         worker = guesses.worker
-        worker.app.state.services = dataclasses.replace(worker.services, guessing=away)
+        worker.services.tills.coupons.guessing = away
 
         assert await guesses.told("ann", code) == [200]
         assert await guesses.told(shop, code) == [200]

@@ -5,15 +5,17 @@ import re
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from pathlib import Path
+from secrets import token_hex
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.codes import CodeMaker
+from gateway.codes import CodeMaker, parse_code
+from gateway.tills.calls import Calls
 from tests.integration.drained import Drained
 from tests.integration.guesses import Guesses, open_guesses
 
@@ -123,3 +125,100 @@ async def test_no_kind_takes_longer_than_another(guesses: Guesses, kinds: dict[s
     medians = {kind: median(seconds) for kind, seconds in taken.items()}
 
     assert max(medians.values()) < 1.4 * min(medians.values()), medians
+
+
+class Quoted(NamedTuple):
+    """Codes as they are to eve, who asks what they would take off an order; *free* is one that anybody may use."""
+
+    kinds: dict[str, str]
+    free: str
+
+
+def an_order() -> dict[str, Any]:
+    """An order that every coupon applies to."""
+    lines = [{"sku": "tea", "quantity": 1, "unit_price_minor": 5000}]
+    return {"id": token_hex(6), "currency": "CNY", "lines": lines}
+
+
+async def quoted(guesses: Guesses) -> Quoted:
+    """Claimed coupons, one of them redeemed, and one that may be passed on."""
+    worker = guesses.worker
+    await worker.publish("gift", transferable=True)
+    foreign, used = [(await worker.claim(who)).json()["code"] for who in ("ann", "bob")]
+    free, spent = [(await worker.claim(who, campaign="gift")).json()["code"] for who in ("ann", "bob")]
+    for code in (used, spent):
+        order = {"order": an_order(), "code": code}
+        sent = {**await worker.key("store"), "Idempotency-Key": code}
+        assert (await worker.http.post("/v1/redemptions", json=order, headers=sent)).status_code == 201
+    parsed = parse_code(foreign)
+    assert parsed is not None
+    kinds = {
+        "absent": CodeMaker(parsed.campaign_number, 0).take(1)[0],
+        "absent, of no shard": CodeMaker(parsed.campaign_number, 9).take(1)[0],
+        "absent, of no campaign": CodeMaker(77, 3).take(1)[0],
+        "absent, a word": "SUMMER24",
+        "foreign": foreign,
+        "used": used,
+        "used, may be passed on": spent,
+        "mistyped": foreign[:-1] + ("0" if foreign[-1] != "0" else "1"),
+        "malformed": "!" * 40,
+    }
+    return Quoted(kinds, free)
+
+
+@pytest.fixture
+def inspected(monkeypatch: pytest.MonkeyPatch, witnessed: None) -> None:
+    """Note the looks at coupons too, which travel together with other requests'."""
+    inspect = Calls.inspect
+
+    async def noting(self: Calls, *args: Any) -> Any:
+        trips = _trips.get()
+        if trips is not None:
+            trips.append(("redis", "inspect"))
+        return await inspect(self, *args)
+
+    monkeypatch.setattr(Calls, "inspect", noting)
+
+
+async def quote(guesses: Guesses, code: str) -> tuple[int, list[str]]:
+    """What eve is told of a code, and what it took, sorted: PostgreSQL may be asked before Redis or after it."""
+    trips: list[tuple[str, ...]] = []
+    token = _trips.set(trips)
+    sent = guesses.worker.token("eve")
+    answer = await guesses.worker.http.post("/v1/quotes", json={"code": code, "order": an_order()}, headers=sent)
+    _trips.reset(token)
+    return answer.status_code, sorted("postgres" if trip[0] == "postgres" else " ".join(trip[:3]) for trip in trips)
+
+
+@pytest.mark.usefixtures("inspected")
+async def test_a_quote_takes_the_same_for_every_kind(guesses: Guesses) -> None:
+    """One question to PostgreSQL, one look at Redis, the counts: also where a worker knows the campaign by heart."""
+    codes = await quoted(guesses)
+    for code in codes.kinds.values():  # connections, scripts, and what the worker remembers from now on
+        await quote(guesses, code)
+
+    told = {kind: await quote(guesses, code) for kind, code in codes.kinds.items()}
+
+    assert all(each == told["absent"] for each in told.values()), told
+    status, trips = told["absent"]
+    assert (status, trips.count("postgres"), trips.count("redis inspect")) == (404, 1, 1)
+    assert len(trips) == 5
+    assert (await quote(guesses, codes.free))[0] == 200
+
+
+@pytest.mark.usefixtures("inspected")
+async def test_beyond_the_limit_a_right_guess_takes_what_a_wrong_one_takes(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """A coupon that anybody may use is 429 to who guessed too much, after as much work as for one that is not there."""
+    async with open_guesses(redis_url, postgres_url, tmp_path) as guesses:
+        await guesses.worker.publish()
+        codes = await quoted(guesses)
+        assert (await quote(guesses, codes.free))[0] == 200
+        assert [(await quote(guesses, codes.kinds["absent"]))[0] for _ in range(4)] == [404, 404, 404, 429]
+        await quote(guesses, codes.free)
+
+        right, wrong = await quote(guesses, codes.free), await quote(guesses, codes.kinds["absent"])
+
+    assert right == wrong
+    assert right[0] == 429
