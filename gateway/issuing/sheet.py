@@ -15,7 +15,7 @@ from gateway.issuing.wording import until, worth
 CARDS_A_PAGE = 10
 SHEET_MAX = 500
 """Coupons on one sheet: fifty pages, a megabyte or two."""
-_LONG_CHARS = 24
+_LONG_CHARS = 21
 
 _HERE = files("gateway.issuing")
 _STYLE = (_HERE / "sheet.css").read_text(encoding="utf-8")
