@@ -2,7 +2,8 @@
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,7 +14,7 @@ from gateway.asks import Rush
 from lua.door import Door, stream_fields
 from lua.entries import Adjusted, Changed, Claimed, Entry, Issued, Step, decode_entry
 from lua.scripts import Script, load_script
-from tests.builders import HOUR_MS, ShardUnderTest, now_ms, pack, unpack
+from tests.builders import HOUR_MS, ShardUnderTest, an_ask, now_ms, pack, unpack
 
 _CLOCK = "the clock of the test"
 _TIME = "local time = redis.call('TIME')\n  return time[1] * 1000 + math.floor(time[2] / 1000)"
@@ -87,6 +88,19 @@ class LifeShard(ShardUnderTest):
     async def reserve(self, code: str, order: str, *, holder: str = "", by: str = "by", ttl_ms: int = 1000) -> Any:
         """reserve.lua with one ask."""
         return (await self.ask("reserve", code, order, holder, by, ttl_ms, "{}"))[0]
+
+    async def claimed(self, *holders: str) -> list[str]:
+        """One more coupon for each of *holders*; gives their codes."""
+        rush = await self.claim(*(an_ask(holder) for holder in holders))
+        assert all(isinstance(reply, int) and reply > 0 for reply in rush.replies), rush.replies
+        return [an_ask(holder)[2] for holder in holders]
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Nothing is written in the body: every key is as it was."""
+        before = await self.dump()
+        yield
+        assert await self.dump() == before
 
     async def lapse(self, limit: int = 100) -> list[int]:
         """lapse.lua."""
@@ -171,7 +185,7 @@ class LifeShard(ShardUnderTest):
         assert (book["outstanding"], book["reserved"]) == (found["outstanding"], found["reserved"])
         if all(len(use) == 5 for use in uses.values()):
             assert book["redeemed"] == found["redeemed"]
-        return book
+        return Counter({account: units for account, units in book.items() if units})
 
 
 def unit_book(entries: Iterable[Entry]) -> Counter[str]:

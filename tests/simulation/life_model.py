@@ -244,7 +244,7 @@ class Life:
 
     def inspect(self, asks: list[tuple[str, str]]) -> list[Any]:
         """What is told of coupons; nothing changes."""
-        shard, found = deepcopy(self), []
+        shard, found = deepcopy(self), list[Any]()
         for code, order in asks:
             coupon = shard.touch(code)
             if not coupon:

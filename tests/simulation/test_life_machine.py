@@ -237,7 +237,7 @@ class LifeMachine(RuleBasedStateMachine):
             states = [CHARS["claimed" if is_lapsed(model, c) else model.state(c)] for c in mine]
             told = [[c.code, state, c.seq, c.claimed_ms, c.expires_ms] for c, state in zip(mine, states, strict=True)]
             assert run(shard.held(holder)) == told
-        asks = [(code, order) for code in [*CODES, *SHARED] for order in ("", ORDERS[0])]
+        asks = [(code, order) for code in [*CODES, *SHARED] for order in (ORDERS[0], "")]
         assert run(shard.inspect(*[part for ask in asks for part in ask])) == model.inspect(asks)
         for one in list(model.redemptions.values())[-1:]:
             [(state, _, _, _, _, left, *_)] = model.inspect([(one.code, "")])
