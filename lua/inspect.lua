@@ -23,12 +23,9 @@ for i, code in ipairs(codes) do
     found[i] = false
   else
     if coupon.held then life_room(life, coupon) end
-    local hold = coupon.held and order ~= '' and life_use(life, coupon, order)
-    if hold then
-      coupon.order, coupon.by, coupon.until_ms = order, hold.by, hold.until_ms
-    end
+    local hold = coupon.held and order ~= '' and life_use(life, coupon, order) or coupon
     found[i] = { life_state(life, coupon), coupon.holder, coupon.seq, coupon.claimed_ms, coupon.expires_ms, coupon.left,
-      coupon.of, coupon.order, coupon.by, coupon.until_ms, coupon.held ~= nil }
+      coupon.of, hold == coupon and coupon.order or order, hold.by, hold.until_ms, coupon.held ~= nil }
   end
 end
 local frozen = life.frozen or ''

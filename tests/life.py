@@ -1,8 +1,9 @@
-"""A shard whose clock the test sets, codes many may use, the packed records as values, and the unit book of its entries."""
+"""A shard whose clock the test sets, codes many may use, packed records as values, the unit book of its entries."""
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import msgspec
 
 from gateway.asks import Rush
-from lua.door import Door
-from lua.entries import Adjusted, Changed, Claimed, Entry, Issued, Step
+from lua.door import Door, stream_fields
+from lua.entries import Adjusted, Changed, Claimed, Entry, Issued, Step, decode_entry
 from lua.scripts import Script, load_script
-from tests.builders import HOUR_MS, ShardUnderTest, now_ms, pack, some_rules, unpack
+from tests.builders import HOUR_MS, ShardUnderTest, an_ask, now_ms, pack, unpack
 
 _CLOCK = "the clock of the test"
 _TIME = "local time = redis.call('TIME')\n  return time[1] * 1000 + math.floor(time[2] / 1000)"
@@ -51,6 +52,15 @@ class LifeShard(ShardUnderTest):
     def __init__(self, door: Door, campaign: str = "c") -> None:
         super().__init__(door, campaign)
         self.now = now_ms()
+        self._last_id = b"-"
+
+    async def new_entries(self) -> list[Entry]:
+        """What came on the stream since this was called last."""
+        start = self._last_id if self._last_id == b"-" else b"(" + self._last_id
+        records: Any = await self.door.redis.xrange(self.shard.key("entries"), min=start)
+        if records:
+            self._last_id = records[-1][0]
+        return [decode_entry(stream_fields(fields)) for _, fields in records]
 
     async def move_to(self, at_ms: int) -> None:
         """It is *at_ms* from now on."""
@@ -79,6 +89,19 @@ class LifeShard(ShardUnderTest):
         """reserve.lua with one ask."""
         return (await self.ask("reserve", code, order, holder, by, ttl_ms, "{}"))[0]
 
+    async def claimed(self, *holders: str) -> list[str]:
+        """One more coupon for each of *holders*; gives their codes."""
+        rush = await self.claim(*(an_ask(holder) for holder in holders))
+        assert all(isinstance(reply, int) and reply > 0 for reply in rush.replies), rush.replies
+        return [an_ask(holder)[2] for holder in holders]
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Nothing is written in the body: every key is as it was."""
+        before = await self.dump()
+        yield
+        assert await self.dump() == before
+
     async def lapse(self, limit: int = 100) -> list[int]:
         """lapse.lua."""
         return list(unpack(await self.door.call(clocked("lapse"), self.shard, limit)))
@@ -100,15 +123,15 @@ class LifeShard(ShardUnderTest):
     async def issue_shared(self, code: str, units: int, *, unit_minor: int = 500, expires_ms: int = 0) -> int:
         """A code that *units* may use, written as issue.lua writes it; gives its seq."""
         redis, key = self.door.redis, self.shard.key
-        seq = int(await redis.hincrby(key("counters"), "seq", 1))  # type: ignore[misc]
+        seq = int(await redis.hincrby(key("counters"), "seq", 1))
         expires_ms = expires_ms or self.now + 24 * HOUR_MS
         times = seq.to_bytes(5, "big") + self.now.to_bytes(6, "big") + expires_ms.to_bytes(6, "big")
-        await redis.hset(key("coupons"), code, struct.pack("c", b"c") + times)  # type: ignore[misc]
-        await redis.hset(key("uses"), code, pack([units, units, "", "", 0, 0]))  # type: ignore[misc]
-        await redis.hincrby(key("counters"), "claimed", units)  # type: ignore[misc]
+        await redis.hset(key("coupons"), code, struct.pack("c", b"c") + times)
+        await redis.hset(key("uses"), code, pack([units, units, "", "", 0, 0]))
+        await redis.hincrby(key("counters"), "claimed", units)
         await redis.decrby(key("stock"), units)
-        if await redis.hget(key("rules"), "budget_minor"):  # type: ignore[misc]
-            await redis.hincrby(key("counters"), "budget_used", units * unit_minor)  # type: ignore[misc]
+        if await redis.hget(key("rules"), "budget_minor"):
+            await redis.hincrby(key("counters"), "budget_used", units * unit_minor)
         entry = Issued(1, 1, 1, self.now, seq, expires_ms, str(unit_minor), "b-1", units, [code])
         await redis.xadd(key("entries"), {"seq": seq, "count": 1, "entry": pack(entry)})
         return seq
@@ -117,10 +140,16 @@ class LifeShard(ShardUnderTest):
         """Every coupon."""
         return {code: Record.read(packed) for code, packed in (await self.fields("coupons")).items()}
 
+    async def hashes(self, *parts: str) -> list[dict[str, bytes]]:
+        """Every field of several hashes, as they are."""
+        pipeline = self.door.redis.pipeline(transaction=False)
+        for part in parts:
+            pipeline.hgetall(self.shard.key(part))
+        return [{name.decode(): value for name, value in flat.items()} for flat in await pipeline.execute()]
+
     async def fields(self, part: str) -> dict[str, bytes]:
         """Every field of a hash, as it is."""
-        flat: Any = await self.door.redis.hgetall(self.shard.key(part))
-        return {name.decode(): value for name, value in flat.items()}
+        return (await self.hashes(part))[0]
 
     async def unpacked(self, part: str) -> dict[str, Any]:
         """Every field of a hash of msgpack."""
@@ -156,7 +185,7 @@ class LifeShard(ShardUnderTest):
         assert (book["outstanding"], book["reserved"]) == (found["outstanding"], found["reserved"])
         if all(len(use) == 5 for use in uses.values()):
             assert book["redeemed"] == found["redeemed"]
-        return book
+        return Counter({account: units for account, units in book.items() if units})
 
 
 def unit_book(entries: Iterable[Entry]) -> Counter[str]:
@@ -191,7 +220,8 @@ async def open_life(door: Door, stock: int = 10, campaign: str = "c", **changes:
     shard = LifeShard(door, campaign)
     await shard.move_to(shard.now)
     far = shard.now + 100_000 * HOUR_MS
-    assert await shard.publish(**some_rules(**{"ends_ms": far, **changes})) == 1
+    rules: dict[str, Any] = {"ends_ms": far, **changes}
+    assert await shard.publish(**rules) == 1
     if stock:
         assert (await shard.adjust(stock, "initial"))[0] == 1
     return shard

@@ -1,4 +1,4 @@
-"""The life of coupons after the claim in plain Python: no Redis, no packing, no overlay, no counters kept beside the facts."""
+"""The life of coupons after the claim in plain Python: no Redis, no packing, no counters kept beside the facts."""
 
 from collections import Counter
 from copy import deepcopy
@@ -156,8 +156,8 @@ class Life:
         if destination == "stock":
             self.stock += units
         self.steps += [
-            verb, coupon.code, coupon.holder, ref, "" if minor is None else str(minor), coupon.state, source, destination,
-            str(units), str(coupon.left), str(until_ms or ""), detail,
+            verb, coupon.code, coupon.holder, ref, "" if minor is None else str(minor), coupon.state,
+            source, destination, str(units), str(coupon.left), str(until_ms or ""), detail,
         ]  # fmt: skip
         return self.seq
 
@@ -244,7 +244,7 @@ class Life:
 
     def inspect(self, asks: list[tuple[str, str]]) -> list[Any]:
         """What is told of coupons; nothing changes."""
-        shard, found = deepcopy(self), []
+        shard, found = deepcopy(self), list[Any]()
         for code, order in asks:
             coupon = shard.touch(code)
             if not coupon:
@@ -254,7 +254,7 @@ class Life:
                 shard.has_room(coupon)
             hold = (shard.use(coupon, order) if coupon.many and order else None) or coupon.hold
             found.append(
-                [CHARS[shard.state(coupon)], coupon.holder, coupon.seq, coupon.claimed_ms, coupon.expires_ms, coupon.left,
-                 coupon.of, hold.order, hold.by, hold.until_ms, coupon.many]
+                [CHARS[shard.state(coupon)], coupon.holder, coupon.seq, coupon.claimed_ms, coupon.expires_ms,
+                 coupon.left, coupon.of, hold.order, hold.by, hold.until_ms, coupon.many]
             )  # fmt: skip
         return found
