@@ -46,6 +46,7 @@ from gateway.routes import (
     reservations,
     revocations,
     tickets,
+    till,
 )
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
@@ -97,6 +98,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *home.routes,
         *ops.routes,
         *docs.routes,
+        *till.routes,
     ]
     app = Starlette(
         routes=routes,
