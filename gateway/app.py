@@ -98,10 +98,9 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *home.routes,
         *ops.routes,
         *docs.routes,
-        *till.routes,
     ]
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *till.routes],  # the pages are for people, so the document for programs leaves them out
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,

@@ -7,8 +7,8 @@ are looked up elsewhere (keys.py): they name staff.
 
 from gateway.errors import Refusal
 from gateway.settings import Settings
-from gateway.till.sessions import Sessions
 from gateway.tickets import TICKET_PREFIX, Tickets
+from gateway.till.sessions import Sessions
 from gateway.tokens import TokenVerifier
 from lua.keys import HolderId
 

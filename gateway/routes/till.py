@@ -1,5 +1,6 @@
 """/till: the pages of a store's till. What they ask of the services is gateway/till/desk.py."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from secrets import token_urlsafe
@@ -17,11 +18,11 @@ from gateway.till.desk import Desk, NewDesk, Order, Redemption
 from gateway.till.forms import Errors, OrderForm, one, read_text
 from gateway.till.money import NotAnAmount, parse_money, show_money
 from gateway.till.pages import ASSETS, render, zone_of
-from gateway.till.words import Notice, notice_of
+from gateway.till.words import NO_REDEMPTION, Notice, notice_of
 
 NAME_CHARS_MAX = 64
 REASON_CHARS_MAX = 200
-ID_CHARS_MAX = 64
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -166,9 +167,7 @@ async def redeem(request: Request) -> Response:
     return keep(request, _go(f"/till/redemptions/{done.id}" + (f"?quoted={quoted}" if differs else "")), who.session)
 
 
-def _not_redeemed(
-    request: Request, who: Teller, form: OrderForm, order: Order, key: str, refusal: Refusal
-) -> Response:
+def _not_redeemed(request: Request, who: Teller, form: OrderForm, order: Order, key: str, refusal: Refusal) -> Response:
     """The order again; where a retry may help, a button that asks the very same thing, under the same key."""
     notice = notice_of(refusal)
     if not PROBLEMS[refusal.code].retryable:
@@ -200,13 +199,14 @@ async def look_up(request: Request) -> Response:
 
 async def _found(request: Request, who: Teller, wanted: str) -> Redemption | Response:
     """The redemption; or the look-up again, saying why not."""
-    try:
-        if not wanted.isascii() or not wanted.replace("-", "").replace("_", "").isalnum() or len(wanted) > ID_CHARS_MAX:
-            raise Refusal("redemption_not_found")
-        return await _desk(request, who).redemption(wanted)
-    except Refusal as refusal:
-        values = {"session": who.session, "wanted": wanted, "notice": notice_of(refusal)}
-        return keep(request, render("look_up", refusal.status, **values), who.session)
+    status, notice = 404, NO_REDEMPTION
+    if _ID.fullmatch(wanted):
+        try:
+            return await _desk(request, who).redemption(wanted)
+        except Refusal as refusal:
+            if refusal.status != 404:
+                status, notice = refusal.status, notice_of(refusal)
+    return keep(request, render("look_up", status, session=who.session, wanted=wanted, notice=notice), who.session)
 
 
 def _receipt_page(request: Request, who: Teller, done: Redemption, status: int = 200, **values: Any) -> Response:

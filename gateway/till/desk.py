@@ -1,4 +1,4 @@
-"""What the till asks of the services, and what it is told; amounts are minor units, times milliseconds since the epoch."""
+"""What the till asks of the services, and what it is told. Amounts are minor units, times milliseconds of the epoch."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -9,7 +9,7 @@ MAJOR_DIGITS_MAX = 12
 
 _GROUP = "\u202f"  # a narrow space that does not break: no reader takes it for a decimal mark
 _BLANKS = dict.fromkeys(map(ord, " \u00a0\u2009\u202f"))
-_AMOUNT = re.compile(r"([0-9]{1,%d})(?:([.,])([0-9]+))?" % MAJOR_DIGITS_MAX)
+_AMOUNT = re.compile(rf"([0-9]{{1,{MAJOR_DIGITS_MAX}}})(?:([.,])([0-9]+))?")
 
 
 class NotAnAmount(ValueError):

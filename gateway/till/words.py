@@ -17,7 +17,6 @@ _TODO: dict[str, str] = {
     "unauthenticated": "Sign in again. If the key is refused, ask whoever gave it to you for a new one.",
     "forbidden": "Sign in with a key of the role store.",
     "coupon_not_found": "Compare the code with the customer's, character by character, and type it again.",
-    "redemption_not_found": "Compare the number with the receipt and type it again.",
     "reserved_by_other": "The customer has it held for another order: finish or cancel that one, or wait for its hold "
     "to end.",
     "not_holder": "The coupon belongs to somebody else: ask the customer for one of his own.",
@@ -33,6 +32,7 @@ _TODO: dict[str, str] = {
     "unknown": "It may or may not have happened. Press the same button again: it counts only once.",
     "internal": "Press the same button again: it counts only once. If it goes on, tell whoever runs the gateway.",
 }
+NO_REDEMPTION = Notice("There is no such redemption.", "Compare the number with the receipt and type it again.")
 _STATES = {
     "redeemed": Notice(
         "This coupon has been redeemed already.",

@@ -1,74 +1,169 @@
-"""A shop for the till's tests: coupons of known worth, and a browser that is signed in."""
+"""A shop for the tests of the till: a desk that knows its coupons, and how somebody signs in."""
 
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 from playwright.async_api import Page
+from starlette.requests import Request
 
+from gateway.codes import CodeMaker, parse_code
 from gateway.errors import Refusal
+from gateway.keys import ApiKey
 from gateway.till.desk import DiscountedLine, Order, Quote, Redemption, Rollback
-from lua.keys import CouponCode
-import msgspec, time
+from tests.http import Worker
+
+STORE, STAFF = "Nanjing Road 12", "Wang Lei"
 
 
-class Double:
-    def __init__(self):
-        self.coupons = {}
-        self.done = {}
-        self.keys = {}
-        self.backs = {}
-        self.asked = 0
-        self.fail = []
+@dataclass
+class Coupon:
+    """A coupon: *minor* off from *threshold_minor* on, and what has become of it."""
 
-    def __call__(self, request, key):
+    minor: int
+    threshold_minor: int
+    state: str = "claimed"
+
+
+@dataclass
+class Shop:
+    """
+    The desk of every till of one test; each redemption and rollback is decided once for its key.
+
+    *failing* is raised by the next act, after it was done: its answer is lost. *acts* are the keys of all that came;
+    a redemption waits until *together* of them are there.
+    """
+
+    site: Worker
+    coupons: dict[str, Coupon] = field(default_factory=dict)
+    redemptions: dict[str, Redemption] = field(default_factory=dict)
+    failing: Refusal | None = None
+    together: int = 1
+    acts: list[str] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    _all_here: asyncio.Event = field(default_factory=asyncio.Event)
+    _done: dict[str, str] = field(default_factory=dict)
+    _codes: CodeMaker = field(default_factory=lambda: CodeMaker(7, 0))
+
+    def __call__(self, _request: Request, _key: ApiKey) -> "Shop":
+        """As NewDesk."""
         return self
 
-    def norm(self, code):
-        return code.upper().replace("-", "").replace(" ", "")
+    def coupon(self, minor: int = 500, threshold_minor: int = 3000, state: str = "claimed") -> str:
+        """The code of a new coupon."""
+        [code] = self._codes.take(1)
+        self.coupons[code] = Coupon(minor, threshold_minor, state)
+        return code
 
-    async def quote(self, code, order):
-        code = self.norm(code)
-        if code not in self.coupons:
+    def _find(self, code: str) -> tuple[str, Coupon]:
+        parsed = parse_code(code)
+        coupon = self.coupons.get(parsed.code) if parsed else None
+        if parsed is None or coupon is None:
             raise Refusal("coupon_not_found")
-        off, threshold, state = self.coupons[code]
-        if state != "claimed":
-            raise Refusal("invalid_state", **{"from": state, "to": "redeemed", "allowed": []})
-        goods = order.total_minor - order.shipping_minor
-        if goods < threshold:
-            return Quote(code, 0, (0,) * len(order.lines), 0, "The order has to come to 30.00 CNY for it")
-        off = min(off, goods)
-        lines = []
-        rest = off
-        for line in order.lines:
-            part = min(rest, off * line.minor // goods + 1)
-            lines.append(part)
-            rest -= part
-        return Quote(code, off, tuple(lines), 0, None)
+        if coupon.state != "claimed":
+            steps: dict[str, Any] = {"from": coupon.state, "to": "redeemed", "allowed": []}
+            raise Refusal("invalid_state", **steps)
+        return parsed.code, coupon
 
-    async def redeem(self, key, code, order, staff):
-        self.asked += 1
-        if self.fail:
-            raise self.fail.pop()
-        if key in self.keys:
-            return self.done[self.keys[key]]
-        q = await self.quote(code, order)
-        if q.reason:
-            raise Refusal("conditions_not_met", q.reason)
-        self.coupons[q.code] = (*self.coupons[q.code][:2], "redeemed")
-        rid = f"rdm_{len(self.done)+1:026d}"
-        self.keys[key] = rid
-        self.done[rid] = Redemption(rid, q.code, "flash", order.id, order.currency, q.minor, order.total_minor, tuple(DiscountedLine(l.sku, l.quantity, m) for l, m in zip(order.lines, q.lines)), 0, order.store, staff, round(time.time()*1000))
-        return self.done[rid]
+    async def quote(self, code: str, order: Order) -> Quote:
+        """As Desk."""
+        found, coupon = self._find(code)
+        self.orders.append(order)
+        if order.total_minor < coupon.threshold_minor:
+            return Quote(found, 0, (0,) * len(order.lines), 0, "The goods come to less than the coupon is from")
+        lines = [coupon.minor * line.minor // order.total_minor for line in order.lines]
+        lines[0] += coupon.minor - sum(lines)
+        return Quote(found, coupon.minor, tuple(lines), 0, None)
 
-    async def redemption(self, rid):
-        if rid not in self.done:
-            raise Refusal("redemption_not_found" if "redemption_not_found" in __import__("gateway.errors").errors.PROBLEMS else "not_found")
-        return self.done[rid]
+    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redemption:
+        """As Desk."""
+        self.acts.append(idempotency_key)
+        if len(self.acts) >= self.together:
+            self._all_here.set()
+        await self._all_here.wait()
+        if idempotency_key not in self._done:
+            quoted = await self.quote(code, order)
+            self.coupons[quoted.code].state = "redeemed"
+            made = Redemption(
+                id=f"rd{len(self.redemptions) + 1:024d}",
+                code=quoted.code,
+                campaign="flash",
+                order_id=order.id,
+                currency=order.currency,
+                minor=quoted.minor,
+                order_minor=order.total_minor,
+                lines=tuple(
+                    DiscountedLine(line.sku, line.quantity, off)
+                    for line, off in zip(order.lines, quoted.lines, strict=True)
+                ),
+                shipping_minor=0,
+                store=order.store,
+                staff=staff,
+                redeemed_ms=round(time.time() * 1000),
+            )
+            self.redemptions[made.id] = made
+            self._done[idempotency_key] = made.id
+        self._lose()
+        return self.redemptions[self._done[idempotency_key]]
 
-    async def rollback(self, key, rid, reason, amount):
-        if self.fail:
-            raise self.fail.pop()
-        if key in self.backs:
-            return
-        self.backs[key] = 1
-        d = self.done[rid]
-        left = d.minor - d.rolled_back_minor
-        amount = left if amount is None else amount
-        self.done[rid] = msgspec.structs.replace(d, rolled_back_minor=d.rolled_back_minor + amount, rollbacks=(*d.rollbacks, Rollback(amount, reason, round(time.time()*1000))))
+    async def redemption(self, redemption: str) -> Redemption:
+        """As Desk."""
+        if redemption not in self.redemptions:
+            raise Refusal("not_found")
+        return self.redemptions[redemption]
+
+    async def rollback(self, idempotency_key: str, redemption: str, reason: str, amount_minor: int | None) -> None:
+        """As Desk."""
+        self.acts.append(idempotency_key)
+        if idempotency_key not in self._done:
+            done = self.redemptions[redemption]
+            left = done.minor - done.rolled_back_minor
+            minor = left if amount_minor is None else amount_minor
+            back = Rollback(minor, reason, round(time.time() * 1000))
+            self.redemptions[redemption] = msgspec.structs.replace(
+                done, rolled_back_minor=done.rolled_back_minor + minor, rollbacks=(*done.rollbacks, back)
+            )
+            self._done[idempotency_key] = redemption
+        self._lose()
+
+    def _lose(self) -> None:
+        failing, self.failing = self.failing, None
+        if failing is not None:
+            raise failing
+
+    @property
+    def only(self) -> Redemption:
+        """The one redemption there is."""
+        [found] = self.redemptions.values()
+        return found
+
+    async def key(self, role: str = "store") -> str:
+        """The text of an API key."""
+        return (await self.site.key(role))["Authorization"].removeprefix("Bearer ")
+
+    async def sign_in(self, page: Page, currency: str = "CNY") -> None:
+        """Sign *page* in as a store's till."""
+        await page.goto("/till")
+        await page.get_by_label("API key").fill(await self.key())
+        await page.get_by_label("Store").fill(STORE)
+        await page.get_by_label("Your name").fill(STAFF)
+        await page.get_by_label("Currency").select_option(currency)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="New order").wait_for()
+
+
+async def enter(page: Page, code: str, total: str = "40.00", order_id: str = "R-1001") -> None:
+    """Type an order by its total, and ask what the coupon takes off."""
+    await page.get_by_label("Coupon code").fill(code)
+    await page.get_by_label("Order or receipt number").fill(order_id)
+    await page.get_by_label("Total in").fill(total)
+    await page.get_by_role("button", name="See what it takes off").click()
+
+
+async def redeem(page: Page, code: str, total: str = "40.00", order_id: str = "R-1001") -> None:
+    """The same, and redeem it; the receipt is there."""
+    await enter(page, code, total, order_id)
+    await page.get_by_role("button", name="Redeem").click()
+    await page.get_by_role("heading", name="Redeemed").wait_for()
