@@ -13,7 +13,7 @@ from starlette.routing import Route
 from gateway.campaigns.currencies import CURRENCIES
 from gateway.errors import PROBLEMS, Refusal
 from gateway.services import services
-from gateway.till.access import ROLES, SignedOut, Teller, drop, keep, posted, session_of, teller
+from gateway.till.access import ROLES, SignedOut, Teller, drop, keep, posted, session_of, teller, visit_of
 from gateway.till.desk import Desk, NewDesk, Order, Redemption
 from gateway.till.forms import Errors, OrderForm, one, read_text
 from gateway.till.money import NotAnAmount, parse_money, show_money
@@ -62,8 +62,11 @@ def new_key() -> str:
 @page
 async def sign_in_page(request: Request) -> Response:
     """The form to sign in; a till that is signed in need not."""
-    session = session_of(request)
-    if session.key_id and "again" not in request.query_params:
+    try:
+        await teller(request)
+    except SignedOut:
+        session = visit_of(request)
+    else:
         return _go("/till")
     notice = None
     if "again" in request.query_params:
@@ -76,7 +79,7 @@ async def sign_in_page(request: Request) -> Response:
 @page
 async def sign_in(request: Request) -> Response:
     """Begin a session for the till that shows a good key of a store."""
-    visit = session_of(request)
+    visit = visit_of(request)
     fields = await posted(request, visit)
     here, errors = services(request), Errors()
     typed = {name: one(fields, name) for name in ("store", "staff", "currency", "zone")}

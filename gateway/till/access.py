@@ -33,6 +33,12 @@ def session_of(request: Request) -> Session:
     return sessions.open(request.cookies.get(COOKIE, ""), now_s) or sessions.visit(now_s)
 
 
+def visit_of(request: Request) -> Session:
+    """The session of the cookie as one that is not signed in: a new one where it is, or was until its key went."""
+    session = session_of(request)
+    return services(request).credentials.sessions.visit(time.time()) if session.key_id else session
+
+
 async def teller(request: Request) -> Teller:
     """The till that asks. Errors: SignedOut, also where its key has been revoked; Refusal not_ready."""
     session = session_of(request)
