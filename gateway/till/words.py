@@ -9,10 +9,10 @@ class Notice(NamedTuple):
     """What happened, and what to do."""
 
     what: str
-    todo: str
+    then: str
 
 
-_TODO: dict[str, str] = {
+_NEXT: dict[str, str] = {
     "bad_request": "Check what was typed and try again.",
     "unauthenticated": "Sign in again. If the key is refused, ask whoever gave it to you for a new one.",
     "forbidden": "Sign in with a key of the role store.",
@@ -40,7 +40,7 @@ _STATES = {
     ),
     "expired": Notice("This coupon has expired.", "Ask the customer for another coupon."),
     "revoked": Notice("This coupon has been withdrawn.", "Ask the customer for another coupon."),
-    "reserved": Notice("This coupon is held for an order.", _TODO["reserved_by_other"]),
+    "reserved": Notice("This coupon is held for an order.", _NEXT["reserved_by_other"]),
 }
 
 
@@ -52,4 +52,4 @@ def notice_of(refusal: Refusal) -> Notice:
             return known
     title = PROBLEMS[refusal.code].title
     what = refusal.detail or title
-    return Notice(what if what.endswith((".", "?", "!")) else f"{what}.", _TODO.get(refusal.code, "Try again."))
+    return Notice(what if what.endswith((".", "?", "!")) else f"{what}.", _NEXT.get(refusal.code, "Try again."))

@@ -36,7 +36,7 @@ async def test_the_camera_fills_in_the_code(shop: Shop, new_page: NewPage, event
     code = shop.coupon()
     page = await a_scanner(shop, new_page, prefix + code, "camera")
 
-    await page.get_by_role("button", name="Scan").click()
+    await page.get_by_role("button", name="Scan", exact=True).click()
     await page.locator("video").wait_for(state="visible")
     await picture(page, "till-scanning")
     await eventually(page.get_by_label("Coupon code").input_value)
@@ -51,13 +51,13 @@ async def test_scanning_can_be_stopped(shop: Shop, new_page: NewPage, eventually
     """Stop scanning turns the camera off and leaves the field as it was."""
     page = await a_scanner(shop, new_page, "", "camera")
 
-    await page.get_by_role("button", name="Scan").click()
+    await page.get_by_role("button", name="Scan", exact=True).click()
     await eventually(lambda: page.evaluate("document.querySelector('video').srcObject !== null"))
     await page.get_by_role("button", name="Stop scanning").click()
 
     assert await page.locator("video").is_visible() is False
     assert await page.evaluate("document.querySelector('video').srcObject") is None
-    assert await page.get_by_role("button", name="Scan").is_enabled()
+    assert await page.get_by_role("button", name="Scan", exact=True).is_enabled()
 
 
 async def test_a_camera_that_may_not_be_used_is_said(shop: Shop, new_page: NewPage) -> None:
@@ -65,10 +65,10 @@ async def test_a_camera_that_may_not_be_used_is_said(shop: Shop, new_page: NewPa
     page = await a_scanner(shop, new_page, "")
     await page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no') } }")
 
-    await page.get_by_role("button", name="Scan").click()
+    await page.get_by_role("button", name="Scan", exact=True).click()
     await page.get_by_text("The camera can’t be used: allow it in the browser, or type the code.").wait_for()
 
-    assert await page.get_by_role("button", name="Scan").is_enabled()
+    assert await page.get_by_role("button", name="Scan", exact=True).is_enabled()
 
 
 async def test_a_browser_that_can_t_scan_offers_nothing(shop: Shop, page: Page) -> None:
@@ -76,4 +76,4 @@ async def test_a_browser_that_can_t_scan_offers_nothing(shop: Shop, page: Page) 
     await page.add_init_script("delete window.BarcodeDetector")
     await shop.sign_in(page)
 
-    assert await page.get_by_role("button", name="Scan").count() == 0
+    assert await page.get_by_role("button", name="Scan", exact=True).count() == 0
