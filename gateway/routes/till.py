@@ -14,11 +14,12 @@ from gateway.campaigns.currencies import CURRENCIES
 from gateway.errors import PROBLEMS, Refusal
 from gateway.services import services
 from gateway.till.access import ROLES, SignedOut, Teller, drop, keep, posted, session_of, teller, visit_of
-from gateway.till.desk import Desk, NewDesk, Order, Redemption
+from gateway.till.desk import Desk, NewDesk, Redemption
 from gateway.till.forms import Errors, OrderForm, one, read_text
 from gateway.till.money import NotAnAmount, parse_money, show_money
 from gateway.till.pages import ASSETS, render, zone_of
 from gateway.till.words import NO_REDEMPTION, Notice, notice_of
+from gateway.worth.order import Order
 
 NAME_CHARS_MAX = 64
 REASON_CHARS_MAX = 200

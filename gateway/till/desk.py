@@ -7,37 +7,7 @@ import msgspec
 from starlette.requests import Request
 
 from gateway.keys import ApiKey
-
-
-class Line(msgspec.Struct, frozen=True):
-    """*quantity* articles of one *sku* at one price."""
-
-    sku: str
-    quantity: int
-    unit_price_minor: int
-    category: str | None = None
-
-    @property
-    def minor(self) -> int:
-        """What the line costs before any coupon."""
-        return self.quantity * self.unit_price_minor
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What is bought."""
-
-    id: str
-    currency: str
-    lines: tuple[Line, ...]
-    shipping_minor: int = 0
-    store: str | None = None
-    channel: str | None = None
-    first_order: bool = False
-
-    @property
-    def total_minor(self) -> int:
-        """Goods and shipping, before any coupon."""
-        return sum(line.minor for line in self.lines) + self.shipping_minor
+from gateway.worth.order import Order
 
 
 class Quote(msgspec.Struct, frozen=True):

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from gateway.errors import Refusal
-from gateway.till.desk import Line, Order
 from gateway.till.money import NotAnAmount, parse_money
 from gateway.wire import body_bytes
+from gateway.worth.order import Line, Order
 
 CHANNEL = "store"
 """The channel of every order at a till."""

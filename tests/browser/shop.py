@@ -12,7 +12,8 @@ from starlette.requests import Request
 from gateway.codes import CodeMaker, parse_code
 from gateway.errors import Refusal
 from gateway.keys import ApiKey
-from gateway.till.desk import DiscountedLine, Order, Quote, Redemption, Rollback
+from gateway.till.desk import DiscountedLine, Quote, Redemption, Rollback
+from gateway.worth.order import Order
 from tests.http import Worker
 
 STORE, STAFF = "Nanjing Road 12", "Wang Lei"
