@@ -51,6 +51,7 @@ from gateway.routes import (
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
+from gateway.till.store_desk import StoreDesk
 from gateway.tills.calls import Calls
 from gateway.tills.recovery import Recovery
 from gateway.tills.services import Tills
@@ -108,6 +109,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
     # A redirect names the scheme and Host of the request: behind a proxy that would send a token over plain HTTP.
     app.router.redirect_slashes = False
     app.state.document = document(routes, settings)
+    app.state.new_desk = StoreDesk
     return app
 
 

@@ -18,7 +18,7 @@ from gateway.till.desk import Desk, NewDesk, Redemption
 from gateway.till.forms import Errors, OrderForm, one, read_text
 from gateway.till.money import NotAnAmount, parse_money, show_money
 from gateway.till.pages import ASSETS, render, zone_of
-from gateway.till.words import NO_REDEMPTION, Notice, notice_of
+from gateway.till.words import NO_REDEMPTION, Notice, notice_of, notice_of_reason
 from gateway.worth.order import Order
 
 NAME_CHARS_MAX = 64
@@ -142,11 +142,9 @@ async def quote(request: Request) -> Response:
     try:
         quoted = await _desk(request, who).quote(form.code, order)
     except Refusal as refusal:
-        return _order_page(request, who, form, refusal.status, notice=notice_of(refusal))
+        return _order_page(request, who, form, refusal.status, notice=notice_of(refusal, order.currency))
     if quoted.reason is not None:
-        what = quoted.reason if quoted.reason.endswith(".") else f"{quoted.reason}."
-        notice = Notice(f"It takes nothing off. {what}", "Change the order, or ask for another coupon.")
-        return _order_page(request, who, form, notice=notice)
+        return _order_page(request, who, form, notice=notice_of_reason(quoted.reason, order.currency))
     return keep(
         request,
         render("quote", session=who.session, typed=form, order=order, quote=quoted, idempotency_key=new_key()),
@@ -173,7 +171,7 @@ async def redeem(request: Request) -> Response:
 
 def _not_redeemed(request: Request, who: Teller, form: OrderForm, order: Order, key: str, refusal: Refusal) -> Response:
     """The order again; where a retry may help, a button that asks the very same thing, under the same key."""
-    notice = notice_of(refusal)
+    notice = notice_of(refusal, order.currency)
     if not PROBLEMS[refusal.code].retryable:
         return _order_page(request, who, form, refusal.status, notice=notice)
     values = {"typed": form, "order": order, "idempotency_key": key, "notice": notice}

@@ -1,23 +1,31 @@
 """What the till asks of the services, and what it is told. Amounts are minor units, times milliseconds of the epoch."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 from starlette.requests import Request
 
 from gateway.keys import ApiKey
 from gateway.worth.order import Order
+from gateway.worth.reason import Reason
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """What a coupon would take off an order: *lines* is parallel to the order's; or in *reason* why nothing."""
+    """What a coupon would take off an order: *lines* is parallel to the order's; or the *reason* why nothing."""
 
     code: str
     minor: int
     lines: tuple[int, ...]
     shipping_minor: int
-    reason: str | None
+    reason: Reason | None
+
+
+class Redeemed(NamedTuple):
+    """A redemption that was made, or that was made before: its id, and what it took off."""
+
+    id: str
+    minor: int
 
 
 class DiscountedLine(msgspec.Struct, frozen=True):
@@ -62,7 +70,7 @@ class Desk(Protocol):
     async def quote(self, code: str, order: Order) -> Quote:
         """What *code* would take off *order*."""
 
-    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redemption:
+    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redeemed:
         """Redeem *code* for *order*; once, however often it is asked with one *idempotency_key*."""
 
     async def redemption(self, redemption: str) -> Redemption:

@@ -1,144 +1,108 @@
-"""A shop for the tests of the till: a desk that knows its coupons, and how somebody signs in."""
+"""A shop for the tests of the till: coupons of its customers, a desk that may fail, and how somebody signs in."""
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from playwright.async_api import Page
 from starlette.requests import Request
 
-from gateway.codes import CodeMaker, parse_code
 from gateway.errors import Refusal
 from gateway.keys import ApiKey
-from gateway.till.desk import DiscountedLine, Quote, Redemption, Rollback
+from gateway.till.desk import Quote, Redeemed
+from gateway.till.store_desk import StoreDesk
 from gateway.worth.order import Order
 from tests.http import Worker
 
 STORE, STAFF = "Nanjing Road 12", "Wang Lei"
 
 
-@dataclass
-class Coupon:
-    """A coupon: *minor* off from *threshold_minor* on, and what has become of it."""
+class FaultyDesk(StoreDesk):
+    """A store's desk whose acts the test sees, and whose answers it may lose."""
 
-    minor: int
-    threshold_minor: int
-    state: str = "claimed"
+    def __init__(self, request: Request, key: ApiKey, shop: "Shop") -> None:
+        super().__init__(request, key)
+        self._shop = shop
+
+    async def quote(self, code: str, order: Order) -> Quote:
+        """As it is."""
+        self._shop.orders.append(order)
+        return await super().quote(code, order)
+
+    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redeemed:
+        """Done; once *together* of them are here, and its answer may get lost."""
+        await self._shop.arrive(idempotency_key)
+        done = await super().redeem(idempotency_key, code, order, staff)
+        self._shop.redeemed.add(done.id)
+        self._shop.lose()
+        return done
+
+    async def rollback(self, idempotency_key: str, redemption: str, reason: str, amount_minor: int | None) -> None:
+        """Done, and its answer may get lost."""
+        await self._shop.arrive(idempotency_key)
+        await super().rollback(idempotency_key, redemption, reason, amount_minor)
+        self._shop.lose()
 
 
 @dataclass
 class Shop:
     """
-    The desk of every till of one test; each redemption and rollback is decided once for its key.
+    The store whose tills a site serves.
 
-    *failing* is raised by the next act, after it was done: its answer is lost. *acts* are the keys of all that came;
-    a redemption waits until *together* of them are there.
+    *failing* is raised once the next act is done: its answer is lost. *acts* are the keys of all that came; an act
+    waits until *together* of them are there. *redeemed* are the redemptions that were answered.
     """
 
     site: Worker
-    coupons: dict[str, Coupon] = field(default_factory=dict)
-    redemptions: dict[str, Redemption] = field(default_factory=dict)
     failing: Refusal | None = None
     together: int = 1
     acts: list[str] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
+    redeemed: set[str] = field(default_factory=set)
+    _holders: int = 0
     _all_here: asyncio.Event = field(default_factory=asyncio.Event)
-    _done: dict[str, str] = field(default_factory=dict)
-    _codes: CodeMaker = field(default_factory=lambda: CodeMaker(7, 0))
 
-    def __call__(self, _request: Request, _key: ApiKey) -> "Shop":
+    def __call__(self, request: Request, key: ApiKey) -> FaultyDesk:
         """As NewDesk."""
-        return self
+        return FaultyDesk(request, key, self)
 
-    def coupon(self, minor: int = 500, threshold_minor: int = 3000, state: str = "claimed") -> str:
-        """The code of a new coupon."""
-        [code] = self._codes.take(1)
-        self.coupons[code] = Coupon(minor, threshold_minor, state)
-        return code
-
-    def _find(self, code: str) -> tuple[str, Coupon]:
-        parsed = parse_code(code)
-        coupon = self.coupons.get(parsed.code) if parsed else None
-        if parsed is None or coupon is None:
-            raise Refusal("coupon_not_found")
-        if coupon.state != "claimed":
-            steps: dict[str, Any] = {"from": coupon.state, "to": "redeemed", "allowed": []}
-            raise Refusal("invalid_state", **steps)
-        return parsed.code, coupon
-
-    async def quote(self, code: str, order: Order) -> Quote:
-        """As Desk."""
-        found, coupon = self._find(code)
-        self.orders.append(order)
-        if order.total_minor < coupon.threshold_minor:
-            return Quote(found, 0, (0,) * len(order.lines), 0, "The goods come to less than the coupon is from")
-        lines = [coupon.minor * line.minor // order.total_minor for line in order.lines]
-        lines[0] += coupon.minor - sum(lines)
-        return Quote(found, coupon.minor, tuple(lines), 0, None)
-
-    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redemption:
-        """As Desk."""
+    async def arrive(self, idempotency_key: str) -> None:
+        """An act is here, and waits for the others."""
         self.acts.append(idempotency_key)
         if len(self.acts) >= self.together:
             self._all_here.set()
         await self._all_here.wait()
-        if idempotency_key not in self._done:
-            quoted = await self.quote(code, order)
-            self.coupons[quoted.code].state = "redeemed"
-            made = Redemption(
-                id=f"rd{len(self.redemptions) + 1:024d}",
-                code=quoted.code,
-                campaign="flash",
-                order_id=order.id,
-                currency=order.currency,
-                minor=quoted.minor,
-                order_minor=order.total_minor,
-                lines=tuple(
-                    DiscountedLine(line.sku, line.quantity, off)
-                    for line, off in zip(order.lines, quoted.lines, strict=True)
-                ),
-                shipping_minor=0,
-                store=order.store,
-                staff=staff,
-                redeemed_ms=round(time.time() * 1000),
-            )
-            self.redemptions[made.id] = made
-            self._done[idempotency_key] = made.id
-        self._lose()
-        return self.redemptions[self._done[idempotency_key]]
 
-    async def redemption(self, redemption: str) -> Redemption:
-        """As Desk."""
-        if redemption not in self.redemptions:
-            raise Refusal("not_found")
-        return self.redemptions[redemption]
-
-    async def rollback(self, idempotency_key: str, redemption: str, reason: str, amount_minor: int | None) -> None:
-        """As Desk."""
-        self.acts.append(idempotency_key)
-        if idempotency_key not in self._done:
-            done = self.redemptions[redemption]
-            left = done.minor - done.rolled_back_minor
-            minor = left if amount_minor is None else amount_minor
-            back = Rollback(minor, reason, round(time.time() * 1000))
-            self.redemptions[redemption] = msgspec.structs.replace(
-                done, rolled_back_minor=done.rolled_back_minor + minor, rollbacks=(*done.rollbacks, back)
-            )
-            self._done[idempotency_key] = redemption
-        self._lose()
-
-    def _lose(self) -> None:
+    def lose(self) -> None:
+        """Raise *failing*, once."""
         failing, self.failing = self.failing, None
         if failing is not None:
             raise failing
 
-    @property
-    def only(self) -> Redemption:
-        """The one redemption there is."""
-        [found] = self.redemptions.values()
+    async def coupon(self, **changes: Any) -> str:
+        """The code of a coupon that was claimed: 5.00 CNY off from 30.00 on, or of a campaign with *changes*."""
+        self._holders += 1
+        campaign = f"campaign-{self._holders}"
+        await self.site.publish(campaign, **changes)
+        claimed = await self.site.claim(f"holder-{self._holders}", campaign=campaign)
+        assert claimed.status_code == 201, claimed.text
+        return str(claimed.json()["code"])
+
+    async def ask(self, method: str, path: str, role: str, body: Any = None) -> dict[str, Any]:
+        """The HTTP interface, as *role*."""
+        headers = {**await self.site.key(role), "Idempotency-Key": path}
+        answer = await self.site.http.request(method, path, json=body, headers=headers)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
         return found
+
+    async def only(self) -> dict[str, Any]:
+        """The one redemption there was, as the HTTP interface shows it; Redis keeps no other."""
+        [redemption] = self.redeemed
+        redis: Any = self.site.services.door.redis
+        kept = [await redis.hlen(key) for key in await redis.keys("*redemptions*")]
+        assert sum(kept) == 1
+        return await self.ask("GET", f"/v1/redemptions/{redemption}", "store")
 
     async def key(self, role: str = "store") -> str:
         """The text of an API key."""

@@ -21,7 +21,7 @@ async def said(page: Page) -> str:
 
 async def test_an_order_from_quote_to_receipt(shop: Shop, page: Page) -> None:
     """Lines are quoted one by one in major units, redeeming shows the receipt, and what was typed is what was asked."""
-    code = shop.coupon()
+    code = await shop.coupon()
     await shop.sign_in(page)
 
     await page.get_by_label("Coupon code").fill(f"{code[:6]}-{code[6:12]}-{code[12:]}".lower())
@@ -50,35 +50,43 @@ async def test_an_order_from_quote_to_receipt(shop: Shop, page: Page) -> None:
         ("CUP", 3, 101_050, None),
     ]
     assert (order.id, order.store, order.channel, order.currency) == ("R-1001", STORE, "store", "CNY")
-    for shown in (STORE, STAFF, "R-1001", f"{code[:6]}-{code[6:12]}-{code[12:]}", "flash", shop.only.id, "−5.00 CNY"):
+    for shown in (
+        STORE,
+        STAFF,
+        "R-1001",
+        f"{code[:6]}-{code[6:12]}-{code[12:]}",
+        "campaign-1",
+        (await shop.only())["id"],
+        "−5.00 CNY",
+    ):
         assert shown in receipt
-    assert page.url.endswith(f"/till/redemptions/{shop.only.id}")
+    assert page.url.endswith(f"/till/redemptions/{(await shop.only())['id']}")
 
 
 async def test_a_double_click_redeems_once(shop: Shop, page: Page) -> None:
     """Two clicks on Redeem are one redemption and end on its receipt."""
     await shop.sign_in(page)
-    await enter(page, shop.coupon())
+    await enter(page, await shop.coupon())
 
     await page.get_by_role("button", name="Redeem").dblclick()
     await page.get_by_role("heading", name="Redeemed").wait_for()
 
     assert len(set(shop.acts)) == 1
-    assert page.url.endswith(shop.only.id)
+    assert page.url.endswith((await shop.only())["id"])
 
 
 async def test_a_form_sent_twice_at_once_redeems_once(shop: Shop, page: Page) -> None:
     """A browser that sends both clicks: the services have the same key from both, and both lead to one receipt."""
     shop.together = 2
     await shop.sign_in(page)
-    await enter(page, shop.coupon())
+    await enter(page, await shop.coupon())
     fields: dict[str, Any] = await page.locator("main form").evaluate("form => Object.fromEntries(new FormData(form))")
 
     sent = [page.request.post("/till/redemptions", form=fields, max_redirects=0) for _ in range(2)]
     answers = await asyncio.gather(*sent)
 
     assert [(answer.status, answer.headers["location"]) for answer in answers] == [
-        (303, f"/till/redemptions/{shop.only.id}")
+        (303, f"/till/redemptions/{(await shop.only())['id']}")
     ] * 2
     assert len(shop.acts) == 2
 
@@ -87,7 +95,7 @@ async def test_a_lost_answer_is_asked_again_and_redeems_once(shop: Shop, page: P
     """Where the outcome is unknown, both the button and a reload of the POST repeat the same act; it is done once."""
     watch.expect_status(503)
     await shop.sign_in(page)
-    await enter(page, shop.coupon())
+    await enter(page, await shop.coupon())
 
     shop.failing = Refusal("unknown")
     await page.get_by_role("button", name="Redeem").click()
@@ -103,13 +111,13 @@ async def test_a_lost_answer_is_asked_again_and_redeems_once(shop: Shop, page: P
     assert "it counts only once" in first
     assert len(shop.acts) == 3
     assert len(set(shop.acts)) == 1
-    assert page.url.endswith(shop.only.id)
+    assert page.url.endswith((await shop.only())["id"])
 
 
 async def test_a_reload_of_the_receipt_redeems_nothing(shop: Shop, page: Page) -> None:
     """The receipt is a page of its own: reloading it asks for nothing but itself."""
     await shop.sign_in(page)
-    await redeem(page, shop.coupon())
+    await redeem(page, await shop.coupon())
 
     await page.reload()
     await page.get_by_role("heading", name="Redeemed").wait_for()
@@ -121,7 +129,7 @@ async def test_a_part_and_then_the_rest_is_given_back(shop: Shop, page: Page, wa
     """An amount with a reason, too much refused, then all that is left; the receipt says each and what is to pay."""
     watch.expect_status(400)
     await shop.sign_in(page)
-    await redeem(page, shop.coupon())
+    await redeem(page, await shop.coupon())
     back = page.get_by_role("button", name="Give it back")
 
     await page.get_by_text("Give it back").first.click()
@@ -149,7 +157,8 @@ async def test_a_part_and_then_the_rest_is_given_back(shop: Shop, page: Page, wa
     assert partly[2].endswith("1.25 CNY")
     assert partly[3] == "To pay 36.25 CNY"
     assert "up to 3.75 CNY" in too_much
-    assert [(each.minor, each.reason) for each in shop.only.rollbacks] == [(125, "broken cup"), (375, "returned")]
+    rollbacks = [(each["amount"]["minor"], each["reason"]) for each in (await shop.only())["rollbacks"]]
+    assert rollbacks == [(125, "broken cup"), (375, "returned")]
     assert await back.count() == 0
 
 
@@ -157,7 +166,7 @@ async def test_a_lost_answer_to_a_rollback_gives_back_once(shop: Shop, page: Pag
     """Where it is unknown whether it was given back, the same button again gives it back once."""
     watch.expect_status(503)
     await shop.sign_in(page)
-    await redeem(page, shop.coupon())
+    await redeem(page, await shop.coupon())
     await page.get_by_text("Give it back").first.click()
     await page.get_by_label("A part of it").check()
     await page.get_by_label("The part in").fill("1.00")
@@ -170,14 +179,14 @@ async def test_a_lost_answer_to_a_rollback_gives_back_once(shop: Shop, page: Pag
     await page.get_by_role("heading", name="partly given back").wait_for()
 
     assert "it counts only once" in unknown
-    assert shop.only.rolled_back_minor == 100
+    assert (await shop.only())["rolled_back"]["minor"] == 100
 
 
 async def test_an_earlier_redemption_is_found_by_its_id(shop: Shop, page: Page, watch: Watch) -> None:
     """The id of a receipt leads to it; another one says that there is none and what to do."""
     watch.expect_status(404)
     await shop.sign_in(page)
-    await redeem(page, shop.coupon())
+    await redeem(page, await shop.coupon())
 
     await page.get_by_role("link", name="Look up").click()
     answers = []
@@ -186,7 +195,7 @@ async def test_an_earlier_redemption_is_found_by_its_id(shop: Shop, page: Page, 
         await page.get_by_role("button", name="Look up").click()
         answers.append((await said(page), await page.get_by_label("Redemption").input_value()))
     await picture(page, "till-look-up")
-    await page.get_by_label("Redemption").fill(f" {shop.only.id} ")
+    await page.get_by_label("Redemption").fill(f" {(await shop.only())['id'].lower()} ")
     await page.get_by_role("button", name="Look up").click()
     await page.get_by_role("heading", name="Redeemed").wait_for()
 
@@ -199,20 +208,28 @@ async def test_an_earlier_redemption_is_found_by_its_id(shop: Shop, page: Page, 
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("redeemed", "has been redeemed already"),
-        ("expired", "has expired"),
-        ("revoked", "has been withdrawn"),
-        ("reserved", "is held for an order"),
+        ("redeemed", "The coupon is redeemed. Ask the customer for another coupon."),
+        ("revoked", "The coupon is revoked."),
+        ("reserved", "The coupon is held for another order. Finish or cancel that order"),
         ("absent", "No such coupon. Compare the code"),
-        ("small", "It takes nothing off. The goods come to less"),
+        ("small", "It takes nothing off. 30.00 CNY is needed of goods in scope, 29.99 CNY is left. Change the order"),
     ],
 )
 async def test_a_coupon_that_can_t_be_used_says_why(
     shop: Shop, page: Page, watch: Watch, state: str, says: str
 ) -> None:
     """Each reason is said in words with what to do, and what was typed is still there to be changed."""
-    watch.expect_status(404, 409)
-    code = "0000000000000000AB" if state == "absent" else shop.coupon(state="claimed" if state == "small" else state)
+    watch.expect_status(404)
+    code = "0000000000000000AB" if state == "absent" else await shop.coupon()
+    lines = [{"sku": "x", "quantity": 1, "unit_price_minor": 4000}]
+    order = {"id": "other", "currency": "CNY", "lines": lines}
+    match state:
+        case "redeemed":
+            await shop.ask("POST", "/v1/redemptions", "store", {"code": code, "order": order})
+        case "revoked":
+            await shop.ask("POST", f"/v1/coupons/{code}/revoke", "marketer", {"reason": "stolen"})
+        case "reserved":
+            await shop.ask("POST", "/v1/reservations", "store", {"code": code, "order_id": "other"})
     await shop.sign_in(page)
 
     await enter(page, code, "29.99" if state == "small" else "40.00")
@@ -220,7 +237,38 @@ async def test_a_coupon_that_can_t_be_used_says_why(
     assert says in await said(page)
     assert await page.get_by_label("Coupon code").input_value() == code
     assert await page.get_by_label("Order or receipt number").input_value() == "R-1001"
-    assert shop.redemptions == {}
+    assert shop.redeemed == set()
+
+
+async def test_what_happened_since_the_quote_is_said(shop: Shop, page: Page, watch: Watch) -> None:
+    """A coupon that was revoked, or used by another order, after its quote is refused in words, not redeemed."""
+    watch.expect_status(409)
+    await shop.sign_in(page)
+    code = await shop.coupon()
+    await enter(page, code)
+
+    await shop.ask("POST", f"/v1/coupons/{code}/revoke", "marketer", {"reason": "stolen"})
+    await page.get_by_role("button", name="Redeem").click()
+
+    assert "This coupon has been withdrawn." in await said(page)
+    assert shop.redeemed == set()
+
+
+async def test_a_gift_balance_says_what_is_left(shop: Shop, page: Page) -> None:
+    """What a gift coupon still holds is on the receipt, and comes back with what is given back."""
+    await shop.sign_in(page)
+    await redeem(page, await shop.coupon(value={"type": "balance", "minor": 10_000}))
+    before = await page.locator(".sum").inner_text()
+
+    await page.get_by_text("Give it back").first.click()
+    await page.get_by_label("A part of it").check()
+    await page.get_by_label("The part in").fill("15")
+    await page.get_by_label("Reason").fill("returned")
+    await page.get_by_role("button", name="Give it back").click()
+    await page.get_by_role("heading", name="partly given back").wait_for()
+
+    assert "60.00 CNY" in " ".join(before.split())
+    assert "Left on the coupon 75.00 CNY" in " ".join((await page.locator(".sum").inner_text()).split())
 
 
 @pytest.mark.parametrize("code", ["rate_limited", "overloaded", "not_ready", "internal", "idempotency_key_reused"])
@@ -228,7 +276,7 @@ async def test_each_refusal_of_a_redemption_says_what_to_do(shop: Shop, page: Pa
     """A refusal after the quote has its status, its words and a way on, and never a stack or a code for programs."""
     watch.expect_status(PROBLEMS[code].status)
     await shop.sign_in(page)
-    await enter(page, shop.coupon())
+    await enter(page, await shop.coupon())
 
     shop.failing = Refusal(code)
     await page.get_by_role("button", name="Redeem").click()
@@ -240,17 +288,18 @@ async def test_each_refusal_of_a_redemption_says_what_to_do(shop: Shop, page: Pa
 
 
 async def test_what_differs_from_the_quote_is_said(shop: Shop, page: Page) -> None:
-    """Where a coupon came to take off less than quoted, the receipt says both amounts."""
-    code = shop.coupon()
+    """Where a balance was used elsewhere since the quote, the receipt says what it takes off and what was quoted."""
+    code = await shop.coupon(value={"type": "balance", "minor": 4500})
     await shop.sign_in(page)
     await enter(page, code)
 
-    shop.coupons[code].minor = 450
+    lines = [{"sku": "x", "quantity": 1, "unit_price_minor": 1000}]
+    order = {"id": "other", "currency": "CNY", "lines": lines}
+    await shop.ask("POST", "/v1/redemptions", "store", {"code": code, "order": order})
     await page.get_by_role("button", name="Redeem").click()
+    said_so = " ".join((await page.get_by_role("status").inner_text()).split())
 
-    assert "It takes off 4.50 CNY; the quote said 5.00 CNY." in " ".join(
-        (await page.get_by_role("status").inner_text()).split()
-    )
+    assert "It takes off 35.00 CNY; the quote said 40.00 CNY." in said_so
 
 
 @pytest.mark.parametrize(("currency", "typed", "shown"), [("JPY", "4000", "3 500 JPY"), ("KWD", "4.000", "3.500 KWD")])
@@ -258,7 +307,7 @@ async def test_money_is_the_currency_s(shop: Shop, page: Page, currency: str, ty
     """Yen have no decimal places and dinars three, typed and shown."""
     await shop.sign_in(page, currency)
 
-    await enter(page, shop.coupon(), typed)
+    await enter(page, await shop.coupon(currency=currency), typed)
 
     assert " ".join((await page.locator(".to-pay dd").inner_text()).split()) == shown
 
@@ -271,7 +320,7 @@ async def test_markup_in_any_field_is_text(shop: Shop, new_page: NewPage, watch:
     watch.expect_status(404)
     page = await new_page()
     await shop.sign_in(page)
-    code = shop.coupon()
+    code = await shop.coupon()
 
     await page.goto("/till/redemptions?id=" + "%3Cscript%3E")
     looked_up = await page.get_by_label("Redemption").input_value()

@@ -84,7 +84,7 @@ async def test_every_page_is_readable_and_whole(
     await page.get_by_label("Price each").nth(0).fill("12345.67")
     await page.get_by_label("Article").nth(1).fill("TEA")
     await page.get_by_label("Price each").nth(1).fill("0.50")
-    await page.get_by_label("Coupon code").fill(shop.coupon())
+    await page.get_by_label("Coupon code").fill(await shop.coupon())
     await page.get_by_label("Order or receipt number").fill(LONG * 2)
     await page.get_by_role("button", name="See what it takes off").click()
     await check_looks(page, f"{where}-quote")
@@ -114,7 +114,7 @@ async def test_the_till_is_used_by_keyboard_alone(shop: Shop, new_page: NewPage)
 
     focused = "document.activeElement.id || document.activeElement.textContent"
     start = await page.evaluate(focused)
-    await page.keyboard.type(shop.coupon())
+    await page.keyboard.type(await shop.coupon())
     await press(page, "Tab")
     await page.keyboard.type("R-7")
     await press(page, "Tab")
@@ -139,7 +139,8 @@ async def test_the_till_is_used_by_keyboard_alone(shop: Shop, new_page: NewPage)
     assert start == "code"
     assert outline == "solid"
     assert on_quote == "Redeem"
-    assert [(back.minor, back.reason) for back in shop.only.rollbacks] == [(150, "broken")]
+    rollbacks = [(each["amount"]["minor"], each["reason"]) for each in (await shop.only())["rollbacks"]]
+    assert rollbacks == [(150, "broken")]
 
 
 async def test_an_error_leads_to_its_field(shop: Shop, page: Page, watch: Watch) -> None:
@@ -147,7 +148,7 @@ async def test_an_error_leads_to_its_field(shop: Shop, page: Page, watch: Watch)
     watch.expect_status(400)
     await shop.sign_in(page)
 
-    await enter(page, shop.coupon(), total="4,0,0")
+    await enter(page, await shop.coupon(), total="4,0,0")
     link = page.get_by_role("alert").get_by_role("link")
     text = await link.inner_text()
     await link.click()
@@ -164,7 +165,7 @@ async def test_the_till_works_without_javascript(shop: Shop, new_page: NewPage) 
     page = await new_page(java_script_enabled=False, timezone_id="Asia/Shanghai")
     await shop.sign_in(page)
     buttons = await page.locator("main button:visible").all_inner_texts()
-    await redeem(page, shop.coupon())
+    await redeem(page, await shop.coupon())
     receipt = await page.locator(".receipt").inner_text()
     await page.get_by_text("Give it back").first.click()
     await page.get_by_label("Reason").fill("returned")
@@ -175,7 +176,7 @@ async def test_the_till_works_without_javascript(shop: Shop, new_page: NewPage) 
     assert buttons == ["See what it takes off", "More lines"]
     assert " UTC" in receipt
     assert await page.get_by_role("button", name="Print").count() == 0
-    assert shop.only.rolled_back_minor == 500
+    assert (await shop.only())["rolled_back"]["minor"] == 500
 
 
 async def test_times_are_the_store_s(shop: Shop, new_page: NewPage) -> None:
@@ -183,7 +184,7 @@ async def test_times_are_the_store_s(shop: Shop, new_page: NewPage) -> None:
     page = await new_page(timezone_id="Asia/Shanghai")
     await shop.sign_in(page)
 
-    await redeem(page, shop.coupon())
+    await redeem(page, await shop.coupon())
 
     assert " Asia/Shanghai" in await page.locator(".receipt time").inner_text()
 
@@ -192,7 +193,7 @@ async def test_a_receipt_is_printed_alone(shop: Shop, new_page: NewPage) -> None
     """On paper there is the receipt and nothing else, as narrow as a till roll; Print asks the browser to print."""
     page = await new_page(viewport=PHONE)
     await shop.sign_in(page)
-    await redeem(page, shop.coupon())
+    await redeem(page, await shop.coupon())
     await page.evaluate("window.print = () => { window.printed = true }")
 
     await page.get_by_role("button", name="Print").click()

@@ -33,7 +33,7 @@ async def a_scanner(shop: Shop, new_page: NewPage, shows: str, *permissions: str
 @pytest.mark.parametrize("prefix", ["", "https://shop.example/c/", "https://shop.example/?code="])
 async def test_the_camera_fills_in_the_code(shop: Shop, new_page: NewPage, eventually: Eventually, prefix: str) -> None:
     """A code alone, or at the end of an address, is filled in; the camera is off again and the code has the focus."""
-    code = shop.coupon()
+    code = await shop.coupon()
     page = await a_scanner(shop, new_page, prefix + code, "camera")
 
     await page.get_by_role("button", name="Scan", exact=True).click()
