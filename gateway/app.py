@@ -46,10 +46,12 @@ from gateway.routes import (
     reservations,
     revocations,
     tickets,
+    till,
 )
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
+from gateway.till.store_desk import StoreDesk
 from gateway.tills.calls import Calls
 from gateway.tills.recovery import Recovery
 from gateway.tills.services import Tills
@@ -99,7 +101,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *docs.routes,
     ]
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *till.routes],  # the pages are for people, so the document for programs leaves them out
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
@@ -107,6 +109,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
     # A redirect names the scheme and Host of the request: behind a proxy that would send a token over plain HTTP.
     app.router.redirect_slashes = False
     app.state.document = document(routes, settings)
+    app.state.new_desk = StoreDesk
     return app
 
 

@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _meta("tokens", "verified tokens a worker remembers; 0 remembers none", low=0, high=1_048_576)
     ] = 65_536
     ticket_s_max: Annotated[int, _meta("s", "how long a claim ticket is good at most", low=60, high=604_800)] = 86_400
+    till_idle_s_max: Annotated[int, _meta("s", "a till stays signed in without being used", low=60, high=43_200)] = 1800
     api_key_cache_s: Annotated[int, _meta("s", "how long a revoked API key may still work", low=0, high=60)] = 2
 
     code_failures_holder_max: Annotated[
