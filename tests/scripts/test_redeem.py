@@ -86,7 +86,7 @@ async def test_a_key_again_is_the_first_answer_and_with_another_payload_refused(
 
 
 async def test_an_order_again_with_another_key_is_the_first_redemption(door: Door) -> None:
-    """Another key for the same code and order, the same payload: REPLAYED; another payload: KEY_REUSED. One redemption."""
+    """Another key for the same code and order, the same payload: REPLAYED; another payload: KEY_REUSED."""
     shard = await open_life(door)
     [code] = await shard.claimed("a")
     await shard.redeem(a_redeem("RD-1", code, "o-1"))

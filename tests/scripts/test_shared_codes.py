@@ -185,7 +185,7 @@ async def test_a_use_that_comes_back_after_the_end_goes_where_the_policy_says(
 
 @pytest.mark.parametrize(("returns", "place"), [("", "revoked"), ("stock", "stock")])
 async def test_a_revoked_code_ends_for_those_who_hold_it_too(door: Door, returns: str, place: str) -> None:
-    """What is left goes at once; a holding order can't redeem or hold any more; its use goes when it is let go or lapses."""
+    """What is left goes at once; a holding order can't redeem or hold any more; its use goes when the hold does."""
     shard = await a_shared_code(door, revoke_returns=returns)
     await shard.redeem(spend("RD-1"))
     await shard.reserve(CODE, "o-1")
