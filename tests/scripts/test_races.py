@@ -38,7 +38,7 @@ def outcomes(replies: list[Any]) -> dict[int, int]:
     return dict(Counter(reply[0] if isinstance(reply, list) else reply for reply in replies))
 
 
-async def a_shard(wide: Door, stock: int = 10, **changes: object) -> LifeShard:
+async def a_shard(wide: Door, stock: int = 10, **changes: Any) -> LifeShard:
     """A shard by the clock of Redis, with a budget."""
     return await open_life(wide, stock, scripts=load_script, budget_minor=900_000, **changes)
 

@@ -1,5 +1,7 @@
 """rollback.lua of coupons that can be used once: whole or in parts, each part once, and what the policy gives back."""
 
+from typing import Any
+
 import pytest
 
 from lua.door import Door
@@ -11,7 +13,7 @@ from tests.life import LifeShard, open_life
 DAY_MS = 24 * HOUR_MS
 
 
-async def a_redemption(door: Door, minor: int = 500, **changes: object) -> tuple[LifeShard, str]:
+async def a_redemption(door: Door, minor: int = 500, **changes: Any) -> tuple[LifeShard, str]:
     """A shard with a budget, one coupon of holder a redeemed as RD-1; gives its code."""
     shard = await open_life(door, budget_minor=90_000, **changes)
     [code] = await shard.claimed("a")

@@ -1,5 +1,7 @@
 """Codes that many may use: as many uses as they have, held by several orders at once, each use a unit of its own."""
 
+from typing import Any
+
 import pytest
 
 from lua.door import Door
@@ -11,7 +13,7 @@ from tests.life import LifeShard, open_life
 CODE = "SUMMER"
 
 
-async def a_shared_code(door: Door, units: int = 3, **changes: object) -> LifeShard:
+async def a_shared_code(door: Door, units: int = 3, **changes: Any) -> LifeShard:
     """A shard with a budget and a code that *units* may use."""
     shard = await open_life(door, budget_minor=90_000, **changes)
     await shard.issue_shared(CODE, units)
