@@ -10,9 +10,11 @@ The gateway: HTTP in front, one atomic script call behind.
     guard.py        what holds for every request, before any route;  shape.py: what its header names say
     lane.py         claims answered by the protocol itself; the rest falls through to routes/
     routes/         one file a kind of caller
+    api/            what routes say of themselves, and the document made of it
     claims.py       one claim, whichever front it comes from;  asks.py, answers.py: what goes on and what comes back
     batcher.py      group commit: asks that arrive together travel together
     campaigns/      what a campaign is, its life, its stock
+    worth/          what a coupon takes off an order, and what a rollback gives back: pure
     codes.py        coupon codes
     credentials.py  who a holder is: tokens.py and tickets.py, both signed by signing.py;  keys.py: API keys
     telemetry.py    counters shared by all workers

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.asks import Decided, Rush, ScriptReply, Undecided, read_reply
+from gateway.asks import Decided, Rush, ScriptReply, read_reply
 from gateway.catalog import Published
 from gateway.errors import ALWAYS_RETRY_AFTER, Refusal, draw_retry_after_s, problem_body
+from gateway.queue import Undecided
 from gateway.wire import rfc3339
 from lua.outcomes import Outcome
 

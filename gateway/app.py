@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from gateway.api.document import document
+from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
@@ -23,15 +24,37 @@ from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
 from gateway.guessing import Guessing
+from gateway.issuing.making import Making
+from gateway.issuing.resolve import Resolver
+from gateway.issuing.revoking import Revoking
 from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
 from gateway.limiter import Limiter
 from gateway.pressure import Pressure
 from gateway.probing import Probing
-from gateway.routes import campaigns, claims, coupons, docs, holder, home, ops, tickets
+from gateway.routes import (
+    campaigns,
+    claims,
+    codes,
+    coupons,
+    docs,
+    holder,
+    home,
+    ops,
+    paper,
+    redemptions,
+    reservations,
+    revocations,
+    tickets,
+    till,
+)
 from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
+from gateway.till.store_desk import StoreDesk
+from gateway.tills.calls import Calls
+from gateway.tills.recovery import Recovery
+from gateway.tills.services import Tills
 from lua.door import Door, connect
 from lua.link import Link
 
@@ -67,13 +90,18 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *tickets.routes,
         *holder.routes,
         *coupons.routes,
+        *reservations.routes,
+        *redemptions.routes,
         *campaigns.routes,
+        *codes.routes,
+        *paper.routes,
+        *revocations.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,
     ]
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *till.routes],  # the pages are for people, so the document for programs leaves them out
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
@@ -81,6 +109,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
     # A redirect names the scheme and Host of the request: behind a proxy that would send a token over plain HTTP.
     app.router.redirect_slashes = False
     app.state.document = document(routes, settings)
+    app.state.new_desk = StoreDesk
     return app
 
 
@@ -114,35 +143,47 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     await pool.open()  # does not wait: claims go on without Postgres
     stack.push_async_callback(pool.close)
     pressure = Pressure(door.redis, settings.redis_memory_percent_max, telemetry)
-    watching = asyncio.create_task(pressure.watch())
-    stack.push_async_callback(_end, watching)
-    finishing = asyncio.create_task(_finish_open_changes(pool, door))
-    stack.push_async_callback(_end, finishing)
+    _beside(stack, pressure.watch())
+    _beside(stack, _finish_open_changes(pool, door))
     if settings.jwt_keys_file:
-        following = asyncio.create_task(follow(Path(settings.jwt_keys_file), credentials.use_keys))
-        stack.push_async_callback(_end, following)
+        _beside(stack, follow(Path(settings.jwt_keys_file), credentials.use_keys))
     limiter = Limiter(settings.redis_url, settings.code_limiter_ms_max)
     stack.push_async_callback(limiter.close)
     probing = Probing(limiter, settings.code_failures_alarm)
-    listening = asyncio.create_task(probing.watch())
-    stack.push_async_callback(_end, listening)
+    _beside(stack, probing.watch())
     link = Link(door.redis, settings.redis_call_ms_max)
     stack.push_async_callback(link.close)
     batcher = Batcher(link, settings, telemetry)
     stack.push_async_callback(batcher.close)
+    catalog = Catalog(pool, door)
+    calls = Calls(link, settings)
+    stack.push_async_callback(calls.close)
+    guessing = Guessing(limiter, probing, settings, telemetry)
+    resolver = Resolver(pool, catalog)
+    tills = Tills(calls, resolver, guessing, catalog, pool)
+    background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, tills.stacks)])
+    _beside(stack, background.run())
     return Services(
         settings=settings,
         door=door,
         pool=pool,
-        catalog=Catalog(pool, door),
+        catalog=catalog,
         keys=KeyRing(pool, settings.api_key_cache_s),
         credentials=credentials,
         batcher=batcher,
         claims=Claims(batcher, pressure, settings, telemetry),
         pressure=pressure,
-        guessing=Guessing(limiter, probing, settings, telemetry),
+        guessing=guessing,
+        resolver=resolver,
+        tills=tills,
+        background=background,
         telemetry=telemetry,
     )
+
+
+def _beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Let *work* go on beside the requests, until the stack is closed."""
+    stack.push_async_callback(_end, asyncio.create_task(work))
 
 
 async def _finish_open_changes(pool: AsyncConnectionPool[Any], door: Door) -> None:

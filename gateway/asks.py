@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.queue import Undecided
 from lua.keys import HolderId
 from lua.outcomes import Outcome
 
@@ -25,13 +26,6 @@ class Rush(msgspec.Struct, array_like=True, frozen=True):
     value: str
     currency: str
     replies: list[ScriptReply]
-
-
-class Undecided(NamedTuple):
-    """An ask without an answer: *code* is a problem code (overloaded, not_ready, unknown), *detail* says why."""
-
-    code: str
-    detail: str
 
 
 class Ask(ABC):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from psycopg_pool import AsyncConnectionPool
 
-from gateway.campaigns.check import ID_PATTERN
+from gateway.campaigns.bounds import ID_PATTERN
 from gateway.campaigns.shards import Shards
 from gateway.errors import Refusal
 from gateway.sql import load_queries, postgres, row
@@ -54,6 +54,7 @@ class Catalog:
         self.claim_paths: OrderedDict[bytes, Published] = OrderedDict()
         """The path of a claim on each campaign that is known, as it comes on the wire."""
         self._absent: OrderedDict[CampaignId, float] = OrderedDict()
+        self._by_number: OrderedDict[int, Published] = OrderedDict()
         self._asking: dict[CampaignId, asyncio.Task[Published | None]] = {}
 
     async def shards(self, campaign: CampaignId) -> int:
@@ -80,6 +81,25 @@ class Catalog:
         if found is None:
             raise Refusal("campaign_not_found")
         return found
+
+    def knows_number(self, number: int) -> bool:
+        """Whether by_number() answers without Postgres."""
+        return number in self._by_number
+
+    async def by_number(self, number: int) -> Published | None:
+        """
+        The published campaign of this number, which its codes carry; None where there is none.
+
+        Errors: Refusal("not_ready") when Postgres has to be asked and can't be.
+        """
+        known = self._by_number.get(number)
+        if known is None:
+            async with postgres(self._pool) as connection:
+                found = await row(connection, _QUERIES["campaign_by_number"], number=number)
+            if found is not None:
+                known = Published(CampaignId(found["id"]), number, found["shards"])
+                _keep(self._by_number, number, known, _KNOWN_MAX)
+        return known
 
     def _is_absent(self, campaign: CampaignId) -> bool:
         since = self._absent.get(campaign)

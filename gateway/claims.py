@@ -12,10 +12,11 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from gateway.answers import Answer, CallAnswers, undecided_answer
-from gateway.asks import Ask, Rush, ScriptReply, Undecided
+from gateway.asks import Ask, Rush, ScriptReply
 from gateway.batcher import Batcher
 from gateway.catalog import Published
 from gateway.pressure import Pressure
+from gateway.queue import Undecided
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.wire import read_json

@@ -6,9 +6,13 @@ Coupon codes: 18 characters of Crockford base32 that name their campaign and sha
 Shown as 6-6-6 with hyphens; read in any case, with O for 0 and I or L for 1, hyphens and blanks
 ignored. The check character is a weighted sum over GF(32): it finds every single wrong character
 and every swap of two neighbours (and of any two characters, as all weights differ).
+
+A named code is any other: one that many share, or one brought from elsewhere. It says nothing of itself,
+so Postgres knows where it is (issuing/resolve.py). None is read as a code of the first sort.
 """
 
 import os
+import re
 from typing import NamedTuple
 
 from lua.keys import SHARDS_MAX, CouponCode
@@ -17,6 +21,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM_CHARS = 12
 CODE_CHARS = 18
 RANDOM_BITS = 5 * RANDOM_CHARS
+NAMED_CHARS_MAX = 64
 CAMPAIGN_NUMBER_MAX = (1 << 20) - 1
 STOCK_MAX = (1 << RANDOM_BITS) // 1_000_000
 """Coupons a campaign may have: a guess then hits one in fewer than 1e-6 of the tries."""
@@ -24,6 +29,8 @@ STOCK_MAX = (1 << RANDOM_BITS) // 1_000_000
 DECOY = CouponCode(CODE_CHARS * ALPHABET[0])
 """A code that nobody ever has, as its campaign number is 0: what is looked up in place of what is no code."""
 
+_TYPED_CHARS_MAX = 2 * NAMED_CHARS_MAX  # of any code, with hyphens and blanks
+_NAMED = re.compile(rf"[A-Z0-9][A-Z0-9_.]{{3,{NAMED_CHARS_MAX - 1}}}")
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _READ: dict[int, str | None] = {ord(read): meant for read, meant in zip("OILoil", "011011", strict=True)}
 _READ.update({ord(character): character.upper() for character in "abcdefghjkmnpqrstvwxyz"})
@@ -123,6 +130,26 @@ def parse_code(text: str) -> ParsedCode | None:
     return ParsedCode(CouponCode(code), number, _VALUES[code[4]]) if number else None
 
 
+def fold_code(text: str) -> CouponCode | None:
+    """
+    A named code as it is kept: upper case, without hyphens and blanks; None for what can't be one.
+
+    What parse_code() reads is none.
+    """
+    if len(text) > _TYPED_CHARS_MAX or not text.isascii():
+        return None
+    code = text.upper().replace("-", "").replace(" ", "")
+    return CouponCode(code) if _NAMED.fullmatch(code) and parse_code(code) is None else None
+
+
+def read_code(text: str) -> CouponCode | None:
+    """Read a code of any sort as a person typed it; None if it can be none."""
+    parsed = parse_code(text)
+    return fold_code(text) if parsed is None else parsed.code
+
+
 def show_code(code: str) -> str:
-    """The code as people read it: three groups of six."""
+    """The code as people read it: three groups of six. A named code stays as it is kept."""
+    if len(code) != CODE_CHARS or parse_code(code) is None:
+        return code
     return f"{code[:6]}-{code[6:12]}-{code[12:]}"

@@ -1,5 +1,5 @@
 """
-Who a holder's credential names: a token, or for a claim a ticket too.
+Who a holder's credential names: a token, or for a claim a ticket too; and the sessions of tills, under the same keys.
 
 Synchronous and without HTTP, so that any front asks the same question and gets the same answer. API keys
 are looked up elsewhere (keys.py): they name staff.
@@ -8,24 +8,27 @@ are looked up elsewhere (keys.py): they name staff.
 from gateway.errors import Refusal
 from gateway.settings import Settings
 from gateway.tickets import TICKET_PREFIX, Tickets
+from gateway.till.sessions import Sessions
 from gateway.tokens import TokenVerifier
 from lua.keys import HolderId
 
 
 class Credentials:
-    """The tokens and tickets of one worker, under the same keys (kid → JWT secret)."""
+    """The tokens, tickets and sessions of one worker, under the same keys (kid → JWT secret)."""
 
     def __init__(self, keys: dict[str, bytes], settings: Settings) -> None:
         leeway_s = settings.jwt_leeway_s
         self.tickets = Tickets(keys, leeway_s)
+        self.sessions = Sessions(keys, settings.till_idle_s_max)
         self.tokens = TokenVerifier(
             keys, settings.jwt_audience, settings.jwt_issuer, leeway_s, cache_max=settings.token_cache_max
         )
 
     def use_keys(self, keys: dict[str, bytes]) -> None:
-        """From now on *keys* and no others, for tokens, those already verified too, and for tickets."""
+        """From now on *keys* and no others, for tokens, those already verified too, tickets and sessions."""
         self.tokens.use_keys(keys)
         self.tickets.use_keys(keys)
+        self.sessions.use_keys(keys)
 
     def claimant(self, credential: str, campaign: str, now_s: float) -> HolderId:
         """

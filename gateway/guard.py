@@ -27,6 +27,7 @@ log = logging.getLogger("fairclaim.guard")
 LINGER_S = 1.0
 """How long a refused client may go on sending: a close with unread data would take the answer away from it."""
 
+_IMPORT = re.compile(rb"/v1/campaigns/[^/?]+/code-imports(?:\?|\Z)")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?\Z")
 _CLOSE = b"connection: close\r\n"
 
@@ -44,8 +45,9 @@ class Guard(Turns):
         settings = self.services.settings
         self._head_bytes_max, self._receipt_s_max = settings.head_bytes_max, settings.receipt_s_max
         self._connections_max = settings.connections_max
-        # On the wire a body may come in chunks with as many bytes of framing; no route takes more than body_bytes_max.
+        # On the wire a body may come in chunks with as many bytes of framing; one route takes more than body_bytes_max.
         self._message_bytes_max = settings.head_bytes_max + 2 * settings.body_bytes_max
+        self._import_bytes_max = settings.head_bytes_max + 2 * settings.import_bytes_max
         self._surplus = self._deaf = False
         self._read_bytes = self._message_bytes = self._shared_bytes = 0  # of this read; of all reads of the message
         self._begun = 0  # messages begun in this read
@@ -101,7 +103,9 @@ class Guard(Turns):
         self._message_bytes += self._read_bytes
         bound = self._head_bytes_max if self._in_head else self._message_bytes_max
         if self._message_bytes - self._shared_bytes > bound:
-            self._refuse(self._too_large())
+            is_import = not self._in_head and _IMPORT.match(self.url)
+            if not is_import or self._message_bytes - self._shared_bytes > self._import_bytes_max:
+                self._refuse(self._too_large())
 
     def _too_large(self) -> Refusal:
         if self._in_head:

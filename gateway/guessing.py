@@ -97,12 +97,13 @@ class Guessing:
         """
         Let *who* have the coupon he found, which nobody holds: to a holder beyond his limit it is not there.
 
-        Errors: Refusal rate_limited.
+        Errors: Refusal rate_limited, after the same work as for a code that is not there.
         """
         if who.holder is None:
             return
         left = await self._or_none(self._limiter.left(self._of_holder, who.holder))
         if left is not None and left.failures <= 0:
+            await self._or_none(self._count_his(who.holder))
             self._telemetry.code_failure("holder_limited")
             raise _limited([left])
 
@@ -120,14 +121,18 @@ class Guessing:
 
     async def _count_holder(self, holder: str, address: Address, codes: int) -> tuple[str, list[Left]]:
         """What kind of failure it is, and the limit it is beyond; one holder alone does not use up his neighbours'."""
-        by_holder, _ = await asyncio.gather(
-            self._limiter.count(self._of_holder, holder, failures=codes), self._probing.count(codes)
-        )
-        if not by_holder:
+        if not await self._count_his(holder, codes):
             return "holder_limited", [await self._limiter.left(self._of_holder, holder)]
         if not await self._limiter.count(self._of_address, address, failures=codes):
             return "address_limited", [await self._limiter.left(self._of_address, address)]
         return "holder", []
+
+    async def _count_his(self, holder: str, codes: int = 1) -> bool:
+        """Count for the holder and for everybody together; False where he is beyond his limit."""
+        by_holder, _ = await asyncio.gather(
+            self._limiter.count(self._of_holder, holder, failures=codes), self._probing.count(codes)
+        )
+        return by_holder
 
     async def _count_key(self, key: ApiKey, address: Address, codes: int) -> tuple[str, list[Left]]:
         """As for a holder; one address alone does not use up what the key has elsewhere."""
@@ -145,7 +150,7 @@ class Guessing:
         try:
             async with asyncio.timeout(self._s_max):
                 found = await answer
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError) as error:  # a timeout is an OSError
             self._telemetry.limiter_away()
             if not self._away:
                 log.warning("failures on codes are not limited: no answer", extra={"error": type(error).__name__})

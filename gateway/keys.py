@@ -126,6 +126,15 @@ class KeyRing:
             raise Refusal("unauthenticated", "This API key is not valid.")
         return known.key
 
+    async def of_id(self, known_id: str) -> ApiKey | None:
+        """
+        The key of this id, for whoever showed it before; None where it is unknown or revoked.
+
+        Errors: Refusal("not_ready") when Postgres can't be asked.
+        """
+        known = await self._known(known_id)
+        return known.key if known is not None else None
+
     async def _known(self, known_id: str) -> _Known | None:
         cached = self._cached.get(known_id)
         if cached is not None and monotonic() - cached[0] < self._cache_s:

@@ -6,15 +6,18 @@ from typing import cast
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.credentials import Credentials
 from gateway.guessing import Guessing
+from gateway.issuing.resolve import Resolver
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
+from gateway.tills.services import Tills
 from lua.door import Door
 
 
@@ -32,6 +35,9 @@ class Services:
     claims: Claims
     pressure: Pressure
     guessing: Guessing
+    resolver: Resolver
+    tills: Tills
+    background: Background
     telemetry: Telemetry
 
 

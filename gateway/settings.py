@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _meta("tokens", "verified tokens a worker remembers; 0 remembers none", low=0, high=1_048_576)
     ] = 65_536
     ticket_s_max: Annotated[int, _meta("s", "how long a claim ticket is good at most", low=60, high=604_800)] = 86_400
+    till_idle_s_max: Annotated[int, _meta("s", "a till stays signed in without being used", low=60, high=43_200)] = 1800
     api_key_cache_s: Annotated[int, _meta("s", "how long a revoked API key may still work", low=0, high=60)] = 2
 
     code_failures_holder_max: Annotated[
@@ -101,6 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 85
     retry_after_s_max: Annotated[int, _meta("s", "Retry-After is drawn from 1 to this", low=1, high=60)] = 3
     body_bytes_max: Annotated[int, _meta("bytes", "a request body", low=1024, high=1_048_576)] = 65_536
+    import_bytes_max: Annotated[int, _meta("bytes", "the body of an import of codes", low=1024, high=67_108_864)] = (
+        4_194_304
+    )
     head_bytes_max: Annotated[int, _meta("bytes", "request line and headers of a request", low=1024, high=65_536)] = (
         16_384
     )
@@ -124,6 +128,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     drain_shards_max: Annotated[int, _meta("shards", "streams one reconciler owns", low=1, high=10_000)] = 1000
     drain_retry_ms_max: Annotated[int, _meta("ms", "longest pause before another try", low=10, high=60_000)] = 2000
+    sweep_codes_max: Annotated[int, _meta("codes", "coupons past their time one call books", low=1, high=512)] = 512
+    sweep_pause_ms: Annotated[
+        int, _meta("ms", "from one look for coupons and holds past their time to the next", low=10, high=3_600_000)
+    ] = 1000
 
     def checked(self) -> "Settings":
         """

@@ -52,9 +52,17 @@ CODE_FAILURES = Metric(
 LIMITER_AWAY = Metric(
     "fairclaim_code_limiter_away_total", "counter", "Requests about codes that went on without the limiter's answer."
 )
+ANSWERED = ("done", "replayed", *PROBLEMS)
+QUOTES = Metric("fairclaim_quotes_total", "counter", "Quotes answered, by outcome.", "outcome", ANSWERED)
+RESERVATIONS = Metric(
+    "fairclaim_reservations_total", "counter", "Reservations answered, by outcome.", "outcome", ANSWERED
+)
+REDEMPTIONS = Metric("fairclaim_redemptions_total", "counter", "Redemptions answered, by outcome.", "outcome", ANSWERED)
+ROLLBACKS = Metric("fairclaim_rollbacks_total", "counter", "Rollbacks answered, by outcome.", "outcome", ANSWERED)
 METRICS = (
     *(CLAIMS, CLAIM_SECONDS, BATCH_CLAIMS, SCRIPT_SECONDS, QUEUE_CLAIMS, ADMISSION_CLOSED, RESPONSES),
     *(CODE_FAILURES, LIMITER_AWAY),
+    *(QUOTES, RESERVATIONS, REDEMPTIONS, ROLLBACKS),
 )
 """Everything a worker counts. /metrics adds what only Redis and Postgres know (routes/ops.py)."""
 
@@ -127,6 +135,10 @@ class Telemetry:
     def code_failure(self, kind: str, codes: int = 1) -> None:
         """So many codes that are not there; *kind* is one of FAILURE_KINDS."""
         self._cells[_OFFSETS[CODE_FAILURES.name] + FAILURE_KINDS.index(kind)] += codes
+
+    def answered(self, metric: Metric, outcome: str) -> None:
+        """One more of *metric*, whose label has *outcome* among its values."""
+        self._cells[_OFFSETS[metric.name] + metric.values.index(outcome)] += 1
 
     def limiter_away(self) -> None:
         """A request went on without the limiter's answer."""

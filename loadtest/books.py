@@ -10,6 +10,15 @@ from typing import Any, NamedTuple
 import psycopg
 import redis
 
+ACCOUNTS = {
+    "claimed": "outstanding",
+    "reserved": "reserved",
+    "redeemed": "redeemed",
+    "expired": "expired",
+    "revoked": "revoked",
+}
+"""State of a coupon → the account that holds its unit, in a campaign whose coupons don't go back to stock."""
+
 
 class Finding(NamedTuple):
     """One check: whether it holds and the figures it was made on."""
@@ -66,9 +75,15 @@ def findings(
             books.execute("SELECT code, holder FROM coupons WHERE campaign = %s", [campaign]).fetchall()
         )
         over = books.execute(
-            "SELECT holder, count(*) FROM coupons WHERE campaign = %s GROUP BY holder HAVING count(*) > %s LIMIT 5",
+            "SELECT holder, count(*) FROM coupons WHERE campaign = %s AND holder <> ''"
+            " GROUP BY holder HAVING count(*) > %s LIMIT 5",
             [campaign, per_holder],
         ).fetchall()
+        states: dict[str, int] = dict(
+            books.execute(
+                "SELECT state, count(*) FROM coupons WHERE campaign = %s GROUP BY state", [campaign]
+            ).fetchall()
+        )
         rows = books.execute(
             "SELECT shard, min(seq), max(seq), count(*) FROM coupon_entries WHERE shard = ANY(%s) GROUP BY shard",
             [list(seqs)],
@@ -97,7 +112,7 @@ def findings(
             "the unit book balances",
             sum(balances.values()) == 0
             and balances.get("stock", 0) == left
-            and balances.get("outstanding", 0) == len(coupons),
+            and all(balances.get(account, 0) == states.get(state, 0) for state, account in ACCOUNTS.items()),
             {account: int(balance) for account, balance in sorted(balances.items())},
         ),
     ]

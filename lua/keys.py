@@ -24,7 +24,7 @@ PARTS: dict[str, str] = {
     "uses": "hash: code -> msgpack of what is left of it and its hold; only where it is more than claimed",
     "redemptions": "hash: redemption id -> msgpack of the redemption and its rollbacks",
     "acts": "hash: 16 bytes of hash of an idempotency scope -> the redemption made under it",
-    "batches": "hash: code batch -> chunks issued",
+    "batches": "hash: code batch -> msgpack of the next chunk and of how many of its codes are here",
     "adjustments": "hash: idempotency key of a stock adjustment -> delta, seq, stock after",
     "entries": "stream: the shard's log, trimmed only behind what Postgres has committed",
 }
@@ -40,6 +40,9 @@ SHARDS_MAX = 32
 
 CLAIM_BATCH_MAX = 128
 """Claims one call may carry: more gains little and blocks Redis longer."""
+
+ISSUE_CHUNK_MAX = 1000
+"""Codes one call of issue may carry: Lua unpacks a few thousand values at most, two a code."""
 
 
 class Shard(NamedTuple):

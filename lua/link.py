@@ -33,11 +33,16 @@ def _words(*words: bytes) -> bytes:
 
 
 class ScriptCall:
-    """One script on one shard, with all of the command that never changes encoded beforehand."""
+    """
+    One script on one shard, with all of the command that never changes encoded beforehand.
 
-    def __init__(self, script: Script, shard: Shard) -> None:
+    *head* are arguments between the server's run id and the payload.
+    """
+
+    def __init__(self, script: Script, shard: Shard, *head: bytes) -> None:
         keys = [key.encode() for key in script.keys(shard)]
-        count = len(keys) + 5  # the verb, digest or source, number of keys, server, payload
+        count = len(keys) + 5 + len(head)  # the verb, digest or source, number of keys, server, payload
+        self._name, self._head = f"{script.name} of {shard}", _words(*head)
         tail = _words(b"%d" % len(keys), *keys)
         source = script.source.encode()
         self._by_digest = b"*%d\r\n" % count + _words(b"EVALSHA", script.digest.encode()) + tail
@@ -46,11 +51,14 @@ class ScriptCall:
 
     def by_digest(self, server: bytes, payload: bytes) -> bytes:
         """The EVALSHA of this call."""
-        return b"%b%b$%d\r\n%b\r\n" % (self._by_digest, server, len(payload), payload)
+        return b"%b%b%b$%d\r\n%b\r\n" % (self._by_digest, server, self._head, len(payload), payload)
 
     def by_source(self, server: bytes, payload: bytes) -> bytes:
         """The EVAL of this call, which can't miss."""
-        return b"%b%b$%d\r\n%b\r\n" % (self._by_source, server, len(payload), payload)
+        return b"%b%b%b$%d\r\n%b\r\n" % (self._by_source, server, self._head, len(payload), payload)
+
+    def __str__(self) -> str:
+        return self._name
 
 
 class _Sent:

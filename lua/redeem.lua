@@ -7,7 +7,7 @@
 --        asks    msgpack, flat: id, code, order, holder, key, scope, payload, charge, minor, detail of each ask.
 --                id is the redemption's to be; holder has to own it, '' for whoever; key and scope are the hashes of the
 --                Idempotency-Key and of code and order, payload of what is asked; charge is what it takes of a balance,
---                minor the discount, both as text
+--                minor the discount, both as text; an empty minor asks only whether it was done before, or can't be
 -- REPLY  msgpack: now_ms, replies. A reply is a refusal (< 0), or a list: DONE, seq, holder, state, left · REPLAYED, id,
 --        record · HELD, order, by, until_ms, holder · WRONG_STATE, state, holder · SHORT, left, holder
 -- ORDER  REPLAYED by key (KEY_REUSED) > NOT_READY > ABSENT > NOT_HOLDER > REPLAYED by order (KEY_REUSED) > HELD >
@@ -71,7 +71,7 @@ local function spend(id, code, order, holder, key, scope, payload, charge, minor
     return { HELD, coupon.order, coupon.by, coupon.until_ms, coupon.holder }
   end
   if state ~= 'c' and state ~= 'r' then return { WRONG_STATE, state, coupon.holder } end
-  if life.frozen ~= frozen then return STALE end
+  if life.frozen ~= frozen or minor == '' then return STALE end
   charge = life.kind == 'balance' and not coupon.held and assert(tonumber(charge)) or 1
   if short(coupon, order, charge) then return { SHORT, coupon.left, coupon.holder } end
   local source, place = take(coupon, order, charge)

@@ -78,6 +78,7 @@ SCRIPTS = (
     "attach",
     "look",
     "held",
+    "issue",
     "inspect",
     "reserve",
     "release",

@@ -6,9 +6,14 @@ The reconciler: from the stream into the books, exactly once.
     streams.py     the Redis side: attach, read, trim, on one connection
     shard.py       pure: what is believed of a stream, and what is a break
     rows.py        pure: entry → COPY lines
+    step_rows.py   pure: the steps of coupons after their claim → COPY lines, and the state they end in
+    copying.py     pure: Python values → the text of COPY
     postings.py    pure: entries → journals of the unit book, and their hash chain
     ledger.py      the only door to the books; the fence is in here
     quarantine.py  replay of records that could not be read
+    sweeper.py     has Redis book what is over, beside the drain
+    deadlines.py   the sweeper's reading of PostgreSQL: what is due
+    timekeeper.py  the sweeper's side of Redis: the clock, and the scripts that end what is over
     outages.py     a log line a change of state, and how long to wait
     steps.py       the numbered points at which tests kill it
     queries.py     sql/queries.sql by name

@@ -17,6 +17,7 @@ from time import monotonic
 import psycopg
 
 from lua.keys import Shard
+from reconciler.deadlines import Deadlines
 from reconciler.ledger import ROWS_REFUSED, Fenced, Ledger
 from reconciler.outages import Outage
 from reconciler.ownership import Ownership
@@ -24,6 +25,8 @@ from reconciler.postings import journals_for, seal
 from reconciler.shard import Break, Position, Record, read_batch
 from reconciler.steps import Passing, Step, unobserved
 from reconciler.streams import Streams, StreamsAway
+from reconciler.sweeper import Sweeper, SweeperOptions
+from reconciler.timekeeper import Timekeeper
 
 log = logging.getLogger("fairclaim.reconciler")
 
@@ -49,6 +52,7 @@ class DrainOptions:
     connect_ms_max: int = 1000
     postgres_ms_max: int = 3000
     stop_ms_max: int = 15_000
+    sweeper: SweeperOptions = field(default_factory=SweeperOptions)
 
 
 @dataclass
@@ -90,23 +94,37 @@ class Drain:
             connect_ms_max=options.connect_ms_max,
             block_ms=options.block_ms,
         )
+        deadlines = Deadlines(options.postgres_url, **bounds)
+        timekeeper = Timekeeper(
+            options.redis_url, call_ms_max=options.call_ms_max, connect_ms_max=options.connect_ms_max
+        )
+        self._sweeper = Sweeper(options.sweeper, deadlines, timekeeper, self._drained, options.retry_ms_max)
         self._redis_outage = Outage("Redis", options.retry_ms_max)
         self._books_outage = Outage("PostgreSQL (books)", options.retry_ms_max)
         self._entries_max = options.entries_max
         self._owned: dict[str, Owned] = {}
 
     async def run(self) -> None:
-        """Drain until stop, then to the tails."""
+        """Drain and sweep until stop, then drain to the tails."""
         holding = asyncio.create_task(self._ownership.run())
+        sweeping = asyncio.create_task(self._sweeper.run())
         try:
             while not self._stop.is_set():
                 await self._try_turn(self._options.block_ms)
+                if sweeping.done():  # it never ends by itself, so this is a defect, and it has to be heard of
+                    sweeping.result()
+            sweeping.cancel()
             await self._finish()
         finally:
+            sweeping.cancel()
             holding.cancel()
-            await asyncio.gather(holding, return_exceptions=True)
+            await asyncio.gather(sweeping, holding, return_exceptions=True)
             await self._ledger.close()
             await self._streams.close()
+
+    def _drained(self) -> dict[Shard, int]:
+        """The shards that are drained on the Redis of now, and the last seq the books have of each."""
+        return {each.shard: each.position.seq for each in self._owned.values() if each.running and each.server}
 
     async def _finish(self) -> None:
         """Drain what is on the streams, for at most stop_ms_max."""

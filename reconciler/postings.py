@@ -56,8 +56,8 @@ STEP_VERBS = {
 }
 """What a step says happened → verb of its journal; from where to where is the step's to say."""
 
-SOURCES = frozenset({OUTSTANDING, RESERVED, REDEEMED})
 DESTINATIONS = frozenset(ACCOUNTS) - {SUPPLY}
+SOURCES = DESTINATIONS - {STOCK}
 """The accounts units may leave, and may go to, by a step."""
 
 

@@ -61,7 +61,8 @@ class CouponChange:
     """
     The state one or more steps leave a coupon in. *seq* is of the last one.
 
-    *reserved_until* and *order_id* are None where no step took a hold, *expires_at* where none moved the deadline.
+    *reserved_until* and *order_id* are None where no step took a hold, *expires_at* where none moved the deadline. A
+    code that many may use is not reserved by a hold of one use, so it keeps neither.
     """
 
     seq: int
@@ -155,7 +156,7 @@ def _change(seq: int, step: Step) -> CouponChange:
     if step.verb in ("redeemed", "rolled_back") and not (step.ref and step.minor):
         raise ValueError(f"{step.verb} names no redemption or no amount")
     until = timestamp(whole(step.until_ms)) if step.until_ms else None
-    if step.verb == "reserved" and (until is None or step.state != "reserved"):
+    if step.verb == "reserved" and until is None:
         raise ValueError("a hold without a deadline")
     return CouponChange(
         seq,

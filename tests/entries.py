@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from lua.entries import LAYOUT, Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, Step
+from reconciler.shard import Record
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1)
 SEQS = st.integers(1, 10**9)
@@ -65,6 +66,13 @@ def flat(*steps: Step) -> list[str]:
 def changed(first_seq: int, *steps: Step, at_ms: int = 1_795_348_800_000, version: int = 1, epoch: int = 1) -> Changed:
     """One entry of *steps*; the default time is 2026-11-22T12:00:00Z."""
     return Changed(LAYOUT, epoch, version, at_ms, first_seq, flat(*steps))
+
+
+def record_of(entry: Entry) -> Record:
+    """The stream record of *entry*."""
+    fields = {"seq": str(entry.first_seq), "count": str(entry.count)}
+    named = [part.encode() for pair in fields.items() for part in pair]
+    return f"{entry.first_seq}-1", [*named, b"entry", msgspec.msgpack.encode(entry)]
 
 
 def issued(first_seq: int, *codes: str, units: int = 1, batch: str = "b1", at_ms: int = 1_795_348_800_000) -> Issued:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.inspect import StructType, type_info
 
 from gateway.api.operation import HOLDER, TICKET, Media, Operation, Parameter, one_of
-from gateway.api.refusals import ProblemBody, refusals
+from gateway.api.refusals import ProblemBody, refusal_examples, refusals
 from gateway.settings import Settings
 
 _SCHEMES = {
@@ -58,6 +58,7 @@ def document(operations: Sequence[Operation], settings: Settings) -> bytes:
         "paths": paths,
         "components": {
             "schemas": components,
+            "examples": refusal_examples(),
             "headers": {
                 name: {"description": about, "schema": schema, "required": required}
                 for name, (about, schema, required) in _HEADERS.items()
@@ -75,7 +76,7 @@ def _operation(operation: Operation, schemas: list[Any], settings: Settings) -> 
     """One operation; *schemas* are those of its kinds, in their order."""
     told = iter(schemas)
     written: dict[str, Any] = {
-        "operationId": operation.name,
+        "operationId": _camel(operation.name),
         "tags": [operation.under],
         "summary": operation.summary.rstrip("."),
         "description": "\n\n".join(filter(None, (operation.description, _who(operation)))),
@@ -83,6 +84,8 @@ def _operation(operation: Operation, schemas: list[Any], settings: Settings) -> 
     }
     if operation.takes is not None:
         content = _content(operation.takes, told)
+        if operation.example is not None:
+            next(iter(content.values()))["example"] = operation.example
         written["requestBody"] = {"required": _is_needed(operation.takes), "content": content}
     good = {str(status): _answer(operation, status, kind, told) for status, kind in operation.gives.items()}
     for status, refusal in refusals(operation).items():
@@ -91,6 +94,12 @@ def _operation(operation: Operation, schemas: list[Any], settings: Settings) -> 
     written["responses"] = dict(sorted(good.items()))
     written["parameters"] = [_parameter(each, next(told), settings) for each in operation.parameters]
     return written
+
+
+def _camel(name: str) -> str:
+    """A name as most generated clients have it; Swagger UI takes no underscore in a link."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _who(operation: Operation) -> str:
@@ -108,7 +117,7 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
 
 def _is_needed(kind: Any) -> bool:
     """Has a body to be there? No body is the empty object."""
-    if isinstance(kind, Media):
+    if isinstance(kind, tuple):
         return True
     about = type_info(kind)
     return not isinstance(about, StructType) or any(field.required for field in about.fields)
@@ -130,7 +139,9 @@ def _answer(operation: Operation, status: int, kind: Any, told: Any) -> dict[str
     headers |= {name: {"description": about, "schema": {"type": "string"}} for name, about in operation.tells.items()}
     if status == 503:
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
-    answer: dict[str, Any] = {"description": _MEANINGS[status], "headers": headers}
+    replay = operation.once and status == 200 and 201 in operation.gives
+    about = "This key has done it before: the same answer again." if replay else _MEANINGS[status]
+    answer: dict[str, Any] = {"description": about, "headers": headers}
     if kind is not None:
         answer["content"] = _content(kind, told)
     return answer

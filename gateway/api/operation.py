@@ -71,8 +71,11 @@ IDEMPOTENCY_KEY = Parameter(
 
 PATH = {
     "asset": "The name of a file that the page loads.",
+    "batch": "The id of a code batch.",
     "campaign": "The id of a campaign.",
+    "redemption": "The id of a redemption, or of several that were made as one.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
+    "revocation": "The id of a revocation.",
 }
 """What stands between braces in a path → what it is."""
 
@@ -87,10 +90,10 @@ class Operation(Route):
     One method of one path.
 
     *under* is its heading; *who* may ask: holder, ticket, roles of API keys (admin, who may do everything, goes without
-    saying), or ANYBODY. *takes* is the type of the body. *gives* has what each good answer is: a type, a tuple
-    (one of them), a Media, or None for no body. *refuses* are problem codes beyond those that any such route has.
-    *once* means that it needs an Idempotency-Key. *tells* are header names of good answers → what they say. *name* is
-    how programs call it; by default the name of the endpoint.
+    saying), or ANYBODY. *takes* is the type of the body, *example* one of them. *gives* has what each good answer is:
+    a type, a tuple (one of them), a Media, or None for no body. *refuses* are problem codes beyond those that any such
+    route has. *once* means that it needs an Idempotency-Key. *tells* are header names of good answers → what they say.
+    *name* is how programs call it; by default the name of the endpoint.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Operation(Route):
         who: Sequence[str],
         gives: Mapping[int, Any],
         takes: Any = None,
+        example: Any = None,
         query: Sequence[Parameter] = (),
         headers: Sequence[Parameter] = (),
         refuses: Sequence[str] = (),
@@ -115,11 +119,11 @@ class Operation(Route):
         assert set(who) <= set(CREDENTIALS), f"{path}: {set(who) - set(CREDENTIALS)} can't ask"
         assert set(self.param_convertors) <= PATH.keys(), f"{path}: say in PATH what stands there"
         self.method, self.under, self.takes, self.gives, self.once = method, under, takes, gives, once
-        self.refuses, self.tells = refuses, tells or {}
+        self.refuses, self.tells, self.example = refuses, tells or {}, example
         self.who = tuple(each for each in CREDENTIALS if each in who or (each == "admin" and set(who) & set(ROLES)))
         places = tuple(Parameter(each, str, PATH[each], "path", required=True) for each in self.param_convertors)
         self.parameters = (*places, *query, *headers, *((IDEMPOTENCY_KEY,) if once else ()))
-        self.summary, _, self.description = (getdoc(endpoint) or "").partition("\n\n")
+        self.summary, _, self.description = (getdoc(endpoint) or "").replace("``", "`").partition("\n\n")
 
     @property
     def roles(self) -> tuple[str, ...]:

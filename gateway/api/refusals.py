@@ -7,10 +7,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.api.operation import Operation, Time
-from gateway.errors import ALWAYS_RETRY_AFTER, PROBLEMS
+from gateway.errors import ALWAYS_RETRY_AFTER, PROBLEMS, Refusal, problem_body
+from gateway.wire import rfc3339
+from gateway.worth.reason import Reason
 
 ANY_ROUTE = ("bad_request", "request_timeout", "headers_too_large", "internal", "overloaded")
 """What each request may be refused with."""
+
+
+_ID, _THEN_MS = "5f0c93a1d2b4e687", 1_795_341_600_123
 
 
 class BrokenRule(msgspec.Struct):
@@ -18,6 +23,13 @@ class BrokenRule(msgspec.Struct):
 
     field: str
     rule: str
+
+
+class RefusedItem(msgspec.Struct):
+    """One code of several that takes nothing off, and why."""
+
+    code: str
+    reason: Reason
 
 
 class ProblemBody(msgspec.Struct, kw_only=True):
@@ -46,6 +58,12 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     allowed: list[str] | UnsetType = UNSET
     stock: int | UnsetType = UNSET
     version: int | UnsetType = UNSET
+    left_minor: int | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    items: list[RefusedItem] | UnsetType = UNSET
+    coupon: str | UnsetType = UNSET
+    order_id: str | UnsetType = UNSET
+    reserved_until: Time | UnsetType = UNSET
 
 
 def problem_codes(operation: Operation) -> list[str]:
@@ -66,6 +84,13 @@ def refusals(operation: Operation) -> dict[str, Any]:
     return {str(status): _refusal(status, codes) for status, codes in by_status.items()}
 
 
+def refusal_examples() -> dict[str, Any]:
+    """A body of each code."""
+    then = rfc3339(_THEN_MS)
+    bodies = {code: msgspec.Raw(problem_body(Refusal(code), _ID, then)) for code in PROBLEMS}
+    return {code: {"summary": PROBLEMS[code].title, "value": body} for code, body in bodies.items()}
+
+
 def _refusal(status: int, codes: list[str]) -> dict[str, Any]:
     headers: dict[str, Any] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if any(PROBLEMS[code].retryable for code in codes) and status not in (408, 500):
@@ -81,7 +106,8 @@ def _refusal(status: int, codes: list[str]) -> dict[str, Any]:
                 "schema": {
                     "allOf": [{"$ref": "#/components/schemas/ProblemBody"}],
                     "properties": {"status": {"const": status}, "code": {"enum": codes}},
-                }
+                },
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
             }
         },
     }

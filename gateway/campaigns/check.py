@@ -4,11 +4,19 @@ What a definition has to be beyond its types. Pure: every rule that is broken is
 Amounts stay below 2^53, the largest whole number that Lua, JSON readers and spreadsheets agree on.
 """
 
-import re
 from collections.abc import Generator
 
 from msgspec.structs import replace
 
+from gateway.campaigns.bounds import (
+    ACCOUNT_PATTERN,
+    CHANNELS_MAX,
+    FUNDERS_MAX,
+    ID_PATTERN,
+    NAME_CHARS_MAX,
+    PER_HOLDER_MAX,
+    VALIDITY_DAYS_MAX,
+)
 from gateway.campaigns.broken import (
     CHANNEL_PATTERN,
     CHANNEL_RULE,
@@ -28,15 +36,7 @@ from gateway.codes import STOCK_MAX
 from gateway.wire import rfc3339
 from lua.keys import SHARDS_MAX
 
-NAME_CHARS_MAX = 200
-PER_HOLDER_MAX = 100
-CHANNELS_MAX = 16
-FUNDERS_MAX = 16
-VALIDITY_DAYS_MAX = 3650
 EARLIEST_MS, LATEST_MS = 946_684_800_000, 7_258_118_400_000  # 2000-01-01, 2200-01-01
-
-ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 def checked(definition: Definition, now_ms: int) -> Definition:
@@ -164,7 +164,7 @@ def _funders(funders: tuple[Funder, ...]) -> Found:
     elif sum(funder.basis_points for funder in funders) != 10_000:
         yield Broken("funders", "basis_points that sum to 10000")
     for n, funder in enumerate(funders[:FUNDERS_MAX]):
-        if not _ACCOUNT.fullmatch(funder.account):
+        if not ACCOUNT_PATTERN.fullmatch(funder.account):
             yield Broken(f"funders[{n}].account", "1 to 64 of a-z, 0-9, hyphen, underscore, dot; not a sign first")
         if not 1 <= funder.basis_points <= 10_000:
             yield Broken(f"funders[{n}].basis_points", "a whole number from 1 to 10000")

@@ -1,7 +1,16 @@
 """What the terms of a redemption have to be: value, scope, conditions, stacking, and what becomes of a coupon. Pure."""
 
-import re
-
+from gateway.campaigns.bounds import (
+    EXTEND_DAYS_MAX,
+    GROUP_PATTERN,
+    PRIORITY_MAX,
+    QUANTITY_MAX,
+    REASON_CHARS_MAX,
+    REASONS_EXEMPT_MAX,
+    SCOPE_CHANNELS_MAX,
+    SCOPE_NAMES_MAX,
+    SKU_CHARS_MAX,
+)
 from gateway.campaigns.broken import (
     CHANNEL_PATTERN,
     CHANNEL_RULE,
@@ -22,19 +31,6 @@ from gateway.campaigns.definition import (
     Stacking,
     Value,
 )
-
-SKU_CHARS_MAX = 64
-"""Also of a category and of a store."""
-
-SCOPE_NAMES_MAX = 200
-SCOPE_CHANNELS_MAX = 16
-QUANTITY_MAX = 1_000_000
-PRIORITY_MAX = 1000
-EXTEND_DAYS_MAX = 3650
-REASONS_EXEMPT_MAX = 16
-REASON_CHARS_MAX = 64
-
-_GROUP = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 def broken_value(value: Value) -> Found:
@@ -106,7 +102,7 @@ def _conditions(conditions: Conditions) -> Found:
 
 
 def _stacking(stacking: Stacking) -> Found:
-    if stacking.group is not None and not _GROUP.fullmatch(stacking.group):
+    if stacking.group is not None and not GROUP_PATTERN.fullmatch(stacking.group):
         yield Broken("stacking.group", "null, or 1 to 32 of a-z, 0-9, hyphen, underscore; not a sign first")
     if not -PRIORITY_MAX <= stacking.priority <= PRIORITY_MAX:
         yield Broken("stacking.priority", f"a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")

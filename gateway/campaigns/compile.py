@@ -10,7 +10,7 @@ from hashlib import sha256
 import msgspec
 
 from gateway.campaigns.days import midnights
-from gateway.campaigns.definition import DAY_MS, AmountOff, Definition, OnEnd, must_parse_ms
+from gateway.campaigns.definition import DAY_MS, Definition, OnEnd, must_parse_ms
 from gateway.campaigns.life import Stored
 from gateway.worth.terms import kind_of, terms_of, write_terms
 
@@ -45,27 +45,26 @@ def budget_slices(budget_minor: int, unit_minor: int, shards: int) -> list[int]:
     return parts
 
 
-_LATER = ("scope", "conditions", "stacking", "transferable", "on_rollback", "on_expiry", "on_revoke")
-"""Fields that a digest has only where they say something: shards published without them keep their digest."""
+_MOVES_MONEY = (
+    "value",
+    "currency",
+    "funders",
+    "timezone",
+    "shards",
+    "scope",
+    "conditions",
+    "stacking",
+    "transferable",
+    "on_rollback",
+    "on_expiry",
+    "on_revoke",
+)
 
 
 def frozen_digest(definition: Definition) -> str:
     """What moves money, in 32 characters: equal digests owe the same for the same coupons."""
-    value = msgspec.to_builtins(definition.value)
-    if isinstance(definition.value, AmountOff) and not definition.value.every:
-        del value["every"], value["cap_minor"]
-    moves_money = {
-        "value": msgspec.Raw(msgspec.json.encode(value)),
-        "currency": definition.currency,
-        "funders": definition.funders,
-        "budget_minor": definition.limits.budget_minor,
-        "timezone": definition.timezone,
-        "shards": definition.shards,
-    }
-    for name, default in zip(_LATER, Definition.__struct_defaults__[-len(_LATER) :], strict=True):
-        said = getattr(definition, name)
-        if said != default:
-            moves_money[name] = said
+    moves_money = {name: getattr(definition, name) for name in _MOVES_MONEY}
+    moves_money["budget_minor"] = definition.limits.budget_minor
     return sha256(msgspec.json.encode(moves_money, order="deterministic")).hexdigest()[:32]
 
 

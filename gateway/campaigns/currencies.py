@@ -1,4 +1,4 @@
-"""ISO 4217: the alphabetic codes of currencies in use (list one, without metals, funds, baskets and test codes)."""
+"""ISO 4217: the currencies in use (list one, without metals, funds, baskets and test codes), and their minor units."""
 
 CURRENCIES = frozenset(
     """
@@ -10,3 +10,14 @@ CURRENCIES = frozenset(
     UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
     """.split()  # noqa: SIM905 - a table to read
 )
+
+_PLACES = dict.fromkeys(
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(),  # noqa: SIM905 - as above
+    0,
+) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)  # noqa: SIM905 - as above
+
+
+def exponent(currency: str) -> int:
+    """How many decimal places the minor unit of a currency of CURRENCIES is away: 2 for EUR, 0 for JPY, 3 for KWD."""
+    assert currency in CURRENCIES
+    return _PLACES.get(currency, 2)

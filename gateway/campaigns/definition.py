@@ -1,8 +1,9 @@
 """
 What a marketer says a campaign is: the body of POST /v1/campaigns, and how it is kept in Postgres.
 
-A Struct here says what type a field has; check.py says what else has to hold. Times stay text, in
-the form wire.rfc3339 writes, so that a definition is the same in a body, in Postgres and in a digest.
+A Struct here says what type a field has and bounds.py how large it may be; check.py says what else has to
+hold. Times stay text, in the form wire.rfc3339 writes, so that a definition is the same in a body, in
+Postgres and in a digest.
 """
 
 from datetime import datetime
@@ -10,6 +11,33 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from gateway.campaigns.bounds import (
+    FUNDERS_MAX,
+    Account,
+    BasisPoints,
+    Channels,
+    Currency,
+    ExtendDays,
+    Group,
+    Id,
+    Minor,
+    MinorOrNothing,
+    Moment,
+    Name,
+    PerDay,
+    PerHolder,
+    Priority,
+    Quantity,
+    Reasons,
+    ScopeChannels,
+    ScopeNames,
+    ShardCount,
+    Sku,
+    StockCount,
+    ValidityDays,
+    Zone,
+    told,
+)
 from gateway.wire import time_ms
 from lua.keys import CampaignId
 
@@ -20,50 +48,50 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A part of a definition: unknown fields are refused by name."""
 
 
-class AmountOff(_Part, frozen=True, tag_field="type", tag="amount_off"):
+class AmountOff(_Part, frozen=True, tag_field="type", tag="amount_off", omit_defaults=True):
     """
     *minor* off an order of at least *threshold_minor*.
 
     With *every*, as often as the threshold was spent, and at most *cap_minor*, which is given then and only then.
     """
 
-    minor: int
-    threshold_minor: int = 0
+    minor: Minor
+    threshold_minor: MinorOrNothing = msgspec.field(default_factory=int)  # shown where it is 0 too
     every: bool = False
-    cap_minor: int | None = None
+    cap_minor: Minor | None = None
 
 
 class Percent(_Part, frozen=True, tag_field="type", tag="percent"):
     """*basis_points* of an order off, at most *cap_minor*."""
 
-    basis_points: int
-    cap_minor: int
+    basis_points: BasisPoints
+    cap_minor: Minor
 
 
 class FixedPrice(_Part, frozen=True, tag_field="type", tag="fixed_price"):
     """An article for *minor*. The discount is at most *cap_minor* where that is given."""
 
-    minor: int
-    cap_minor: int | None = None
+    minor: Minor
+    cap_minor: Minor | None = None
 
 
 class GiftItem(_Part, frozen=True, tag_field="type", tag="gift_item"):
     """One article *sku* for nothing. It is worth at most *cap_minor* where that is given."""
 
-    sku: str
-    cap_minor: int | None = None
+    sku: Sku
+    cap_minor: Minor | None = None
 
 
 class FreeShipping(_Part, frozen=True, tag_field="type", tag="free_shipping"):
     """No shipping to pay. It is worth at most *cap_minor* where that is given."""
 
-    cap_minor: int | None = None
+    cap_minor: Minor | None = None
 
 
 class Balance(_Part, frozen=True, tag_field="type", tag="balance"):
     """*minor* to spend, in one order or several."""
 
-    minor: int
+    minor: Minor
 
 
 Value = AmountOff | Percent | FixedPrice | GiftItem | FreeShipping | Balance
@@ -72,24 +100,27 @@ Value = AmountOff | Percent | FixedPrice | GiftItem | FreeShipping | Balance
 class Limits(_Part, frozen=True):
     """How many coupons, and how much money: None is no limit. Days are those of the campaign's zone."""
 
-    per_holder: int = 1
-    per_holder_per_day: int | None = None
-    per_day: int | None = None
-    budget_minor: int | None = None
+    per_holder: PerHolder = 1
+    per_holder_per_day: PerHolder | None = None
+    per_day: PerDay | None = None
+    budget_minor: Minor | None = None
 
 
 class Validity(_Part, frozen=True, omit_defaults=True):
     """How long a coupon is good: *days* of 24 hours after its claim, or *until* a time. Exactly one is given."""
 
-    days: int | None = None
-    until: str | None = None
+    days: ValidityDays | None = None
+    until: Moment | None = None
 
 
 class Funder(_Part, frozen=True):
     """Who pays *basis_points* of what is redeemed."""
 
-    account: str
-    basis_points: int
+    account: Account
+    basis_points: BasisPoints
+
+
+Funders = Annotated[tuple[Funder, ...], told(minItems=1, maxItems=FUNDERS_MAX)]
 
 
 class Scope(_Part, frozen=True):
@@ -99,21 +130,21 @@ class Scope(_Part, frozen=True):
     An article is in by its *skus* or by its *categories*, where one of them is given.
     """
 
-    skus: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    stores: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-    skus_excluded: tuple[str, ...] = ()
-    categories_excluded: tuple[str, ...] = ()
-    stores_excluded: tuple[str, ...] = ()
-    channels_excluded: tuple[str, ...] = ()
+    skus: ScopeNames = ()
+    categories: ScopeNames = ()
+    stores: ScopeNames = ()
+    channels: ScopeChannels = ()
+    skus_excluded: ScopeNames = ()
+    categories_excluded: ScopeNames = ()
+    stores_excluded: ScopeNames = ()
+    channels_excluded: ScopeChannels = ()
 
 
 class Conditions(_Part, frozen=True):
     """What an order has to be: the holder's first one, with *quantity_min* articles that are in scope."""
 
     first_order: bool = False
-    quantity_min: int = 1
+    quantity_min: Quantity = 1
 
 
 class Stacking(_Part, frozen=True):
@@ -124,8 +155,8 @@ class Stacking(_Part, frozen=True):
     """
 
     exclusive: bool = False
-    group: str | None = None
-    priority: int = 0
+    group: Group | None = None
+    priority: Priority = 0
 
 
 Restore = Literal["keep", "restore"]
@@ -141,10 +172,10 @@ class OnRollback(_Part, frozen=True):
     """
 
     coupon: Literal["restore", "end"] = "restore"
-    extend_days: int | None = None
+    extend_days: ExtendDays | None = None
     stock: Restore = "keep"
     holder_slot: Restore = "keep"
-    reasons_exempt: tuple[str, ...] = ()
+    reasons_exempt: Reasons = ()
 
 
 class OnEnd(_Part, frozen=True):
@@ -161,19 +192,19 @@ class Definition(_Part, frozen=True):
     *channels* are those a coupon is claimed in; those it is redeemed in are in *scope*.
     """
 
-    id: str
-    name: str
-    currency: str
-    stock: int
+    id: Id
+    name: Name
+    currency: Currency
+    stock: StockCount
     value: Value
-    starts_at: str
-    ends_at: str
+    starts_at: Moment
+    ends_at: Moment
     validity: Validity
     limits: Limits = Limits()
-    timezone: str = "UTC"
-    channels: tuple[str, ...] = ()
-    shards: int = 1
-    funders: tuple[Funder, ...] = (Funder("platform", 10_000),)
+    timezone: Zone = "UTC"
+    channels: Channels = ()
+    shards: ShardCount = 1
+    funders: Funders = (Funder("platform", 10_000),)
     scope: Scope = Scope()
     conditions: Conditions = Conditions()
     stacking: Stacking = Stacking()

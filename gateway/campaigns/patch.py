@@ -11,11 +11,23 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
+from gateway.campaigns.bounds import (
+    Channels,
+    Currency,
+    Minor,
+    Moment,
+    Name,
+    PerDay,
+    PerHolder,
+    ShardCount,
+    StockCount,
+    Zone,
+)
 from gateway.campaigns.broken import MINOR_MAX, Broken, Found, refuse
 from gateway.campaigns.definition import (
     Conditions,
     Definition,
-    Funder,
+    Funders,
     OnEnd,
     OnRollback,
     Scope,
@@ -44,28 +56,28 @@ FROZEN = (
 class LimitsPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """Limits that change; null takes a limit away."""
 
-    per_holder: int | UnsetType = UNSET
-    per_holder_per_day: int | UnsetType | None = UNSET
-    per_day: int | UnsetType | None = UNSET
-    budget_minor: int | UnsetType | None = UNSET
+    per_holder: PerHolder | UnsetType = UNSET
+    per_holder_per_day: PerHolder | UnsetType | None = UNSET
+    per_day: PerDay | UnsetType | None = UNSET
+    budget_minor: Minor | UnsetType | None = UNSET
 
 
 class DefinitionPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """Fields that change. With *version*, only if that is still the campaign's version."""
 
     version: int | UnsetType = UNSET
-    name: str | UnsetType = UNSET
-    currency: str | UnsetType = UNSET
-    stock: int | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    stock: StockCount | UnsetType = UNSET
     value: Value | UnsetType = UNSET
     limits: LimitsPatch | UnsetType = UNSET
-    starts_at: str | UnsetType = UNSET
-    ends_at: str | UnsetType = UNSET
-    timezone: str | UnsetType = UNSET
+    starts_at: Moment | UnsetType = UNSET
+    ends_at: Moment | UnsetType = UNSET
+    timezone: Zone | UnsetType = UNSET
     validity: Validity | UnsetType = UNSET
-    channels: tuple[str, ...] | UnsetType = UNSET
-    shards: int | UnsetType = UNSET
-    funders: tuple[Funder, ...] | UnsetType = UNSET
+    channels: Channels | UnsetType = UNSET
+    shards: ShardCount | UnsetType = UNSET
+    funders: Funders | UnsetType = UNSET
     scope: Scope | UnsetType = UNSET
     conditions: Conditions | UnsetType = UNSET
     stacking: Stacking | UnsetType = UNSET

@@ -17,6 +17,7 @@ from lua.outcomes import Outcome
 from lua.scripts import Script, load_script
 
 _LOOK, _PUBLISH, _ADJUST = load_script("look"), load_script("publish"), load_script("adjust")
+_ISSUE, _REVOKE = load_script("issue"), load_script("revoke")
 
 _REPEAT = "Repeat the request: what was begun is finished then, and nothing is done twice."
 
@@ -39,8 +40,16 @@ class Look(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def claimed(self) -> int:
-        """Coupons claimed of this shard, ever."""
-        return int(dict(zip(self.flat_counters[::2], self.flat_counters[1::2], strict=True)).get("claimed", "0"))
+        """Coupons claimed of this shard and issued from it, ever."""
+        return int(self._counter("claimed"))
+
+    @property
+    def seq(self) -> int:
+        """State changes of this shard, ever."""
+        return int(self._counter("seq"))
+
+    def _counter(self, name: str) -> str:
+        return dict(zip(self.flat_counters[::2], self.flat_counters[1::2], strict=True)).get(name, "0")
 
 
 _look_decoder = msgspec.msgpack.Decoder(Look)
@@ -96,6 +105,16 @@ class Shards:
         if outcome == Outcome.NOT_READY:
             raise not_ready(shard)
         return Adjusted(Outcome(outcome), seq, stock)
+
+    async def issue(self, shard: Shard, asked: list[str | int]) -> list[int]:
+        """One chunk of codes, as issue.lua takes and answers it. Errors: Refusal("not_ready") without an answer."""
+        reply: list[int] = await self._call(_ISSUE, shard, msgspec.msgpack.encode(asked))
+        return reply
+
+    async def revoke(self, shard: Shard, asks: list[str]) -> list[int | list[int | str]]:
+        """Revoke coupons, as revoke.lua takes and answers it. Errors: Refusal("not_ready") without an answer."""
+        _, replies = msgspec.msgpack.decode(await self._call(_REVOKE, shard, msgspec.msgpack.encode(asks)))
+        return list(replies)
 
     async def _call(self, script: Script, shard: Shard, *args: bytes | str | int) -> Any:
         try:

@@ -11,6 +11,7 @@ import msgspec
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns import store
+from gateway.campaigns.bounds import STOCK_REASON_CHARS_MAX, StockDelta, StockReason
 from gateway.campaigns.broken import MINOR_MAX, is_text
 from gateway.campaigns.life import Stored
 from gateway.campaigns.publish import Publisher
@@ -22,15 +23,14 @@ from gateway.errors import Refusal
 from lua.door import Door
 from lua.keys import CampaignId, Shard
 
-REASON_CHARS_MAX = 200
 _ROUNDS_MAX = 16
 
 
 class StockBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a stock adjustment: *delta* coupons in (> 0) or out (< 0), and why."""
 
-    delta: int
-    reason: str
+    delta: StockDelta
+    reason: StockReason
 
 
 class ShardMove(msgspec.Struct, frozen=True):
@@ -113,8 +113,8 @@ class Stock:
 def _check(body: StockBody) -> None:
     if body.delta == 0 or abs(body.delta) > STOCK_MAX:
         raise _bad("delta", f"a whole number from -{STOCK_MAX} to {STOCK_MAX}, not 0")
-    if not is_text(body.reason, REASON_CHARS_MAX):
-        raise _bad("reason", f"1 to {REASON_CHARS_MAX} characters, not only blanks, no control characters")
+    if not is_text(body.reason, STOCK_REASON_CHARS_MAX):
+        raise _bad("reason", f"1 to {STOCK_REASON_CHARS_MAX} characters, not only blanks, no control characters")
 
 
 def _bad(field: str, rule: str) -> Refusal:

@@ -1,6 +1,8 @@
 """The command line as a client of the gateway: one request, and what its refusal means to a person and to a shell."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
@@ -33,6 +35,7 @@ _EXIT_BY_STATUS = {
 _HINTS = {
     "unauthenticated": f"give a valid key in {PREFIX}API_KEY; `fairclaim key create` makes one",
     "forbidden": "use a key with a role that may; `fairclaim key list` shows roles",
+    "code_batch_not_found": "`fairclaim codes list CAMPAIGN` shows what there is",
     "campaign_not_found": "`fairclaim campaign list` shows what there is",
     "unknown": "repeat it with the same --key to learn what became of it",
 }
@@ -61,17 +64,53 @@ class Gateway:
         self._headers = {"authorization": f"Bearer {credential}"}
 
     def ask(
-        self, method: str, path: str, body: Any = None, *, key: str | None = None, query: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        query: dict[str, Any] | None = None,
+        csv: bytes | None = None,
     ) -> Answer:
         """
-        One request, never repeated; *key* is its Idempotency-Key.
+        One request, never repeated; *key* is its Idempotency-Key, *csv* a body that is no JSON.
 
         Errors: Fail with the exit code of the problem the gateway answered with, or UNAVAILABLE without an answer.
         """
         headers = self._headers | ({"idempotency-key": key} if key is not None else {})
+        if csv is not None:
+            headers["content-type"] = "text/csv"
+        with self._heard(key), self._client() as client:
+            reply = client.request(method, self._url + path, headers=headers, json=body, params=query, content=csv)
+        answer = Answer(reply.status_code, {name.lower(): text for name, text in reply.headers.items()}, _decode(reply))
+        if not reply.is_success:
+            raise _fail(answer, self._url)
+        return answer
+
+    def download(self, path: str, query: dict[str, Any], out: IO[bytes]) -> dict[str, str]:
+        """The body of *path* into *out*, as it comes; the headers of the answer. Errors: as ask()."""
+        with (
+            self._heard(None),
+            self._client() as client,
+            client.stream("GET", self._url + path, headers=self._headers, params=query) as reply,
+        ):
+            headers = {name.lower(): text for name, text in reply.headers.items()}
+            if not reply.is_success:
+                reply.read()
+                raise _fail(Answer(reply.status_code, headers, _decode(reply)), self._url)
+            for chunk in reply.iter_bytes():
+                out.write(chunk)
+        return headers
+
+    def _client(self) -> httpx2.Client:
+        return httpx2.Client(timeout=ANSWER_S_MAX, trust_env=self._trust_env, verify=self._is_tls)
+
+    @contextmanager
+    def _heard(self, key: str | None) -> Iterator[None]:
+        """What no answer means. Errors: Fail."""
         try:
-            with httpx2.Client(timeout=ANSWER_S_MAX, trust_env=self._trust_env, verify=self._is_tls) as client:
-                reply = client.request(method, self._url + path, headers=headers, json=body, params=query)
+            yield
         except httpx2.TimeoutException:
             hint = _HINTS["unknown"] if key else "is it overloaded? `fairclaim status` shows more"
             message = f"{self._url} did not answer within {ANSWER_S_MAX:g} s"
@@ -86,10 +125,6 @@ class Gateway:
             ) from None
         except (httpx2.InvalidURL, UnicodeEncodeError, ValueError) as error:
             raise Fail(USAGE, "bad_request", f"this can't be sent: {error}") from None
-        answer = Answer(reply.status_code, {name.lower(): text for name, text in reply.headers.items()}, _decode(reply))
-        if not reply.is_success:
-            raise _fail(answer, self._url)
-        return answer
 
 
 def open_gateway(settings: Settings, url: str | None, api_key: str | None) -> Gateway:

@@ -63,6 +63,7 @@ def reconcile(
 
 async def _drain(settings: "Settings") -> None:
     from reconciler.drain import DrainOptions, run
+    from reconciler.sweeper import SweeperOptions
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -78,6 +79,7 @@ async def _drain(settings: "Settings") -> None:
         connect_ms_max=settings.redis_connect_ms_max,
         postgres_ms_max=settings.postgres_ms_max,
         stop_ms_max=settings.stop_s_max * 1000,
+        sweeper=SweeperOptions(codes_max=settings.sweep_codes_max, pause_ms=settings.sweep_pause_ms),
     )
     await run(options, stop)
 

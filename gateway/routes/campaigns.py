@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
-from gateway.campaigns.check import ID_PATTERN
+from gateway.campaigns.bounds import ID_PATTERN
 from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State
 from gateway.campaigns.patch import DefinitionPatch
@@ -113,6 +113,20 @@ async def adjust_stock(request: Request) -> Response:
     return json_response(moved, headers={"idempotency-replayed": "true"} if replayed else None)
 
 
+_EXAMPLE = {
+    "id": "flash-1",
+    "name": "Summer flash",
+    "currency": "CNY",
+    "stock": 100_000,
+    "value": {"type": "amount_off", "minor": 500, "threshold_minor": 3000},
+    "limits": {"per_holder": 1, "per_day": 20_000},
+    "starts_at": "2036-11-22T10:00:00Z",
+    "ends_at": "2036-11-22T11:00:00Z",
+    "timezone": "Asia/Shanghai",
+    "validity": {"days": 7},
+    "channels": ["app", "web"],
+    "funders": [{"account": "platform", "basis_points": 10_000}],
+}
 _MARKETER = ("marketer",)
 _BROKEN = ("campaign_not_found", "invalid_state")
 
@@ -125,6 +139,7 @@ routes = [
         under="Marketers",
         who=_MARKETER,
         takes=Definition,
+        example=_EXAMPLE,
         gives={201: StaffView},
         refuses=("campaign_exists",),
         tells={"Location": "The path of the campaign."},
@@ -155,6 +170,7 @@ routes = [
             ),
         ),
         takes=DefinitionPatch,
+        example={"name": "Summer flash, longer", "limits": {"per_day": 5000}},
         gives={200: StaffView},
         refuses=(*_BROKEN, "frozen", "version_conflict"),
     ),
@@ -166,6 +182,7 @@ routes = [
         under="Marketers",
         who=_MARKETER,
         takes=StateBody,
+        example={"to": "scheduled"},
         gives={200: StaffView},
         refuses=_BROKEN,
     ),
@@ -176,6 +193,7 @@ routes = [
         under="Marketers",
         who=_MARKETER,
         takes=StockBody,
+        example={"delta": 500, "reason": "second pallet"},
         gives={200: Moved},
         refuses=(*_BROKEN, "stock_floor", "idempotency_key_reused"),
         once=True,

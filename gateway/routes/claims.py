@@ -72,6 +72,7 @@ routes = [
         under="Holders",
         who=(HOLDER, TICKET),
         takes=ClaimBody,
+        example={"channel": "app"},
         gives={201: Claimed, 200: Claimed},
         refuses=("campaign_not_found", "unknown", *REFUSED.values()),
         once=True,

@@ -1,5 +1,5 @@
 """
-Coupons from the books: a holder's wallet, and one coupon by its code.
+Coupons from the books: a holder's wallet, and one coupon by its code, with what Redis says of it now.
 
 A coupon is here once it is drained, within a second of its claim; …/claims/mine knows it at once.
 """
@@ -13,12 +13,15 @@ from starlette.responses import Response
 
 from gateway.api.operation import HOLDER, PAGE, Operation, Parameter, Time
 from gateway.campaigns.definition import Value
-from gateway.codes import DECOY, parse_code, show_code
+from gateway.codes import DECOY, read_code, show_code
 from gateway.errors import Refusal
-from gateway.routes.access import caller, holder
+from gateway.routes.access import holder
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
+from gateway.routes.reservations import asker
 from gateway.services import services
 from gateway.sql import load_queries, postgres, row, rows
+from gateway.tills.coupons import Asker, Found
+from gateway.tills.reservations import owns
 from gateway.wire import json_response, rfc3339, time_ms
 
 State = Literal["claimed", "reserved", "redeemed", "expired", "revoked"]
@@ -31,7 +34,12 @@ _MS_MAX = time_ms(_END_OF_TIME)
 
 
 class Coupon(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A coupon as the books have it; *holder* is shown to the staff."""
+    """
+    A coupon; *holder* is shown to the staff.
+
+    *left* are uses, or minor units of a balance. *order_id* is the order that holds it, for its owner and who put the
+    hold on.
+    """
 
     code: str
     display_code: str
@@ -43,6 +51,9 @@ class Coupon(msgspec.Struct, kw_only=True, omit_defaults=True):
     channel: str | None
     claimed_at: Time
     expires_at: Time
+    left: int
+    reserved_until: Time | None
+    order_id: str | None
     holder: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -58,7 +69,7 @@ class _Place(NamedTuple):
 
 
 async def wallet(request: Request) -> Response:
-    """My coupons, newest first, a page at a time; ``state`` picks those in one state."""
+    """My coupons, newest first, a page at a time, all of them or those in one state."""
     who, here = await holder(request), services(request)
     state = query_value(request, "state")
     if state is not None and state not in STATES:
@@ -86,22 +97,40 @@ async def wallet(request: Request) -> Response:
 
 async def coupon(request: Request) -> Response:
     """
-    One coupon, its code typed in any case and grouping: its owner's, or anybody's for who may look codes up.
+    One coupon, its code typed in any case and grouping: its owner's, or anybody's for the staff.
 
-    A stranger is told the same as for a code that is not there, or is no code, after the same work.
+    It is here once it is drained, and then as it is at this instant. A stranger is told the same as for a code that is
+    not there, or is no code, after the same work. Where Redis does not answer, the coupon is told as the books have it.
     """
-    who, here = await caller(request), services(request)
-    if who.key is not None and who.key.role not in READERS:
-        raise Refusal("forbidden", f"This needs an API key with role {' or '.join(READERS)}.")
-    address = here.guessing.address(request)
-    await here.guessing.admit(who, address)
-    parsed = parse_code(request.path_params["code"])
-    code = DECOY if parsed is None else parsed.code
+    who, here = await asker(request, *READERS), services(request)
+    coupons = here.tills.coupons
+    await coupons.admit(who)
+    code = read_code(request.path_params["code"]) or DECOY
     async with postgres(here.pool) as connection:
-        found = await row(connection, _QUERIES["coupon_by_code"], code=code, holder=who.holder)
-    if found is None:
-        raise await here.guessing.failed(who, address)
-    return json_response(_coupon(found) | ({"holder": found["holder"]} if who.key is not None else {}))
+        booked = await row(connection, _QUERIES["coupon_by_code"], code=code, holder=who.holder or None)
+    if booked is None:
+        raise await coupons.missed(who)
+    try:
+        found = await coupons.find(booked["code"], who)
+    except Refusal as refusal:
+        if refusal.code not in ("not_ready", "overloaded", "unknown"):
+            raise
+        found = None
+    seen = _coupon(booked) if found is None else _coupon(booked) | _live(found, who)
+    return json_response(seen | ({} if who.holder else {"holder": booked["holder"]}))
+
+
+def _live(found: Found, who: Asker) -> dict[str, Any]:
+    """What may have changed since the coupon was drained."""
+    looked = found.looked
+    held = bool(looked.until_ms)
+    return {
+        "state": looked.state,
+        "expires_at": rfc3339(looked.expires_ms),
+        "left": looked.left,
+        "reserved_until": rfc3339(looked.until_ms) if held else None,
+        "order_id": looked.order if held and owns(looked.holder, looked.by, who) else None,
+    }
 
 
 def _coupon(found: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +145,9 @@ def _coupon(found: dict[str, Any]) -> dict[str, Any]:
         "channel": found["channel"] or None,
         "claimed_at": rfc3339(time_ms(found["claimed_at"])),
         "expires_at": rfc3339(time_ms(found["expires_at"])),
+        "left": found["left"],
+        "reserved_until": None if found["reserved_until"] is None else rfc3339(time_ms(found["reserved_until"])),
+        "order_id": found["order_id"],
     }
 
 
@@ -137,6 +169,6 @@ routes = [
         under="Holders",
         who=(HOLDER, *READERS),
         gives={200: Coupon},
-        refuses=("coupon_not_found",),
+        refuses=("coupon_not_found", "rate_limited"),
     ),
 ]

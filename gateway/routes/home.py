@@ -38,7 +38,7 @@ _COMMANDS = (
 
 
 async def console(request: Request) -> Response:
-    """The page, always 200: it is for reading, /readyz is for load balancers."""
+    """A page for people: how each part of this worker is. Always 200; /readyz is for load balancers."""
     found = await checks(services(request))
     parts = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'

@@ -1,6 +1,10 @@
 -- name: campaign_state
 SELECT state FROM campaigns WHERE id = %(id)s
 
+-- name: campaign_by_number
+-- What a code made here leads to: number and shards of a published campaign never change.
+SELECT id, (definition ->> 'shards')::integer AS shards FROM campaigns WHERE number = %(number)s AND state <> 'draft'
+
 -- name: campaign
 SELECT id, number, version, state, definition, created_at, updated_at FROM campaigns WHERE id = %(id)s
 

@@ -23,7 +23,7 @@ class Books(NamedTuple):
     """Rows of the books by campaign or shard; what has no rows is not in the mapping."""
 
     campaigns: list[dict[str, Any]]  # id, state, definition
-    coupons: dict[str, dict[str, int]]  # campaign → coupons, claimed (those of them in state claimed)
+    coupons: dict[str, dict[str, int]]  # campaign → coupons and their units; see _COUPONS
     over: dict[str, int]  # campaign → holders with more coupons than any version of it allowed
     entries: dict[str, dict[str, int]]  # shard → last_seq, entries
     balances: dict[str, dict[str, int]]  # campaign → account → units
@@ -40,17 +40,29 @@ ORDER BY checkpoints.campaign, checkpoints.shard
 
 _CAMPAIGNS = "SELECT id, state, definition FROM campaigns WHERE state <> 'archived' ORDER BY id"
 
+# What is outstanding: a coupon that is out is one unit, a code that many may use as many as it has left. Of such a code
+# only the outstanding units can be told from its row, so it is counted as *shared*.
 _COUPONS = """
-SELECT campaign, count(*) AS coupons, count(*) FILTER (WHERE state = 'claimed') AS claimed
+SELECT campaign, count(*) AS coupons, sum(units)::bigint AS units,
+    coalesce(sum(CASE WHEN state <> 'claimed' THEN 0 WHEN units = 1 THEN 1 ELSE coalesce("left", units) END), 0)::bigint
+        AS outstanding,
+    count(*) FILTER (WHERE state = 'reserved') AS reserved,
+    count(*) FILTER (WHERE state = 'redeemed') AS redeemed,
+    count(*) FILTER (WHERE units > 1) AS shared
 FROM coupons
 GROUP BY campaign
 """
 
 # A limit may be lowered later; nobody who was within it when he claimed is over it. It is never below 1, so the
-# many holders of one coupon are dropped before anything else is asked of them.
+# many holders of one coupon are dropped before anything else is asked of them. What ended may have given its place
+# back, and nobody holds a code on paper.
 _OVER = """
 WITH several AS (
-    SELECT campaign, holder, count(*) AS held FROM coupons GROUP BY campaign, holder HAVING count(*) > 1
+    SELECT campaign, holder, count(*) AS held
+    FROM coupons
+    WHERE holder <> '' AND state IN ('claimed', 'reserved', 'redeemed')
+    GROUP BY campaign, holder
+    HAVING count(*) > 1
 ), limits AS (
     SELECT campaign, max(coalesce((definition -> 'limits' ->> 'per_holder')::int, 1)) AS per_holder
     FROM campaign_versions

@@ -27,7 +27,11 @@ class Lag(msgspec.Struct):
 
 
 class BooksStatus(msgspec.Struct):
-    """One campaign in Postgres. *seq* is the last one in the books, over all shards; *seq_gaps* are numbers missing."""
+    """
+    One campaign in Postgres. *seq* is the last one in the books, over all shards; *seq_gaps* are numbers missing.
+
+    *stock* and what follows it are the balances of these accounts of the unit book.
+    """
 
     seq: int
     coupons: int
@@ -35,6 +39,10 @@ class BooksStatus(msgspec.Struct):
     seq_gaps: int
     stock: int
     outstanding: int
+    reserved: int
+    redeemed: int
+    expired: int
+    revoked: int
 
 
 class ShardStatus(msgspec.Struct):
@@ -168,8 +176,12 @@ def _campaign(
         seq_gaps=sum(_gaps(at, books.entries.get(str(at.shard), {})) for at in positions),
         stock=balances.get("stock", 0),
         outstanding=balances.get("outstanding", 0),
+        reserved=balances.get("reserved", 0),
+        redeemed=balances.get("redeemed", 0),
+        expired=balances.get("expired", 0),
+        revoked=balances.get("revoked", 0),
     )
-    differences = _differences(in_books, coupons.get("claimed", 0), positions, seen)
+    differences = _differences(in_books, coupons, positions, seen)
     problems = [*differences]
     if in_books.holders_over_limit:
         problems.append(f"{in_books.holders_over_limit} holders have more coupons than one person may")
@@ -204,7 +216,9 @@ def _shard(at: Position, sight: Sight) -> ShardStatus:
     )
 
 
-def _differences(books: BooksStatus, claimed: int, positions: list[Position], seen: list[Sight]) -> list[str]:
+def _differences(
+    books: BooksStatus, coupons: Mapping[str, int], positions: list[Position], seen: list[Sight]
+) -> list[str]:
     """What is not equal, in words; Redis is compared where its figures at the books' position are known."""
     found = [
         f"Redis has shard {at.shard} at seq {sight.seq}, behind the books at {at.seq}"
@@ -213,8 +227,10 @@ def _differences(books: BooksStatus, claimed: int, positions: list[Position], se
     ]
     if books.seq_gaps:
         found.append(f"{books.seq_gaps} of the numbers 1 to {books.seq} are not in coupon_entries exactly once")
-    if books.outstanding != claimed:
-        found.append(f"the book has {books.outstanding} outstanding, {claimed} coupons are claimed")
+    for account in ("outstanding",) if coupons.get("shared") else ("outstanding", "reserved", "redeemed"):
+        balance, units = getattr(books, account), coupons.get(account, 0)
+        if balance != units:
+            found.append(f"the book has {balance} {account}, the coupons come to {units}")
     if books.stock < 0:
         found.append(f"the book's stock is {books.stock}")
     stock_then = [sight.stock_then for sight in seen if sight.stock_then is not None]
@@ -222,8 +238,8 @@ def _differences(books: BooksStatus, claimed: int, positions: list[Position], se
     if len(stock_then) == len(claimed_then) == len(seen):
         if sum(stock_then) != books.stock:
             found.append(f"stock at the same seq: Redis {sum(stock_then)}, book {books.stock}")
-        if sum(claimed_then) != books.coupons:
-            found.append(f"claimed at the same seq: Redis {sum(claimed_then)}, books {books.coupons} coupons")
+        if sum(claimed_then) != coupons.get("units", 0):
+            found.append(f"claimed at the same seq: Redis {sum(claimed_then)}, books {coupons.get('units', 0)}")
     return found
 
 

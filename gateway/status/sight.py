@@ -9,7 +9,7 @@ import msgspec
 from gateway.campaigns.shards import Look
 from gateway.status.books import Position
 from lua.door import Door, stream_fields
-from lua.entries import Adjusted, Claimed, Entry, UnreadableEntry, decode_entry
+from lua.entries import Adjusted, Changed, Claimed, Entry, Issued, UnreadableEntry, decode_entry
 from lua.scripts import load_script
 
 T = TypeVar("T")
@@ -81,9 +81,18 @@ def _wind_back(sight: Sight, books_seq: int, entries: list[Entry], more: bool) -
         return sight._replace(trimmed=True)
     if covered != sight.seq - books_seq:
         return sight if more else sight._replace(trimmed=True)
-    granted = sum(entry.count for entry in entries if isinstance(entry, Claimed))
-    adjusted = sum(entry.delta for entry in entries if isinstance(entry, Adjusted))
-    return sight._replace(stock_then=sight.stock + granted - adjusted, claimed_then=sight.claimed - granted)
+    granted = adjusted = returned = 0
+    for entry in entries:
+        match entry:
+            case Claimed():
+                granted += entry.count
+            case Issued():
+                granted += entry.count * entry.units
+            case Adjusted():
+                adjusted += entry.delta
+            case Changed():
+                returned += sum(int(step.units) for step in entry.each if step.destination == "stock")
+    return sight._replace(stock_then=sight.stock + granted - adjusted - returned, claimed_then=sight.claimed - granted)
 
 
 async def _look(door: Door, position: Position) -> Sight:

@@ -2,7 +2,8 @@
 
 -- name: list_shards
 -- Shards there is something to drain of. An archived campaign is left after an hour, and never before the books end with
--- an entry of the version that archived it: nothing is claimed after that one, and what came before it is drained.
+-- an entry of the version that archived it: nothing is claimed after that one, and what came before it is drained. Nor
+-- while one of its coupons is out, which will be spent or expire, or a redemption may be rolled back.
 SELECT checkpoints.shard
 FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
 WHERE campaigns.state <> 'archived'
@@ -11,6 +12,12 @@ WHERE campaigns.state <> 'archived'
         SELECT 1
         FROM coupon_entries AS last
         WHERE last.shard = checkpoints.shard AND last.seq = checkpoints.seq AND last.version >= campaigns.version
+    )
+    OR EXISTS (SELECT 1 FROM coupons WHERE coupons.shard = checkpoints.shard AND coupons.state IN ('claimed', 'reserved'))
+    OR EXISTS (
+        SELECT 1
+        FROM redemptions
+        WHERE redemptions.shard = checkpoints.shard AND redemptions.rolled_back_minor < redemptions.minor
     )
 ORDER BY checkpoints.shard
 
@@ -204,29 +211,42 @@ SELECT epoch, seq, entry_id, head FROM checkpoints WHERE shard = %(shard)s FOR U
 -- name: mark_replayed
 UPDATE quarantine SET replayed_at = now() WHERE shard = %(shard)s AND entry_id = %(entry_id)s
 
--- name: list_due_shards
--- Shards that have a coupon whose time is over, by the clock of Redis.
-SELECT shard
-FROM unnest(%(shards)s::text[], %(now)s::timestamptz[]) AS given (shard, now)
-WHERE EXISTS (
-    SELECT 1 FROM coupons
-    WHERE coupons.shard = given.shard AND state IN ('claimed', 'reserved') AND expires_at <= now
-)
+-- name: coupons_due_shards
+-- Shards with a coupon whose time is over: one look into the index a shard, however many there are.
+SELECT given.shard
+FROM unnest(%(shards)s::text[]) AS given (shard)
+CROSS JOIN LATERAL (
+    SELECT 1
+    FROM coupons
+    WHERE coupons.shard = given.shard AND state IN ('claimed', 'reserved') AND expires_at <= %(now)s
+    ORDER BY expires_at, seq
+    LIMIT 1
+) AS due
 
--- name: list_overdue_shards
--- Shards that have a hold whose time is over.
-SELECT shard
-FROM unnest(%(shards)s::text[], %(now)s::timestamptz[]) AS given (shard, now)
-WHERE EXISTS (
-    SELECT 1 FROM coupons
-    WHERE coupons.shard = given.shard AND state = 'reserved' AND reserved_until <= now
-)
-
--- name: list_due_coupons
--- The next coupons of a shard whose time is over, after one of them.
+-- name: coupons_due
 SELECT code, expires_at, seq
 FROM coupons
 WHERE shard = %(shard)s AND state IN ('claimed', 'reserved') AND expires_at <= %(now)s
     AND (expires_at, seq) > (%(after)s, %(after_seq)s)
 ORDER BY expires_at, seq
+LIMIT %(codes_max)s
+
+-- name: holds_due_shards
+-- Shards with a hold whose time is over: one look into the index a shard, however many there are.
+SELECT given.shard
+FROM unnest(%(shards)s::text[]) AS given (shard)
+CROSS JOIN LATERAL (
+    SELECT 1
+    FROM coupons
+    WHERE coupons.shard = given.shard AND state = 'reserved' AND reserved_until <= %(now)s
+    ORDER BY reserved_until, seq
+    LIMIT 1
+) AS due
+
+-- name: holds_due
+SELECT code, reserved_until, seq
+FROM coupons
+WHERE shard = %(shard)s AND state = 'reserved' AND reserved_until <= %(now)s
+    AND (reserved_until, seq) > (%(after)s, %(after_seq)s)
+ORDER BY reserved_until, seq
 LIMIT %(codes_max)s

@@ -45,6 +45,104 @@ CREATE TABLE stock_adjustments (
     CONSTRAINT stock_adjustments_state_check CHECK (state IN ('pending', 'done', 'refused'))
 );
 
+-- Codes in the hands of people ---------------------------------------------------------------------
+
+-- A request for codes and how far it is. parts is a list of {"next", "issued"}, one a shard; flight is the one chunk
+-- that may be on its way to Redis, {"shard", "chunk", "count"}: written down before it is sent.
+CREATE TABLE code_batches (
+    id           text        NOT NULL,
+    campaign     text        NOT NULL,
+    key          text        NOT NULL,
+    asked        bytea       NOT NULL,  -- SHA-256 of the request: the key stands for one
+    kind         text        NOT NULL,
+    code         text,                  -- the shared one, as it was asked for
+    count        integer     NOT NULL,
+    units        integer     NOT NULL,  -- of each code: its uses
+    expires_at   timestamptz NOT NULL,
+    actor        text        NOT NULL,
+    state        text        NOT NULL DEFAULT 'pending',
+    reason       text,                  -- the problem it waits for or was stopped by
+    parts        jsonb       NOT NULL,
+    flight       jsonb,
+    done         integer     NOT NULL DEFAULT 0,
+    refused      integer     NOT NULL DEFAULT 0,  -- lines of an import that gave no code
+    rate         real        NOT NULL DEFAULT 0,  -- codes a second, lately
+    cancelled_by text,
+    worker       text,                  -- whose it is until leased_until
+    leased_until timestamptz,
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    started_at   timestamptz,
+    finished_at  timestamptz,
+    CONSTRAINT code_batches_pkey PRIMARY KEY (id),
+    CONSTRAINT code_batches_key_key UNIQUE (campaign, key),
+    CONSTRAINT code_batches_campaign_fkey FOREIGN KEY (campaign) REFERENCES campaigns (id),
+    CONSTRAINT code_batches_asked_check CHECK (octet_length(asked) = 32),
+    CONSTRAINT code_batches_kind_check CHECK (kind IN ('single', 'shared', 'imported')),
+    CONSTRAINT code_batches_count_check CHECK (count >= 0 AND units >= 1 AND done BETWEEN 0 AND count),
+    CONSTRAINT code_batches_state_check CHECK (state IN ('pending', 'running', 'done', 'cancelled', 'stopped'))
+);
+CREATE INDEX code_batches_open_idx ON code_batches (requested_at) WHERE state IN ('pending', 'running');
+CREATE INDEX code_batches_campaign_idx ON code_batches (campaign, requested_at DESC, id);
+
+-- Codes that do not say of themselves where they are: shared and imported ones, each of one campaign only.
+CREATE TABLE named_codes (
+    code        text        NOT NULL,  -- upper case, without hyphens and blanks
+    shown       text        NOT NULL,
+    campaign    text        NOT NULL,
+    batch       text        NOT NULL,
+    line        integer     NOT NULL,
+    shard       integer,               -- once it is on its way there
+    chunk       integer,
+    state       text        NOT NULL DEFAULT 'pending',  -- taken: Redis has it already; free: never issued, to be had again
+    CONSTRAINT named_codes_pkey PRIMARY KEY (code),
+    CONSTRAINT named_codes_batch_fkey FOREIGN KEY (batch) REFERENCES code_batches (id),
+    CONSTRAINT named_codes_state_check CHECK (state IN ('pending', 'issued', 'taken', 'free'))
+);
+CREATE INDEX named_codes_batch_idx ON named_codes (batch, line);
+CREATE INDEX named_codes_pending_idx ON named_codes (batch, line) WHERE state = 'pending';
+
+-- A line of an import that gave no code, and why not.
+CREATE TABLE import_refusals (
+    batch       text        NOT NULL,
+    line        integer     NOT NULL,
+    code        text        NOT NULL,
+    problem     text        NOT NULL,
+    CONSTRAINT import_refusals_pkey PRIMARY KEY (batch, line),
+    CONSTRAINT import_refusals_batch_fkey FOREIGN KEY (batch) REFERENCES code_batches (id)
+);
+
+-- A request to revoke many coupons. until maps shard to seq: what was out when it was taken on. The books have to be at
+-- books (the same form) before a pass through them begins; place is where the pass is.
+CREATE TABLE revocations (
+    id           text        NOT NULL,
+    campaign     text,
+    holder       text,
+    reason       text        NOT NULL,
+    key          text        NOT NULL,
+    actor        text        NOT NULL,
+    state        text        NOT NULL DEFAULT 'pending',
+    waits_for    text,                  -- the problem it waits for
+    until        jsonb,
+    books        jsonb,
+    place        jsonb,
+    pass         integer     NOT NULL DEFAULT 1,
+    pass_revoked bigint      NOT NULL DEFAULT 0,
+    looked_at    bigint      NOT NULL DEFAULT 0,
+    revoked      bigint      NOT NULL DEFAULT 0,
+    worker       text,
+    leased_until timestamptz,
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    started_at   timestamptz,
+    finished_at  timestamptz,
+    CONSTRAINT revocations_pkey PRIMARY KEY (id),
+    CONSTRAINT revocations_key_key UNIQUE (key),
+    CONSTRAINT revocations_scope_check CHECK (campaign IS NOT NULL OR holder IS NOT NULL),
+    CONSTRAINT revocations_state_check CHECK (state IN ('pending', 'running', 'done'))
+);
+CREATE INDEX revocations_open_idx ON revocations (requested_at) WHERE state IN ('pending', 'running');
+
+-- Who may, and who did -------------------------------------------------------------------------------
+
 CREATE TABLE api_keys (
     id          text        NOT NULL,
     name        text        NOT NULL,
@@ -113,6 +211,27 @@ CREATE TABLE quarantine (
     CONSTRAINT quarantine_pkey PRIMARY KEY (shard, entry_id)
 );
 
+-- Several codes redeemed as one, written down before Redis is touched, so that whoever comes after a crash finishes it
+-- or undoes it. items is a list of {"code", "redemption", "discount", "reason", "answer"}, one a code.
+CREATE TABLE stacks (
+    id           text        NOT NULL,
+    key          text        NOT NULL,  -- hash of who asked and his Idempotency-Key
+    scope        text        NOT NULL,  -- hash of the order and the codes: an order does it once, whatever the key
+    payload      text        NOT NULL,  -- hash of what was asked: the key stands for one
+    actor        text        NOT NULL,
+    body         jsonb       NOT NULL,
+    items        jsonb       NOT NULL,
+    state        text        NOT NULL DEFAULT 'holding',
+    refused      jsonb,                 -- why it was undone
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    updated_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT stacks_pkey PRIMARY KEY (id),
+    CONSTRAINT stacks_state_check CHECK (state IN ('holding', 'committing', 'done', 'undoing', 'undone'))
+);
+CREATE UNIQUE INDEX stacks_key_key ON stacks (key) WHERE state <> 'undone';
+CREATE INDEX stacks_scope_idx ON stacks (scope, requested_at) WHERE state = 'done';
+CREATE INDEX stacks_open_idx ON stacks (updated_at) WHERE state IN ('holding', 'committing', 'undoing');
+
 -- The books ----------------------------------------------------------------------------------------
 
 -- Every coupon as it stands. Written by the drain only; no foreign key, because each costs the COPY a look-up.
@@ -142,7 +261,7 @@ CREATE INDEX coupons_holder_idx ON coupons (holder, claimed_at DESC, code);
 CREATE INDEX coupons_batch_idx ON coupons (batch, code) WHERE batch <> '';
 -- What the sweeper reads. seq and not code comes last, because it only grows: a claim goes in at the end of its shard.
 CREATE INDEX coupons_due_idx ON coupons (shard, expires_at, seq) WHERE state IN ('claimed', 'reserved');
-CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until) WHERE state = 'reserved';
+CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until, seq) WHERE state = 'reserved';
 
 -- The sub-ledger: one row a state change, numbered without a gap within a shard, append-only. With it Redis can be
 -- rebuilt: holder, code, idem, expires_at and version of every claim; delta of every adjustment.
@@ -205,6 +324,7 @@ CREATE TABLE redemptions (
     CONSTRAINT redemptions_rolled_back_check CHECK (rolled_back_minor >= 0 AND rolled_back_minor <= minor)
 );
 CREATE INDEX redemptions_code_idx ON redemptions (code);
+CREATE INDEX redemptions_open_idx ON redemptions (shard) WHERE rolled_back_minor < minor;  -- what may still come back
 
 CREATE TABLE rollbacks (
     redemption     text        NOT NULL,
@@ -300,6 +420,14 @@ GRANT INSERT ON campaigns, campaign_versions, stock_adjustments, api_keys, audit
 GRANT UPDATE (version, state, definition, updated_at) ON campaigns TO fairclaim_gateway;
 GRANT UPDATE (steps, state) ON stock_adjustments TO fairclaim_gateway;
 GRANT UPDATE (revoked_at) ON api_keys TO fairclaim_gateway;
+GRANT INSERT ON code_batches, named_codes, import_refusals, revocations TO fairclaim_gateway;
+GRANT UPDATE (state, reason, parts, flight, count, done, refused, rate, cancelled_by, worker, leased_until, started_at,
+    finished_at) ON code_batches TO fairclaim_gateway;
+GRANT UPDATE (shown, campaign, batch, line, shard, chunk, state) ON named_codes TO fairclaim_gateway;
+GRANT UPDATE (state, waits_for, until, books, place, pass, pass_revoked, looked_at, revoked, worker, leased_until,
+    started_at, finished_at) ON revocations TO fairclaim_gateway;
+GRANT INSERT ON stacks TO fairclaim_gateway;
+GRANT UPDATE (items, state, refused, updated_at) ON stacks TO fairclaim_gateway;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_reconciler;
 GRANT INSERT ON coupons, coupon_entries, redemptions, rollbacks, journals, postings, breaks, quarantine

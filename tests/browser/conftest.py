@@ -11,6 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from gateway.lane import Lane
 from tests.browser.chromium import FLAGS, NoChromium, find_chromium
+from tests.browser.shop import Shop
 from tests.browser.watching import DESK, Watch
 from tests.http import Worker
 
@@ -71,3 +72,10 @@ async def new_page(browser: Browser, site: Worker, watch: Watch) -> AsyncIterato
 async def page(new_page: NewPage) -> Page:
     """A page in a fresh context, as wide as a desk's."""
     return await new_page()
+
+
+@pytest.fixture
+def shop(site: Worker) -> Shop:
+    """The shop whose tills the site serves."""
+    site.app.state.new_desk = shop = Shop(site)
+    return shop

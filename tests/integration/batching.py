@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.asks import Ask, Decided, Rush, ScriptReply, Undecided, read_reply
+from gateway.asks import Ask, Decided, Rush, ScriptReply, read_reply
 from gateway.batcher import Batcher
+from gateway.queue import Undecided
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from lua.door import Door

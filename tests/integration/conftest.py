@@ -11,6 +11,7 @@ from lua.door import connect
 from lua.link import Link
 from tests.http import Worker
 from tests.integration.batching import Desk, NewDesk
+from tests.integration.drained import Drained
 
 collect_ignore = [] if os.geteuid() == 0 else ["test_stack_privilege.py"]
 
@@ -48,3 +49,9 @@ async def new_desk(tmp_path: Path) -> AsyncIterator[NewDesk]:
     for link in links:
         await link.close()
     telemetry.close()
+
+
+@pytest.fixture
+def drained(postgres_url: str) -> Drained:
+    """Writes into the books."""
+    return Drained(postgres_url)

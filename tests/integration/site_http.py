@@ -16,16 +16,20 @@ class Http:
     """Requests to one worker."""
 
     def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+        self.worker = worker
 
     async def ask(self, method: str, path: str, who: str | None, json: Any = None, **headers: str) -> httpx2.Response:
         """One request as *who*: a role, a holder's name after ``@``, a credential as it is, or nobody."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if who is not None:
+            sent |= await self.credential(who)
+        return await self.worker.http.request(method, path, json=json, headers=sent)
+
+    async def credential(self, who: str) -> dict[str, str]:
+        """The Authorization header of *who*."""
         if who in ROLES:
-            sent |= await self._worker.key(who)
-        elif who is not None:
-            sent |= self._worker.token(who[1:]) if who.startswith("@") else {"authorization": f"Bearer {who}"}
-        return await self._worker.http.request(method, path, json=json, headers=sent)
+            return await self.worker.key(who)
+        return self.worker.token(who[1:]) if who.startswith("@") else {"authorization": f"Bearer {who}"}
 
     async def publish(self, **changes: Any) -> None:
         """A campaign of a_body(**changes), open to claims."""

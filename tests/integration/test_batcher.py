@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.asks import Decided, Undecided
+from gateway.asks import Decided
 from gateway.codes import CodeMaker, parse_code
+from gateway.queue import Undecided
 from gateway.stack.valkey import Valkey
 from lua.door import Door
 from lua.link import Done, Link, ScriptCall

@@ -69,6 +69,11 @@ RIGHTS = {
         "api_keys": "INSERT",
         "audit_log": "INSERT",
         "checkpoints": "INSERT",
+        "code_batches": "INSERT",
+        "named_codes": "INSERT",
+        "import_refusals": "INSERT",
+        "revocations": "INSERT",
+        "stacks": "INSERT",
     },
     "fairclaim_reconciler": {
         "coupons": "INSERT",
@@ -87,6 +92,16 @@ COLUMN_RIGHTS = {
         "campaigns": {"version", "state", "definition", "updated_at"},
         "stock_adjustments": {"steps", "state"},
         "api_keys": {"revoked_at"},
+        "code_batches": {
+            *("state", "reason", "parts", "flight", "count", "done", "refused", "rate", "cancelled_by"),
+            *("worker", "leased_until", "started_at", "finished_at"),
+        },
+        "named_codes": {"shown", "campaign", "batch", "line", "shard", "chunk", "state"},
+        "revocations": {
+            *("state", "waits_for", "until", "books", "place", "pass", "pass_revoked", "looked_at", "revoked"),
+            *("worker", "leased_until", "started_at", "finished_at"),
+        },
+        "stacks": {"items", "state", "refused", "updated_at"},
     },
     "fairclaim_reconciler": {
         "checkpoints": {"seq", "entry_id", "head", "state", "updated_at"},

@@ -225,6 +225,7 @@ def test_status_is_what_was_claimed(cli: Cli, stack: Stack) -> None:
     assert sale["lag"]["seconds"] < 1
     assert sale["books"] == {
         "seq": sale["seq"], "coupons": 10, "holders_over_limit": 0, "seq_gaps": 0, "stock": 0, "outstanding": 10,
+        "reserved": 0, "redeemed": 0, "expired": 0, "revoked": 0,
     }  # fmt: skip
     assert {"state", "claims_per_s", "lag", "problems", "shards"} <= sale.keys()
     assert found["totals"]["claimed"] >= 10

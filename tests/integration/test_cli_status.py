@@ -10,10 +10,13 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from gateway.cli.status_screen import show_status
+from gateway.settings import Settings
 from gateway.status import drain_lag, sight, take_status
 from gateway.status.report import CampaignStatus, Status
 from gateway.wire import rfc3339
 from lua.door import Door
+from lua.keys import PROBING_KEY
 from tests.builders import HOUR_MS, now_ms
 from tests.conftest import Eventually
 from tests.integration.draining import Books, Sale, draining, open_sale
@@ -144,7 +147,9 @@ BROKEN_BOOKS = [
     ("DELETE FROM coupon_entries WHERE seq = 3", "numbers 1 to"),
     ("DELETE FROM coupon_entries WHERE seq = (SELECT max(seq) FROM coupon_entries)", "numbers 1 to"),
     ("UPDATE checkpoints SET seq = seq + 1", "numbers 1 to"),
-    ("DELETE FROM coupons WHERE seq = 3", "coupons are claimed"),
+    ("DELETE FROM coupons WHERE seq = 3", "the coupons come to"),
+    ("UPDATE coupons SET state = 'reserved' WHERE seq = 3", "the book has 0 reserved, the coupons come to 1"),
+    ("UPDATE coupons SET state = 'redeemed' WHERE seq = 3", "the book has 0 redeemed, the coupons come to 1"),
     ("UPDATE postings SET amount = amount - 1 WHERE source = 'stock'", "outstanding"),
     ("UPDATE postings SET amount = amount + 1 WHERE source = 'supply'", "stock at the same seq"),
     (
@@ -318,3 +323,15 @@ async def test_claims_a_second_are_those_between_two_samples(sale: Sale) -> None
 
     assert after.claimed - before.claimed == 60
     assert found.campaigns[0].claims_per_s == pytest.approx(60_000 / (after.now_ms - before.now_ms), abs=0.1)
+
+
+async def test_the_alarm_is_a_line_and_no_verdict(
+    sale: Sale, redis_url: str, eventually: Eventually, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While codes are being guessed status says so, in words and in JSON, and the books are in order all the same."""
+    await drained(sale, redis_url, eventually)
+    for on in (True, False):
+        await (sale.on.door.redis.set(PROBING_KEY, 301) if on else sale.on.door.redis.delete(PROBING_KEY))
+        assert (await status_of(sale)).code_probing is on
+        assert await show_status(Settings(), redis_url, sale.books.url, None, False)
+        assert ("! Codes are being guessed" in capsys.readouterr().out) is on

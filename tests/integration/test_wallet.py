@@ -1,19 +1,16 @@
 """What a holder sees of his coupons: at once from Redis, page by page from the books; and what a stranger sees not."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from gateway.codes import CodeMaker, show_code
 from gateway.keys import ROLES
 from lua.keys import CampaignId, Shard
+from tests.integration.drained import Drained
 from tests.integration.site_http import Http, open_http
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -21,46 +18,6 @@ async def http(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterat
     """A worker."""
     async with open_http(redis_url, postgres_url, tmp_path) as http:
         yield http
-
-
-class Drained:
-    """Coupons as the drain writes them."""
-
-    def __init__(self, postgres_url: str) -> None:
-        self._url, self._codes, self._seq = postgres_url, CodeMaker(1, 0), 0
-
-    def add(self, holder: str, count: int = 1, *, minutes: int = 0, step_s: int = 0, **changes: Any) -> list[str]:
-        """*count* coupons of *holder*, the first claimed at noon and *minutes*, each *step_s* after the one before."""
-        codes = []
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            for n in range(count):
-                self._seq += 1
-                claimed_at = NOON + timedelta(minutes=minutes, seconds=n * step_s)
-                row = {
-                    "code": self._codes.take(1)[0],
-                    "campaign": "flash",
-                    "shard": "flash/0",
-                    "holder": holder,
-                    "state": "claimed",
-                    "seq": self._seq,
-                    "changed_seq": self._seq,
-                    "version": 2,
-                    "channel": "",
-                    "claimed_at": claimed_at,
-                    "expires_at": claimed_at + timedelta(days=7),
-                    **changes,
-                }
-                names = ", ".join(row)
-                values = ", ".join(f"%({name})s" for name in row)
-                connection.execute(f"INSERT INTO coupons ({names}) VALUES ({values})".encode(), row)
-                codes.append(row["code"])
-        return codes
-
-
-@pytest.fixture
-def drained(postgres_url: str) -> Drained:
-    """Writes into the books."""
-    return Drained(postgres_url)
 
 
 async def walk(http: Http, path: str, who: str, while_at: Any = None) -> list[list[str]]:
@@ -144,6 +101,9 @@ async def test_wallet_items_say_what_the_coupon_is(http: Http, drained: Drained)
         "channel": "app",
         "claimed_at": "2026-11-22T12:00:00.000Z",
         "expires_at": "2026-11-29T12:00:00.000Z",
+        "left": 1,
+        "reserved_until": None,
+        "order_id": None,
     }
 
 

@@ -108,6 +108,7 @@ RUNS: dict[str, Run] = {
     "attach": _attach,
     "look": _look,
     "held": _held,
+    "issue": _batch(asks=["batch", 0, 2, 0, "FIRST", "SECOND"]),
     "inspect": _batch("", asks=[OLD, "", HELD, "", OVERDUE, "", "none", ""]),
     "reserve": _batch(asks=_RESERVE),
     "release": _batch(asks=[HELD, "", "", "", "{}", OVERDUE, "", "", "", "{}"]),
@@ -123,6 +124,7 @@ WRITES = {
     "publish",
     "adjust",
     "attach",
+    "issue",
     "reserve",
     "release",
     "redeem",
@@ -202,6 +204,7 @@ async def test_a_first_publish_that_fails_leaves_no_shard(door: Door, name: str)
 USED = {
     "claim": {"hset", "decrby", "xadd", "hget", "hmget", "get", "time"},
     "adjust": {"hset", "incrby", "xadd", "hget", "hmget", "get", "time"},
+    "issue": {"hset", "decrby", "xadd", "hget", "hmget", "get", "time"},
     "redeem": {"hset", "hdel", "zrem", "xadd", "hget", "hmget", "zscore", "get", "time"},
     "rollback": {"hset", "hdel", "incrby", "xadd", "hget", "hmget", "get", "time"},
 }

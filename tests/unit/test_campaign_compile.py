@@ -18,7 +18,6 @@ from gateway.campaigns.definition import (
     Limits,
     OnEnd,
     OnRollback,
-    Percent,
     Scope,
     Stacking,
     Validity,
@@ -154,20 +153,6 @@ def test_only_what_moves_money_changes_the_digest() -> None:
 
     assert len(digests) == 1 + len(moves_money)
     assert {frozen_digest(definition) for definition in does_not} == {frozen_digest(DEFINITION)}
-
-
-@pytest.mark.parametrize(
-    ("value", "digest"),
-    [
-        (Balance(300), "001d8042316a3a21ebbc56f2e5f1cb7a"),
-        (AmountOff(500), "fe591cc1afd1cf0f3c97fd06b846aefd"),
-        (AmountOff(500, 3000), "00ebfea80f65e3009fd7532f04c956bc"),
-        (Percent(2500, 900), "9793583c762bf547a18ef55ff8985e1a"),
-    ],
-)
-def test_a_definition_without_the_later_fields_keeps_its_digest(value: Any, digest: str) -> None:
-    """A shard that was published before there were scopes still takes a new version while its coupons are out."""
-    assert frozen_digest(replace(DEFINITION, value=value)) == digest
 
 
 @pytest.mark.parametrize("change", LATER, ids=str)

@@ -10,6 +10,7 @@ from gateway.codes import (
     ALPHABET,
     CAMPAIGN_NUMBER_MAX,
     CODE_CHARS,
+    DECOY,
     RANDOM_BITS,
     STOCK_MAX,
     CodeMaker,
@@ -106,3 +107,9 @@ def test_a_maker_for_an_impossible_shard_is_refused(number: int, shard: int) -> 
     """A number that does not fit the code stops loudly and never wraps round."""
     with pytest.raises(AssertionError):
         CodeMaker(number, shard)
+
+
+def test_the_decoy_looks_like_a_code_and_is_none() -> None:
+    """What is looked up in place of what is no code is as long as a code, of its characters, and never given."""
+    assert (len(DECOY), set(DECOY) <= set(ALPHABET)) == (CODE_CHARS, True)
+    assert parse_code(DECOY) is None

@@ -10,9 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lua.entries import LAYOUT, Adjusted, Attached, Claimed, Entry, Published
+from lua.entries import LAYOUT, Adjusted, Attached, Changed, Claimed, Entry, Issued, Published
 from lua.keys import CampaignId, Shard
-from reconciler.postings import ACCOUNTS, Journal, Posting, SealedJournal, broken_link, chain_hash, journals_for, seal
+from reconciler.postings import (
+    ACCOUNTS,
+    DESTINATIONS,
+    SOURCES,
+    STEP_VERBS,
+    Journal,
+    Posting,
+    SealedJournal,
+    broken_link,
+    chain_hash,
+    journals_for,
+    seal,
+)
+from tests.entries import a_step, changed, issued
 
 SHARD = Shard(CampaignId("c"), 0)
 NOON_MS = 1_795_348_800_000  # 2026-11-22T12:00:00Z
@@ -34,12 +47,22 @@ def utc(_version: int) -> ZoneInfo:
     return ZoneInfo("UTC")
 
 
+WAYS = [("", ""), *((a, b) for a in sorted(SOURCES) for b in sorted(DESTINATIONS) if a != b)]
+STEPS = st.builds(
+    lambda verb, way, units: a_step(verb, source=way[0], destination=way[1], units=str(units if way[0] else 0)),
+    st.sampled_from(sorted(STEP_VERBS)),
+    st.sampled_from(WAYS),
+    st.integers(1, 1000),
+)
+
+
 @st.composite
 def batches(draw: st.DrawFn) -> list[Entry]:
     """Entries as a shard may write them: in seq order, over a few days."""
     entries: list[Entry] = []
     seq, at_ms = draw(st.integers(1, 10**12)), NOON_MS
-    for kind in draw(st.lists(st.sampled_from(["claim", "adjust", "publish", "attach"]), max_size=20)):
+    kinds = ["claim", "adjust", "issue", "step", "publish", "attach"]
+    for kind in draw(st.lists(st.sampled_from(kinds), max_size=20)):
         at_ms += draw(st.integers(0, 40_000_000))
         match kind:
             case "claim":
@@ -47,6 +70,12 @@ def batches(draw: st.DrawFn) -> list[Entry]:
             case "adjust":
                 delta = draw(st.integers(-(10**9), 10**9).filter(bool))
                 entries.append(adjusted(seq, delta, at_ms))
+            case "issue":
+                codes = [f"P{seq + n}" for n in range(draw(st.integers(1, 5)))]
+                entries.append(issued(seq, *codes, units=draw(st.integers(1, 1000)), at_ms=at_ms))
+            case "step":
+                steps = draw(st.lists(STEPS, min_size=1, max_size=6))
+                entries.append(changed(seq, *steps, at_ms=at_ms))
             case "publish":
                 entries.append(Published(LAYOUT, 1, 1, at_ms, seq, "open"))
             case _:
@@ -57,7 +86,7 @@ def batches(draw: st.DrawFn) -> list[Entry]:
 
 @given(batches())
 def test_units_are_conserved(entries: list[Entry]) -> None:
-    """What leaves one account enters another; stock and outstanding move by exactly what the entries say."""
+    """What leaves one account enters another; every account moves by exactly what the entries say."""
     balances: Counter[str] = Counter()
     for journal in journals_for(SHARD, entries, utc):
         for posting in journal.postings:
@@ -65,11 +94,25 @@ def test_units_are_conserved(entries: list[Entry]) -> None:
             balances[posting.source] -= posting.amount
             balances[posting.destination] += posting.amount
 
-    claims = sum(entry.count for entry in entries if isinstance(entry, Claimed))
-    deltas = sum(entry.delta for entry in entries if isinstance(entry, Adjusted))
+    expected: Counter[str] = Counter()
+    for entry in entries:
+        moves: list[tuple[str, str, int]] = []
+        match entry:
+            case Claimed():
+                moves = [("stock", "outstanding", entry.count)]
+            case Issued():
+                moves = [("stock", "outstanding", len(entry.codes) * entry.units)]
+            case Adjusted():
+                moves = [("supply", "stock", entry.delta)]
+            case Changed():
+                moves = [(step.source, step.destination, int(step.units)) for step in entry.each if step.source]
+        for source, destination, units in moves:
+            expected[source] -= units
+            expected[destination] += units
     assert sum(balances.values()) == 0
-    assert balances["outstanding"] == claims
-    assert balances["stock"] == deltas - claims
+    assert {account: units for account, units in balances.items() if units} == {
+        account: units for account, units in expected.items() if units
+    }
     assert balances.keys() <= ACCOUNTS.keys()
 
 
@@ -161,6 +204,43 @@ def test_the_table_of_postings() -> None:
         ("restock", 2, 2, [("supply", "stock", 100)]),
         ("claim", 3, 10, [("stock", "outstanding", 7)]),
         ("withdraw", 8, 8, [("stock", "supply", 10)]),
+    ]
+
+
+def test_steps_are_summed_by_verb_and_way() -> None:
+    """A verb whose units go two ways is one journal with a posting a way, over the seqs that moved something."""
+    nothing = {"source": "", "destination": "", "units": "0"}
+    entries: list[Entry] = [
+        issued(1, "P1", "P2", units=50),
+        changed(
+            3,
+            a_step("reserved"),
+            a_step("redeemed", source="reserved"),
+            a_step("redeemed", "D", **nothing),
+            a_step("redeemed", "E"),
+            a_step("rolled_back", "D", **nothing),
+        ),
+        changed(8, a_step("rolled_back"), a_step("rolled_back", "E", destination="stock"), a_step("redeemed", "F")),
+        changed(11, a_step("expired", units="49"), a_step("revoked"), a_step("released")),
+    ]
+
+    told = [
+        (
+            journal.verb,
+            journal.first_seq,
+            journal.last_seq,
+            [(p.source, p.destination, p.amount) for p in journal.postings],
+        )
+        for journal in journals_for(SHARD, entries, utc)
+    ]
+    assert told == [
+        ("issue", 1, 2, [("stock", "outstanding", 100)]),
+        ("reserve", 3, 3, [("outstanding", "reserved", 1)]),
+        ("redeem", 4, 10, [("reserved", "redeemed", 1), ("outstanding", "redeemed", 2)]),
+        ("rollback", 8, 9, [("redeemed", "outstanding", 1), ("redeemed", "stock", 1)]),
+        ("expire", 11, 11, [("outstanding", "expired", 49)]),
+        ("revoke", 12, 12, [("outstanding", "revoked", 1)]),
+        ("release", 13, 13, [("reserved", "outstanding", 1)]),
     ]
 
 

@@ -23,6 +23,10 @@ AROUND: dict[str, dict[str, str]] = {
     "redis_connect_ms_max": {"REDIS_CALL_MS_MAX": "30000", "STOP_S_MAX": "300"},
     "claim_wait_ms_max": {"STOP_S_MAX": "300"},
     "claim_body_bytes_max": {},
+    "code_failures_holder_max": {"CODE_FAILURES_ADDRESS_MAX": "1000000"},
+    "code_failures_address_max": {"CODE_FAILURES_HOLDER_MAX": "1"},
+    "code_failures_key_address_max": {"CODE_FAILURES_KEY_MAX": "1000000"},
+    "code_failures_key_max": {"CODE_FAILURES_KEY_ADDRESS_MAX": "1"},
     "drain_block_ms": {"REDIS_CALL_MS_MAX": "6000"},
     "stop_s_max": {"CLAIM_WAIT_MS_MAX": "100", "REDIS_CALL_MS_MAX": "600", "REDIS_CONNECT_MS_MAX": "50"},
 }
@@ -100,6 +104,14 @@ RELATIONS = [
         {"claim_wait_ms_max": 3001, "redis_call_ms_max": 2000, "stop_s_max": 5},
         ["CLAIM_WAIT_MS_MAX", "REDIS_CALL_MS_MAX", "STOP_S_MAX"],
     ),
+    (
+        {"code_failures_holder_max": 6, "code_failures_address_max": 5},
+        ["CODE_FAILURES_HOLDER_MAX", "CODE_FAILURES_ADDRESS_MAX"],
+    ),
+    (
+        {"code_failures_key_address_max": 6, "code_failures_key_max": 5},
+        ["CODE_FAILURES_KEY_ADDRESS_MAX", "CODE_FAILURES_KEY_MAX"],
+    ),
     ({"drain_block_ms": 1000, "redis_call_ms_max": 1000}, ["DRAIN_BLOCK_MS", "REDIS_CALL_MS_MAX"]),
 ]
 
@@ -121,6 +133,8 @@ def test_settings_at_odds_are_refused_and_all_of_them_named(settings: dict[str, 
         {"claim_body_bytes_max": 2048, "body_bytes_max": 2048},
         {"redis_connect_ms_max": 2000, "redis_call_ms_max": 2000},
         {"claim_wait_ms_max": 3000, "redis_call_ms_max": 2000, "stop_s_max": 5},
+        {"code_failures_holder_max": 5, "code_failures_address_max": 5},
+        {"code_failures_key_address_max": 5, "code_failures_key_max": 5},
         {"drain_block_ms": 999, "redis_call_ms_max": 1000},
     ],
 )
@@ -141,6 +155,15 @@ def test_a_word_that_is_not_among_the_allowed_is_refused_with_them(name: str, te
 
     assert PREFIX + name.upper() in str(refused.value)
     assert ("everysec, always" if name == "fsync" else "debug, info, warning, error") in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["nobody", "10.0.0.1/8", "192.0.2.7 192.0.2.8"])
+def test_a_proxy_that_is_no_address_is_refused(text: str) -> None:
+    """A misspelt network neither trusts nobody in silence nor everybody: the start ends, and the variable is named."""
+    with pytest.raises(SettingError, match="FAIRCLAIM_TRUSTED_PROXIES"):
+        load_settings(environment(trusted_proxies=f"192.0.2.7,{text}"))
+
+    assert load_settings(environment(trusted_proxies="192.0.2.7, fd00::/8")).trusted_proxies == "192.0.2.7, fd00::/8"
 
 
 @pytest.mark.parametrize("variable", ["FAIRCLAIM_CLAIM_BATCHMAX", "FAIRCLAIM_", "FAIRCLAIM_REDIS", "FAIRCLAIM_PORTS"])

@@ -14,7 +14,7 @@ ALTER TABLE coupons ALTER COLUMN changed_seq SET NOT NULL;
 CREATE INDEX coupons_batch_idx ON coupons (batch, code) WHERE batch <> '';
 -- What the sweeper reads. seq and not code comes last, because it only grows: a claim goes in at the end of its shard.
 CREATE INDEX coupons_due_idx ON coupons (shard, expires_at, seq) WHERE state IN ('claimed', 'reserved');
-CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until) WHERE state = 'reserved';
+CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until, seq) WHERE state = 'reserved';
 
 ALTER TABLE coupon_entries
     ADD COLUMN ref text,
@@ -58,6 +58,7 @@ CREATE TABLE redemptions (
     CONSTRAINT redemptions_rolled_back_check CHECK (rolled_back_minor >= 0 AND rolled_back_minor <= minor)
 );
 CREATE INDEX redemptions_code_idx ON redemptions (code);
+CREATE INDEX redemptions_open_idx ON redemptions (shard) WHERE rolled_back_minor < minor;  -- what may still come back
 
 CREATE TABLE rollbacks (
     redemption     text        NOT NULL,

@@ -1,0 +1,159 @@
+"""For stores: spend coupons on an order, see a redemption, roll it back; for marketers: revoke a coupon."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.operation import Operation
+from gateway.callers import Caller
+from gateway.routes.access import staff
+from gateway.routes.counting import counted
+from gateway.services import services
+from gateway.telemetry import REDEMPTIONS, ROLLBACKS
+from gateway.tills.bodies import (
+    Redemption,
+    RedemptionBody,
+    RedemptionSeen,
+    RevokeBody,
+    Revoked,
+    Rollback,
+    RollbackBody,
+    Stack,
+    StackRollback,
+)
+from gateway.tills.coupons import Asker
+from gateway.tills.names import STACK_PREFIX
+from gateway.tills.revoking import revoke
+from gateway.wire import body, idempotency_key, json_response
+
+_REPLAYED = {"idempotency-replayed": "true"}
+
+
+async def _asker(request: Request, *roles: str) -> Asker:
+    key = await staff(request, *roles)
+    return Asker.of(Caller(None, key), services(request).guessing.address(request))
+
+
+@counted(REDEMPTIONS)
+async def redeem(request: Request) -> Response:
+    """
+    Spend a coupon on an order, once: 201, or 200 when this key or this order did it before.
+
+    Several codes are one redemption, all of them or none, with an id of its own and one for each code.
+    """
+    here = services(request)
+    who = await _asker(request, "store")
+    key = idempotency_key(request)
+    asked = (await body(request, RedemptionBody, here.settings.body_bytes_max)).checked()
+    codes = asked.all_codes
+    done: Redemption | Stack
+    if len(codes) == 1:
+        done, again = await here.tills.redemptions.redeem(codes[0], asked, key, who)
+    else:
+        done, again = await here.tills.stacks.redeem(codes, asked, key, who)
+    return json_response(
+        done, 200 if again else 201, _REPLAYED if again else {"location": f"/v1/redemptions/{done.id}"}
+    )
+
+
+async def see(request: Request) -> Response:
+    """A redemption as it is now, with what came back of it; or a stack of them."""
+    await staff(request, "store", "finance", "auditor")
+    id_, tills = request.path_params["redemption"], services(request).tills
+    if id_.startswith(STACK_PREFIX):
+        return json_response(await tills.stacks.see(id_))
+    return json_response(await tills.redemptions.see(id_))
+
+
+@counted(ROLLBACKS)
+async def roll_back(request: Request) -> Response:
+    """
+    Give back what a redemption took: the rest of it, an amount, or lines; once a key, with 200 when it did so before.
+
+    Of a stack, the rest of each of its redemptions; each can go alone, too, by its own id.
+    """
+    here = services(request)
+    who = await _asker(request, "store")
+    key = idempotency_key(request)
+    asked = await body(request, RollbackBody, here.settings.body_bytes_max)
+    id_ = request.path_params["redemption"]
+    done: Rollback | StackRollback
+    if id_.startswith(STACK_PREFIX):
+        done, again = await here.tills.stacks.roll_back(id_, asked, key, who)
+    else:
+        done, again = await here.tills.rollbacks.roll_back(id_, asked, key, who)
+    return json_response(done, 200 if again else 201, _REPLAYED if again else None)
+
+
+async def revoke_one(request: Request) -> Response:
+    """Take a coupon away from whoever has it; nothing further happens where that was done before."""
+    here = services(request)
+    who = await _asker(request, "marketer")
+    asked = await body(request, RevokeBody, here.settings.body_bytes_max)
+    revoked, again = await revoke(here.tills.coupons, request.path_params["code"], asked.reason, who)
+    return json_response(revoked, headers=_REPLAYED if again else None)
+
+
+routes = [
+    Operation(
+        "POST",
+        "/v1/redemptions",
+        redeem,
+        name="redeem_coupon",
+        under="Stores",
+        who=("store",),
+        takes=RedemptionBody,
+        gives={201: (Redemption, Stack), 200: (Redemption, Stack)},
+        once=True,
+        refuses=(
+            "coupon_not_found",
+            "rate_limited",
+            "not_holder",
+            "conditions_not_met",
+            "reserved_by_other",
+            "invalid_state",
+            "idempotency_key_reused",
+            "unknown",
+        ),
+        tells={"Location": "Where the redemption is seen."},
+    ),
+    Operation(
+        "GET",
+        "/v1/redemptions/{redemption}",
+        see,
+        name="see_redemption",
+        under="Stores",
+        who=("store", "finance", "auditor"),
+        gives={200: (RedemptionSeen, Stack)},
+        refuses=("redemption_not_found",),
+    ),
+    Operation(
+        "POST",
+        "/v1/redemptions/{redemption}/rollback",
+        roll_back,
+        name="roll_back_redemption",
+        under="Stores",
+        who=("store",),
+        takes=RollbackBody,
+        gives={201: (Rollback, StackRollback), 200: (Rollback, StackRollback)},
+        once=True,
+        refuses=(
+            "redemption_not_found",
+            "already_rolled_back",
+            "rollback_exceeds",
+            "idempotency_key_reused",
+            "unknown",
+        ),
+    ),
+    Operation(
+        "POST",
+        "/v1/coupons/{code}/revoke",
+        revoke_one,
+        name="revoke_coupon",
+        under="Marketers",
+        who=("marketer",),
+        takes=RevokeBody,
+        gives={200: Revoked},
+        refuses=("coupon_not_found", "rate_limited", "invalid_state", "unknown"),
+        tells={"Idempotency-Replayed": "It was revoked before."},
+    ),
+]

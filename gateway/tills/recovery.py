@@ -1,0 +1,39 @@
+"""Finishes or undoes stacks that a crash left half done: one of the works of background.py."""
+
+import logging
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from gateway.errors import Refusal
+from gateway.sql import postgres
+from gateway.tills.stack_rows import open_stacks
+from gateway.tills.stacks import Stacks
+
+log = logging.getLogger("fairclaim.stacks")
+
+IDLE_S = 10.0
+"""A stack that nobody has taken further for so long is left half done: its steps take milliseconds."""
+STACKS_MAX = 50
+
+
+class Recovery:
+    """The work of one worker."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], stacks: Stacks, idle_s: float = IDLE_S) -> None:
+        self._pool, self._stacks, self._idle_s = pool, stacks, idle_s
+
+    async def once(self, worker: str) -> bool:
+        """Take what is left half done to its end. Errors: Refusal when a server is away."""
+        async with postgres(self._pool) as connection:
+            left = await open_stacks(connection, self._idle_s, STACKS_MAX)
+        ended = 0
+        for stack in left:
+            try:
+                here = await self._stacks.take_further(stack, give_up=True)
+            except Refusal as refusal:
+                log.warning("stack %s waits", stack, extra={"reason": refusal.detail})
+                continue
+            ended += 1
+            log.warning("stack %s was left half done and is %s", stack, here.state)
+        return ended > 0
