@@ -1,5 +1,7 @@
 """Balance coupons: spent by several orders to the last minor unit, given back in parts, ended with what was left."""
 
+from typing import Any
+
 import pytest
 
 from lua.door import Door
@@ -11,7 +13,7 @@ from tests.life import LifeShard, open_life
 DAY_MS = 24 * HOUR_MS
 
 
-async def a_balance(door: Door, **changes: object) -> tuple[LifeShard, str]:
+async def a_balance(door: Door, **changes: Any) -> tuple[LifeShard, str]:
     """A shard of balances of 1,000 with a budget, and the code of one."""
     shard = await open_life(door, kind="balance", unit_minor=1000, budget_minor=90_000, **changes)
     [code] = await shard.claimed("a")

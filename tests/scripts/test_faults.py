@@ -202,14 +202,17 @@ async def test_a_first_publish_that_fails_leaves_no_shard(door: Door, name: str)
 
 
 USED = {
-    "claim": {"hset", "decrby", "xadd", "hmget", "get", "time"},
-    "adjust": {"hset", "incrby", "xadd", "hmget", "get", "time"},
-    "issue": {"hset", "decrby", "xadd", "hmget", "get", "time"},
+    "claim": {"hset", "decrby", "xadd", "hget", "hmget", "get", "time"},
+    "adjust": {"hset", "incrby", "xadd", "hget", "hmget", "get", "time"},
+    "issue": {"hset", "decrby", "xadd", "hget", "hmget", "get", "time"},
+    "redeem": {"hset", "hdel", "zrem", "xadd", "hget", "hmget", "zscore", "get", "time"},
+    "rollback": {"hset", "hdel", "incrby", "xadd", "hget", "hmget", "get", "time"},
 }
+DENIED = ["hset", "hdel", "decrby", "incrby", "zadd", "zrem", "xadd", "hget", "hmget", "zscore", "get", "time"]
 
 
 @pytest.mark.parametrize("name", sorted(USED))
-@pytest.mark.parametrize("denied", ["hset", "decrby", "incrby", "xadd", "hmget", "get", "time"])
+@pytest.mark.parametrize("denied", DENIED)
 async def test_a_denied_command_leaves_the_state_untouched(door: Door, denied: str, name: str) -> None:
     """A Redis user who may not run one of a script's commands gets an error, and nothing has changed."""
     shard = await _busy_shard(door)
@@ -236,18 +239,19 @@ def _url(door: Door, user: str) -> str:
 
 
 async def test_out_of_memory_grants_nothing_and_changes_nothing(door: Door) -> None:
-    """With maxmemory reached, claim and adjust are refused before their first line; with room again they go through."""
+    """With maxmemory reached, what writes is refused before its first line; with room again it goes through."""
     shard = await _busy_shard(door)
     before = await shard.dump()
     await door.redis.config_set("maxmemory", 1)
 
-    for run, name in ((_claim, "claim"), (_adjust, "adjust"), (_publish, "publish")):
+    for name in sorted(WRITES - {"attach"}):
         with pytest.raises(Refused, match="maxmemory"):
-            await run(shard, load_script(name))
+            await RUNS[name](shard, load_script(name))
     assert await shard.dump() == before
 
     await door.redis.config_set("maxmemory", 0)
     assert (await shard.claim(an_ask("new"))).replies[0] != Outcome.NOT_READY
+    assert (await shard.ask("redeem", *a_redeem("RD-1", OLD), head=["f1"]))[0][0] == Outcome.DONE
 
 
 async def test_at_the_edge_of_memory_every_claim_is_whole_or_not_at_all(door: Door) -> None:

@@ -57,7 +57,7 @@ async def test_the_same_order_gets_the_same_hold_again(door: Door) -> None:
 
 
 async def test_another_order_is_told_whose_the_hold_is_until_it_lapses(door: Door) -> None:
-    """HELD to the last millisecond; at the deadline the other order gets it, with no sweeper, and both steps are booked."""
+    """HELD to the last millisecond; at the deadline, with no sweeper, the other order gets it, and both are booked."""
     shard = await open_life(door)
     [code] = await shard.claimed("a")
     until_ms = shard.now + 1000

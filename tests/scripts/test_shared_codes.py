@@ -1,5 +1,7 @@
 """Codes that many may use: as many uses as they have, held by several orders at once, each use a unit of its own."""
 
+from typing import Any
+
 import pytest
 
 from lua.door import Door
@@ -11,7 +13,7 @@ from tests.life import LifeShard, open_life
 CODE = "SUMMER"
 
 
-async def a_shared_code(door: Door, units: int = 3, **changes: object) -> LifeShard:
+async def a_shared_code(door: Door, units: int = 3, **changes: Any) -> LifeShard:
     """A shard with a budget and a code that *units* may use."""
     shard = await open_life(door, budget_minor=90_000, **changes)
     await shard.issue_shared(CODE, units)
@@ -185,7 +187,7 @@ async def test_a_use_that_comes_back_after_the_end_goes_where_the_policy_says(
 
 @pytest.mark.parametrize(("returns", "place"), [("", "revoked"), ("stock", "stock")])
 async def test_a_revoked_code_ends_for_those_who_hold_it_too(door: Door, returns: str, place: str) -> None:
-    """What is left goes at once; a holding order can't redeem or hold any more; its use goes when it is let go or lapses."""
+    """What is left goes at once; a holding order can't redeem or hold any more; its use goes when the hold does."""
     shard = await a_shared_code(door, revoke_returns=returns)
     await shard.redeem(spend("RD-1"))
     await shard.reserve(CODE, "o-1")
