@@ -11,7 +11,7 @@ from gateway.codes import CodeMaker, fold_code, parse_code, read_code, show_code
 from gateway.errors import Refusal
 from gateway.issuing.batch import Batch, Flight, Kind, Part, Reply, landed, next_flight
 from gateway.issuing.csv_lines import LINES_MAX, cell, read_lines
-from gateway.issuing.wording import money, until, worth
+from gateway.issuing.wording import until, worth
 from lua.keys import CampaignId
 from lua.outcomes import Outcome
 from tests.integration.campaigning import a_definition
@@ -96,11 +96,6 @@ def test_each_kind_of_value_has_its_sentence(value: dict[str, object], text: str
     """What a coupon is worth, in words for paper."""
 
     assert worth(a_definition(value=value)) == text
-
-
-def test_money_has_the_places_of_its_currency() -> None:
-    """Yen have none, dinars three."""
-    assert (money(1200, "JPY"), money(1200, "KWD")) == ("1\u202f200\u00a0JPY", "1.200\u00a0KWD")
 
 
 def test_expiry_is_told_in_the_campaign_s_zone() -> None:
