@@ -72,7 +72,7 @@ local function decide(held, idem, code, channel, code_used)
     if earlier then return same and replay(earlier) or KEY_REUSED end
   end
   if not ready then return NOT_READY end
-  if #held > 0 and held_count(held) >= per_holder then return { LIMIT_REACHED, unpack(held_codes(held)) } end
+  if (#held > 0 and held_count(held) or 0) >= per_holder then return { LIMIT_REACHED, unpack(held_codes(held)) } end
   if refusal then return refusal end
   if channel ~= '' and channels ~= '' and not string.find(channels, ',' .. channel .. ',', 1, true) then
     return NOT_ELIGIBLE

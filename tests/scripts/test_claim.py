@@ -91,6 +91,14 @@ async def test_the_limit_counts_claims_of_the_same_call_and_names_the_codes(door
     assert rush.replies == [3, 4, held, held]
 
 
+@pytest.mark.parametrize("per_holder", ["", 0])
+async def test_a_limit_that_is_missing_grants_nothing(door: Door, per_holder: object) -> None:
+    """Rules without per_holder, which no campaign compiles to, refuse everybody instead of limiting nobody."""
+    shard = await open_shard(door, per_holder=per_holder)
+
+    assert (await shard.claim(an_ask("a"))).replies == [[Outcome.LIMIT_REACHED]]
+
+
 async def test_a_code_that_is_taken_is_refused_and_costs_nothing(door: Door) -> None:
     """Two asks with one code: the second is told so, keeps the stock, and may come back with another code."""
     shard = await open_shard(door, stock=3)
