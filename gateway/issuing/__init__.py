@@ -9,7 +9,6 @@ Codes in the hands of people: made in bulk, shared by many, brought from elsewhe
     making.py     the work: one chunk after the other, each written down before it is sent
     revoking.py   the work of a revocation: passes through the books
     revocations.py  the service of those
-    background.py finds open work and does it, one worker at a time each
     resolve.py    a code as it was typed → the shard it is on
     printing.py   codes from the books, a page at a time: CSV
     sheet.py      coupons to print and cut, as HTML

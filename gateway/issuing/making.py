@@ -48,7 +48,7 @@ class Landing(msgspec.Struct, frozen=True):
 
 
 class Making:
-    """The work of code batches, for background.py."""
+    """The work of code batches, one of those of background.py."""
 
     def __init__(self, pool: AsyncConnectionPool[Any], door: Door) -> None:
         self._pool, self._door = pool, door

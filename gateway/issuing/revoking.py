@@ -31,7 +31,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Revoking:
-    """The work of revocations, for background.py."""
+    """The work of revocations, one of those of background.py."""
 
     def __init__(self, pool: AsyncConnectionPool[Any], door: Door) -> None:
         self._pool, self._shards = pool, Shards(door)

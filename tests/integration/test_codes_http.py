@@ -7,8 +7,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.guard import Guard
 from gateway.keys import ROLES
-from tests.conftest import Eventually
+from tests.conftest import Eventually, redis_binaries
+from tests.http import Worker
 from tests.integration.site_http import Http, open_http
 
 AT = "/v1/campaigns/flash"
@@ -242,6 +244,19 @@ async def test_what_is_no_csv_is_refused(http: Http) -> None:
     assert (await bring(http, b"old-0001\n", query="?dry_run=yes")).status_code == 400
     many = "".join(f"old-{number}\n" for number in range(10_000, 10_101)).encode()
     assert (await bring(http, many)).json()["stock"] == 100
+
+
+@pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+async def test_a_large_file_comes_through_the_guard(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """Over a socket: an import may be larger than any other body, up to its own bound; other routes take no more."""
+    async with Worker(redis_url, postgres_url, tmp_path, http=Guard, import_bytes_max=400_000) as worker:
+        http = Http(worker)
+        await http.publish(stock=100)
+        fits = await bring(http, b"old-0001" + b"," * 390_000)
+        none = await bring(http, b"old-0001" + b"," * 400_000, key="other")
+        other = await worker.http.post(BATCHES, content=b" " * 390_000, headers=await http.credential("marketer"))
+
+        assert (fits.status_code, none.status_code, other.status_code) == (202, 413, 413)
 
 
 async def test_who_may(http: Http) -> None:
