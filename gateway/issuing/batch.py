@@ -18,7 +18,7 @@ from lua.keys import CampaignId
 from lua.outcomes import Outcome
 
 CHUNK_CODES = 500
-"""Codes in one call of issue.lua: a millisecond of Redis, in which no claim is decided; a thousand take two and a half."""
+"""Codes in one call of issue.lua: a millisecond of Redis, in which no claim is decided. A thousand take 2.5."""
 
 
 class Kind(StrEnum):
