@@ -15,7 +15,7 @@ The gateway: HTTP in front, one atomic script call behind.
     batcher.py      group commit: asks that arrive together travel together
     campaigns/      what a campaign is, its life, its stock
     worth/          what a coupon takes off an order, and what a rollback gives back: pure
-    codes.py        coupon codes
+    codes.py        coupon codes;  issuing/: codes in bulk, shared and imported ones, printing, revocation of many
     credentials.py  who a holder is: tokens.py and tickets.py, both signed by signing.py;  keys.py: API keys
     telemetry.py    counters shared by all workers
     key_file.py     signing keys from a setting, or from a file that is followed

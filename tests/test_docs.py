@@ -257,6 +257,21 @@ def test_every_table_and_view_is_in_its_page() -> None:
     )
 
 
+def test_every_test_of_a_defect_exists() -> None:
+    """docs/defects.md names tests, one or more a defect, and each of them is there."""
+    rows = table(page("defects"), "defect", "here", "tests")
+    named = [re.findall(r"`([\w/.]+)::(\w+)`", row[2]) for row in rows]
+    absent = [
+        f"{file}::{name}"
+        for tests in named
+        for file, name in tests
+        if not re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+
+    assert all(named)
+    assert absent == []
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     """Each page of docs/ is linked from README.md, and no link inside the project leads nowhere."""
     pages = {path.name for path in DOCS.glob("*.md")}

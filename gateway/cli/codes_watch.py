@@ -26,11 +26,11 @@ def finish(
     """Watch the batch unless *no_wait*, and print it. Errors: Fail(CONFLICT) where it was stopped or cancelled."""
     if not no_wait:
         batch = _watch(gateway, batch, as_json)
-    emit(batch if report is None else {**report, "batch": batch}, as_json, lambda: facts(batch.items()))
     if batch["state"] in ("stopped", "cancelled"):
         raise Fail(
             CONFLICT, batch["reason"] or batch["state"], f"{batch['done']} of {batch['count']} codes were issued"
         )
+    emit(batch if report is None else {**report, "batch": batch}, as_json, lambda: facts(batch.items()))
 
 
 def _watch(gateway: "Gateway", batch: dict[str, Any], as_json: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from gateway.campaigns.currencies import exponent
 from gateway.campaigns.definition import (
     AmountOff,
     Balance,
@@ -14,6 +13,7 @@ from gateway.campaigns.definition import (
     Percent,
     Value,
 )
+from gateway.till.money import show_money
 
 
 def worth(definition: Definition) -> str:
@@ -24,30 +24,23 @@ def worth(definition: Definition) -> str:
 def _worth(value: Value, currency: str) -> str:
     match value:
         case AmountOff(minor=minor, threshold_minor=threshold, every=True, cap_minor=cap):
-            most = "" if cap is None else f", at most {money(cap, currency)}"
-            return f"{money(minor, currency)} off for every {money(threshold, currency)} spent{most}"
+            most = "" if cap is None else f", at most {show_money(cap, currency)}"
+            return f"{show_money(minor, currency)} off for every {show_money(threshold, currency)} spent{most}"
         case AmountOff(minor=minor, threshold_minor=0):
-            return f"{money(minor, currency)} off"
+            return f"{show_money(minor, currency)} off"
         case AmountOff(minor=minor, threshold_minor=threshold):
-            return f"{money(minor, currency)} off an order of {money(threshold, currency)} or more"
+            return f"{show_money(minor, currency)} off an order of {show_money(threshold, currency)} or more"
         case Percent(basis_points=points, cap_minor=cap):
             percent = f"{points / 100:.2f}".rstrip("0").rstrip(".")
-            return f"{percent} % off, at most {money(cap, currency)}"
+            return f"{percent} % off, at most {show_money(cap, currency)}"
         case FixedPrice(minor=minor):
-            return f"An article for {money(minor, currency)}"
+            return f"An article for {show_money(minor, currency)}"
         case GiftItem(sku=sku):
             return f"A free {sku}"
         case FreeShipping():
             return "Free shipping"
         case Balance(minor=minor):
-            return f"{money(minor, currency)} to spend"
-
-
-def money(minor: int, currency: str) -> str:
-    """An amount in major units with its currency."""
-    places = exponent(currency)
-    whole, part = divmod(minor, 10**places)
-    return f"{whole:,}".replace(",", "\u202f") + (f".{part:0{places}d}" if places else "") + f"\u00a0{currency}"
+            return f"{show_money(minor, currency)} to spend"
 
 
 def until(expires_at: datetime, timezone: str) -> str:

@@ -1,7 +1,5 @@
 """For holders, and whoever else has a credential: a campaign as it is now, and what I have claimed of it."""
 
-from typing import Literal
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,13 +15,13 @@ from gateway.routes.access import caller, holder
 from gateway.routes.campaigns import campaign_of
 from gateway.routes.paging import Page
 from gateway.services import services
+from gateway.tills.states import LETTERS, State
 from gateway.wire import json_response, rfc3339
 from lua.door import DoorError
 from lua.keys import CampaignId, shard_of
 from lua.scripts import load_script
 
 _HELD = load_script("held")
-_STATES = {"c": "claimed"}
 
 
 class MyClaim(msgspec.Struct):
@@ -33,7 +31,7 @@ class MyClaim(msgspec.Struct):
     display_code: str
     campaign: str
     seq: int
-    state: Literal["claimed"]
+    state: State
     claimed_at: Time
     expires_at: Time
 
@@ -94,7 +92,7 @@ def _item(campaign_id: CampaignId, held: _Held) -> dict[str, str | int]:
         "display_code": show_code(held.code),
         "campaign": campaign_id,
         "seq": held.seq,
-        "state": _STATES[held.state],
+        "state": LETTERS[held.state],
         "claimed_at": rfc3339(held.claimed_ms),
         "expires_at": rfc3339(held.expires_ms),
     }

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.examples import CODE, ORDER
 from gateway.api.operation import Operation
 from gateway.callers import Caller
 from gateway.routes.access import staff
@@ -102,6 +103,7 @@ routes = [
         under="Stores",
         who=("store",),
         takes=RedemptionBody,
+        example={"code": CODE, "order": ORDER, "store": "nanjing-road", "staff": "till-3"},
         gives={201: (Redemption, Stack), 200: (Redemption, Stack)},
         once=True,
         refuses=(
@@ -134,6 +136,7 @@ routes = [
         under="Stores",
         who=("store",),
         takes=RollbackBody,
+        example={"reason": "returned", "amount_minor": 100},
         gives={201: (Rollback, StackRollback), 200: (Rollback, StackRollback)},
         once=True,
         refuses=(
@@ -152,6 +155,7 @@ routes = [
         under="Marketers",
         who=("marketer",),
         takes=RevokeBody,
+        example={"reason": "printed twice"},
         gives={200: Revoked},
         refuses=("coupon_not_found", "rate_limited", "invalid_state", "unknown"),
         tells={"Idempotency-Replayed": "It was revoked before."},

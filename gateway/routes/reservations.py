@@ -6,6 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.examples import CODE, ORDER
 from gateway.api.operation import HOLDER, Operation, Parameter
 from gateway.callers import Caller
 from gateway.errors import Refusal
@@ -101,6 +102,7 @@ routes = [
         under="Stores",
         who=(HOLDER, "store"),
         takes=QuoteBody,
+        example={"code": CODE, "order": ORDER},
         gives={200: Quote},
         refuses=("coupon_not_found", "rate_limited"),
     ),
@@ -111,6 +113,7 @@ routes = [
         under="Stores",
         who=(HOLDER, "store"),
         takes=ReservationBody,
+        example={"code": CODE, "order_id": ORDER["id"]},
         gives={201: Reservation, 200: Reservation},
         refuses=("coupon_not_found", "rate_limited", "reserved_by_other", "invalid_state", "unknown"),
         tells={"Location": "Where the hold is seen and let go.", "Idempotency-Replayed": "The order held it before."},

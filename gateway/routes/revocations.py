@@ -88,6 +88,7 @@ routes = [
         under="Codes",
         who=("marketer",),
         takes=RevocationBody,
+        example={"campaign": "flash-1", "reason": "misprint"},
         gives={202: RevocationView},
         refuses=("campaign_not_found", "idempotency_key_reused"),
         once=True,

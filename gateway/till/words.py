@@ -18,7 +18,7 @@ class Notice(NamedTuple):
 NEXT: dict[str, str] = {
     "bad_request": "Check what was typed and try again.",
     "unauthenticated": "Sign in again. If the key is refused, ask whoever gave it to you for a new one.",
-    "forbidden": "Sign in with a key of the role store.",
+    "forbidden": "Go back to the till and enter it again.",
     "coupon_not_found": "Compare the code with the customer's, character by character, and type it again.",
     "reserved_by_other": "Finish or cancel that order, or wait until its hold ends, then try again.",
     "not_holder": "The coupon belongs to somebody else: ask the customer for one of his own.",
@@ -26,15 +26,20 @@ NEXT: dict[str, str] = {
     "already_rolled_back": "All of it was given back before: there is nothing left to give back.",
     "rollback_exceeds": "Give back at most what is left of the discount.",
     "invalid_state": "Ask the customer for another coupon.",
-    "idempotency_key_reused": "Start the order again and ask for a new quote.",
+    "idempotency_key_reused": "Look it up by its receipt; or, if this is another order, give it another number.",
     "too_large": "Enter a shorter order.",
     "rate_limited": "Wait a little, then try again.",
     "overloaded": "Nothing was changed. Try again in a few seconds.",
     "not_ready": "Nothing was changed. Try again in a few seconds; if it goes on, tell whoever runs the gateway.",
-    "unknown": "It may or may not have happened. Press the same button again: it counts only once.",
+    "unknown": "Press the same button again: it counts only once.",
     "internal": "Press the same button again: it counts only once. If it goes on, tell whoever runs the gateway.",
 }
 """Problem code → what to do. Those that are not here are said as they are."""
+_WHAT = {
+    "unknown": "It is not known whether this was done.",
+    "idempotency_key_reused": "This coupon was redeemed on this order before, and the order was another one then.",
+}
+"""What is said in other words than to a program."""
 NO_REDEMPTION = Notice("There is no such redemption.", "Compare the number with the receipt and type it again.")
 _STATES = {
     "redeemed": Notice(
@@ -56,7 +61,7 @@ def notice_of(refusal: Refusal, currency: str = "") -> Notice:
     title = PROBLEMS[refusal.code].title
     if refusal.code == "conditions_not_met" and currency:
         return notice_of_reason(Reason(str(refusal.context.get("reason", "")), refusal.detail or title), currency)
-    what = refusal.detail or title
+    what = _WHAT.get(refusal.code) or refusal.detail or title
     if refusal.code == "rate_limited" and refusal.retry_after_s is not None:
         wait_s = refusal.retry_after_s
         return Notice(what, f"Wait {wait_s} {'second' if wait_s == 1 else 'seconds'}, then try again.")

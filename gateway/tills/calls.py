@@ -91,6 +91,8 @@ class Calls:
 
     async def recall(self, shard: Shard, known: str, redemption: str) -> Recalled:
         """Look at one redemption. It is not put in a group: a rollback is rare."""
+        if self._closed:
+            raise Refusal(CLOSING.code, CLOSING.detail)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def landed(reply: Any) -> None:

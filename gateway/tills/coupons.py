@@ -50,6 +50,15 @@ class Kept(NamedTuple):
     terms: Terms
 
 
+class Spot(NamedTuple):
+    """Where a coupon may be, and its terms: all that is to be known of it without a look."""
+
+    code: CouponCode
+    shard: Shard
+    frozen: str
+    terms: Terms
+
+
 class Found(NamedTuple):
     """A coupon that its asker may know of."""
 
@@ -72,6 +81,18 @@ class Coupons:
     async def place(self, text: str) -> tuple[CouponCode, Shard]:
         """Where the code is that *text* may be, if there is one: else a decoy, on which the same work finds nothing."""
         return _somewhere(await self._resolver.resolve(text))
+
+    async def spot(self, text: str) -> Spot | None:
+        """
+        The coupon's place and terms without a look; None where the terms are not known, or say less than a look.
+
+        What a balance takes off follows from what is left of it, so that has to be looked at.
+        """
+        code, shard = await self.place(text)
+        known = self._terms.get(shard.campaign)
+        if known is None or known.terms.kind == "balance":
+            return None
+        return Spot(code, shard, known.frozen, known.terms)
 
     async def find(self, text: str, asker: Asker, order: str = "") -> Found | None:
         """

@@ -1,5 +1,6 @@
 """Holds: a coupon is kept for one order, for a time that nobody has to end."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -39,11 +40,11 @@ class Reservations:
                 held = _reservation(found, order, int(told[0]), call.now_ms)
                 return held, outcome == Outcome.REPLAYED
             case Outcome.HELD:
-                raise held_by_other(str(told[0]), str(told[1]), int(told[2]), str(told[3]), asker)
+                raise held_by_other(told, State.RESERVED, asker)
             case Outcome.WRONG_STATE:
                 raise illegal_step(LETTERS[told[0]], State.RESERVED)
             case Outcome.SHORT:
-                raise Refusal("invalid_state", "Every use of this code is taken.", **_none_left())
+                raise none_left(State.RESERVED)
         raise await self._refused(outcome, asker)
 
     async def see(self, text: str, order: str, asker: Asker) -> Reservation:
@@ -67,18 +68,21 @@ class Reservations:
         """
         Let the coupon go; nothing happens where it is not held.
 
-        Its owner lets any hold go. Staff names the order, or lets go what it holds itself.
+        Its owner lets any hold go. Staff names the order, or lets go what it holds itself; so does another holder.
         Errors: Refusal reserved_by_other.
         """
         await self._coupons.admit(asker)
         found = await self._found(text, asker, order)
-        by = asker.actor if not order and not (asker.holder and found.looked.holder == asker.holder) else ""
+        if asker.holder:
+            by = "" if found.looked.holder == asker.holder else asker.actor
+        else:
+            by = "" if order else asker.actor
         detail = msgspec.json.encode({"actor": asker.actor, "reason": "asked"}).decode()
         parts = (found.code, order, asker.holder, by, detail)
         call, reply = await self._coupons.calls.step("release", found.shard, parts)
         outcome, *told = reply if isinstance(reply, list) else [reply]
         if outcome == Outcome.HELD:
-            raise held_by_other(str(told[0]), str(told[1]), int(told[2]), str(told[3]), asker)
+            raise held_by_other(told, State.CLAIMED, asker)
         if outcome not in (Outcome.DONE, Outcome.UNCHANGED):
             raise await self._refused(outcome, asker)
         state = State.CLAIMED if outcome == Outcome.DONE else found.looked.state
@@ -109,12 +113,17 @@ def owns(holder: str, by: str, asker: Asker) -> bool:
     return by == asker.actor or (bool(asker.holder) and holder == asker.holder)
 
 
-def held_by_other(order: str, by: str, until_ms: int, holder: str, asker: Asker) -> Refusal:
-    """The refusal of a step on a coupon that another order holds: whose is told to who owns coupon or hold."""
+def held_by_other(told: Sequence[Any], to: State, asker: Asker) -> Refusal:
+    """
+    The refusal of a step on a coupon that another order holds: which one is told to who owns the coupon or the hold.
+
+    *told* is what the script adds to HELD: order, by, until_ms, holder.
+    """
+    order, by, until_ms, holder = str(told[0]), str(told[1]), int(told[2]), str(told[3])
     context: dict[str, Any] = {
         "from": State.RESERVED.value,
-        "to": State.RESERVED.value,
-        "allowed": [State.CLAIMED.value],
+        "to": to.value,
+        "allowed": [State.CLAIMED.value] if to is not State.CLAIMED else [],
         "reserved_until": rfc3339(until_ms),
     }
     if owns(holder, by, asker):
@@ -122,8 +131,10 @@ def held_by_other(order: str, by: str, until_ms: int, holder: str, asker: Asker)
     return Refusal("reserved_by_other", "The coupon is held for another order until reserved_until.", **context)
 
 
-def _none_left() -> dict[str, Any]:
-    return {"from": State.REDEEMED.value, "to": State.RESERVED.value, "allowed": []}
+def none_left(to: State) -> Refusal:
+    """The refusal of a step on a code that many may use, of which every use is taken."""
+    context: dict[str, Any] = {"from": State.REDEEMED.value, "to": to.value, "allowed": []}
+    return Refusal("invalid_state", "Every use of this code is taken.", **context)
 
 
 def _reservation(found: Found, order: str | None, until_ms: int, now_ms: int) -> Reservation:

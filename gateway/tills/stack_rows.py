@@ -8,7 +8,8 @@ import msgspec
 from psycopg import AsyncConnection
 
 from gateway.sql import load_queries, row, rows
-from gateway.tills.bodies import Redemption, RedemptionBody
+from gateway.tills.bodies import Money, Redemption, RedemptionBody, Stack
+from gateway.tills.bodies import StackItem as AnsweredItem
 from gateway.worth.discount import Discount
 from gateway.worth.reason import Reason
 
@@ -106,6 +107,21 @@ async def move_stack(
 async def open_stacks(connection: Connection, idle_s: float, limit: int) -> list[str]:
     """Stacks that nobody has taken further for *idle_s*."""
     return [found["id"] for found in await rows(connection, _QUERIES["open_stacks"], idle_s=idle_s, limit=limit)]
+
+
+def answer_of(here: StackRow) -> Stack:
+    """What a stack that is done is answered with, each time the same."""
+    total_minor = sum(item.discount.minor for item in here.applied if item.discount is not None)
+    return Stack(
+        id=here.id,
+        state="redeemed",
+        order_id=here.body.order.id,
+        discount=Money(total_minor, here.body.order.currency),
+        items=[
+            AnsweredItem(code=item.code, applies=item.answer is not None, redemption=item.answer, reason=item.reason)
+            for item in here.items
+        ],
+    )
 
 
 def _stack(found: dict[str, Any] | None) -> StackRow | None:

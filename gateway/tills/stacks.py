@@ -10,6 +10,7 @@ another worker or the same request again, goes on from the state (recovery.py). 
 before it a crash undoes the stack, after it a crash finishes it.
 """
 
+import logging
 from base64 import b32encode
 from secrets import token_bytes
 from typing import Any
@@ -21,12 +22,11 @@ from gateway.campaigns.definition import OnRollback
 from gateway.errors import Refusal
 from gateway.sql import postgres
 from gateway.tills.bodies import Money, RedemptionBody, Rollback, RollbackBody, Stack, StackRollback, encoded
-from gateway.tills.bodies import StackItem as AnsweredItem
 from gateway.tills.coupons import Asker
 from gateway.tills.names import STACK_PREFIX, act_key, payload_of
 from gateway.tills.quotes import combine_found, find_all
 from gateway.tills.redemptions import Redemptions
-from gateway.tills.reservations import held_by_other
+from gateway.tills.reservations import held_by_other, none_left
 from gateway.tills.rollbacks import Rollbacks
 from gateway.tills.stack_rows import (
     Connection,
@@ -35,6 +35,7 @@ from gateway.tills.stack_rows import (
     StackRow,
     StackState,
     add_stack,
+    answer_of,
     move_stack,
     read_stack,
     stack_of_key,
@@ -48,6 +49,7 @@ HOLD_MS = 600_000
 """How long a stack holds its codes; recovery finishes or undoes it long before."""
 _UNDO = OnRollback(coupon="restore")
 _ROUNDS_MAX = 4
+log = logging.getLogger("fairclaim.stacks")
 
 
 class Stacks:
@@ -114,17 +116,26 @@ class Stacks:
         return items
 
     async def _hold(self, stack: str, items: list[StackItem], body: RedemptionBody, asker: Asker) -> None:
-        """Hold every code that applies, then decide; or decide that it can't be."""
+        """
+        Hold every code that applies, then decide; or decide that it can't be.
+
+        Where recovery has given the stack up meanwhile, what was held since is let go here.
+        """
         refused: Refused | None = None
         for item in items:
             if item.discount is not None and refused is None:
-                refused = await self._hold_one(stack, item, body, asker)
+                try:
+                    refused = await self._hold_one(stack, item, body, asker)
+                except Refusal as lost:
+                    log.warning("stack %s is given up", stack, extra={"reason": lost.detail})
+                    refused = Refused("overloaded", "Not every code could be held, so none is; repeat it.", {})
         async with postgres(self._pool) as connection:
             here = await read_stack(connection, stack)
             assert here is not None, "a stack is never removed"
             to = StackState.COMMITTING if refused is None else StackState.UNDOING
-            if here.state is StackState.HOLDING:
-                await move_stack(connection, here, to, refused=refused)
+            is_ours = here.state is StackState.HOLDING and await move_stack(connection, here, to, refused=refused)
+        if not is_ours:
+            await self._undo(here)
 
     async def _hold_one(self, stack: str, item: StackItem, body: RedemptionBody, asker: Asker) -> Refused | None:
         code, shard = await self._coupons.place(item.code)
@@ -135,11 +146,11 @@ class Stacks:
             case Outcome.DONE | Outcome.REPLAYED:
                 return None
             case Outcome.HELD:
-                refusal = held_by_other(str(told[0]), str(told[1]), int(told[2]), str(told[3]), asker)
+                refusal = held_by_other(told, State.RESERVED, asker)
             case Outcome.WRONG_STATE:
                 refusal = illegal_step(LETTERS[told[0]], State.RESERVED)
             case Outcome.SHORT:
-                refusal = Refusal("invalid_state", "Every use of a code is taken.")
+                refusal = none_left(State.RESERVED)
             case Outcome.NOT_HOLDER:
                 refusal = Refusal("not_holder", "A coupon belongs to somebody else, and may not be passed on.")
             case Outcome.NOT_READY:
@@ -265,21 +276,6 @@ class Stacks:
             raise Refusal("already_rolled_back", "All of this stack came back before.")
         total = Money(sum(each.amount.minor for each in back), back[0].amount.currency)
         return StackRollback(id=stack, state="rolled_back", amount=total, items=back), replayed
-
-
-def answer_of(here: StackRow) -> Stack:
-    """What a stack that is done is answered with, each time the same."""
-    total_minor = sum(item.discount.minor for item in here.applied if item.discount is not None)
-    return Stack(
-        id=here.id,
-        state="redeemed",
-        order_id=here.body.order.id,
-        discount=Money(total_minor, here.body.order.currency),
-        items=[
-            AnsweredItem(code=item.code, applies=item.answer is not None, redemption=item.answer, reason=item.reason)
-            for item in here.items
-        ],
-    )
 
 
 def _tag(stack: str) -> str:

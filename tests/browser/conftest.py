@@ -58,7 +58,7 @@ async def new_page(browser: Browser, site: Worker, watch: Watch) -> AsyncIterato
     async def make(**options: Any) -> Page:
         base = f"http://127.0.0.1:{site.port}"
         context = await browser.new_context(**{"base_url": base, "viewport": DESK, "locale": "en-GB", **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)  # the suite shares its cores with itself
         contexts.append(context)
         watch.follow(context)
         return await context.new_page()

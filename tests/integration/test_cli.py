@@ -6,19 +6,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
 from redis import Redis
 
-from gateway.cli import run
 from gateway.cli.output import AUTH, CONFLICT, FAILURE, INTERRUPTED, NOT_FOUND, OK, UNAVAILABLE, USAGE
 from gateway.codes import show_code
 from gateway.keys import ROLES
 from gateway.settings import PREFIX
 from gateway.tokens import TokenVerifier
 from lua.keys import CampaignId, Shard
+from tests.integration.commands import Cli
 from tests.integration.stacks import Stack, environment, fairclaim
 
 
@@ -28,48 +28,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("cli") / "data", "--workers", "1") as stack:
         yield stack
         assert stack.stop() == 0, stack.output
-
-
-class Ran(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        """What it answered, in JSON."""
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, str]:
-        """What it complained of, in JSON: one line."""
-        [line] = self.err.splitlines()
-        error: dict[str, str] = json.loads(line)["error"]
-        assert error.keys() == {"code", "message", "hint"}
-        return error
-
-
-class Cli:
-    """Runs commands against one data directory."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self._capture = capture
-
-    def __call__(self, *arguments: str) -> Ran:
-        """One command line, in this process."""
-        self._capture.readouterr()
-        code = run(list(arguments))
-        captured = self._capture.readouterr()
-        return Ran(code, captured.out, captured.err)
-
-    def json(self, *arguments: str, code: int = OK) -> Any:
-        """The data of a command with --json; the complaint where *code* is not OK."""
-        ran = self(*arguments, "--json")
-        assert ran.code == code, ran
-        assert bool(ran.out) is (code in (OK, FAILURE)), ran
-        return ran.data if code in (OK, FAILURE) else ran.error
 
 
 @pytest.fixture

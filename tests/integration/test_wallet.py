@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.api.examples import ORDER
 from gateway.codes import CodeMaker, show_code
 from gateway.keys import ROLES
 from lua.keys import CampaignId, Shard
@@ -50,6 +51,19 @@ async def test_a_coupon_is_mine_at_once(http: Http) -> None:
     assert mine["next"] is None
     nobody = (await http.ask("GET", "/v1/campaigns/flash/claims/mine", "@eve")).json()
     assert nobody["items"] == []
+
+
+async def test_my_claims_show_what_became_of_them(http: Http) -> None:
+    """A coupon that is held, or spent, is in its holder's list with that state at once."""
+    await http.publish(limits={"per_holder": 3})
+    held, spent, _ = [(await http.claim("ann", key=key))["code"] for key in ("held", "spent", "left alone")]
+    hold = await http.ask("POST", "/v1/reservations", "store", {"code": held, "order_id": "o-1"})
+    spend = await http.ask("POST", "/v1/redemptions", "store", {"code": spent, "order": ORDER}, idempotency_key="k")
+
+    mine = (await http.ask("GET", "/v1/campaigns/flash/claims/mine", "@ann")).json()
+
+    assert (hold.status_code, spend.status_code) == (201, 201)
+    assert [item["state"] for item in mine["items"]] == ["reserved", "redeemed", "claimed"]
 
 
 async def test_mine_is_not_ready_rather_than_empty(http: Http, door: Any) -> None:

@@ -106,7 +106,7 @@ def test_each_problem_is_somewhere(written: dict[str, Any]) -> None:
         for code in answer["content"]["application/problem+json"]["schema"]["properties"]["code"]["enum"]
     }
 
-    assert PROBLEMS.keys() - said == {"method_not_allowed", "rate_limited"}
+    assert PROBLEMS.keys() - said == {"method_not_allowed"}
 
 
 def test_examples_are_what_is_taken(app: Starlette) -> None:
