@@ -84,11 +84,15 @@ local function spend(id, code, order, holder, key, scope, payload, charge, minor
   return { DONE, seq, coupon.holder, coupon.state, coupon.left }
 end
 
-local codes, keys, replies = {}, {}, {}
-for at = 1, #asks, 10 do codes[#codes + 1], keys[#keys + 1] = asks[at + 1], asks[at + 4] end
+local ids, codes, scopes, replies = {}, {}, {}, {}
+for at = 1, #asks, 10 do
+  ids[#ids + 1], codes[#codes + 1] = asks[at], asks[at + 1]
+  scopes[#scopes + 1], scopes[#scopes + 2] = asks[at + 4], asks[at + 5]
+end
 overlay_fetch(life.coupons, codes)
 overlay_fetch(life.uses, codes)
-overlay_fetch(acts, keys)
+overlay_fetch(acts, scopes)
+overlay_fetch(redemptions, ids)
 for at = 1, #asks, 10 do
   replies[#replies + 1] = spend(unpack(asks, at, at + 9))
 end
