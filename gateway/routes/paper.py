@@ -127,6 +127,6 @@ routes = [
             Parameter("kind", Sort, "QR code (by default) or Code 128."),
         ),
         gives={200: (Media("image/svg+xml"), Media("image/png"))},
-        refuses=("coupon_not_found",),
+        refuses=("coupon_not_found", "rate_limited"),
     ),
 ]
