@@ -47,7 +47,8 @@ async def ask_again(site: StackSite, order: str, codes: tuple[str, ...]) -> Stac
         try:
             stack, _ = await redeeming(order, codes)(process)
         except Refusal as refusal:
-            assert refusal.code == "overloaded"
+            if refusal.code != "overloaded":
+                raise
             await recover(site.process())
         else:
             return stack
