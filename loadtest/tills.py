@@ -78,11 +78,13 @@ def findings(target: Target, campaign: str, codes: list[str], tills: Tills) -> l
         seq = int(store.hget(f"fc:{{{campaign}/0}}:counters", "seq") or 0)
     letters = Counter(record[:1].decode() for record in records.values())
     with psycopg.connect(target.postgres_url, autocommit=True) as books:
-        booked = dict(books.execute("SELECT code, id FROM redemptions WHERE campaign = %s", [campaign]).fetchall())
+        booked: dict[str, str] = dict(
+            books.execute("SELECT code, id FROM redemptions WHERE campaign = %s", [campaign]).fetchall()
+        )
         [(rows, minor)] = books.execute(
             "SELECT count(*), coalesce(sum(minor), 0)::bigint FROM redemptions WHERE campaign = %s", [campaign]
         ).fetchall()
-        states = dict(
+        states: dict[str, int] = dict(
             books.execute("SELECT state, count(*) FROM coupons WHERE campaign = %s GROUP BY 1", [campaign]).fetchall()
         )
         [(low, high, entries, redeemed)] = books.execute(
@@ -90,7 +92,7 @@ def findings(target: Target, campaign: str, codes: list[str], tills: Tills) -> l
             " WHERE shard = %s",
             [f"{campaign}/0"],
         ).fetchall()
-        balances = dict(
+        balances: dict[str, int] = dict(
             books.execute(
                 "SELECT account, sum(amount)::bigint FROM (SELECT destination AS account, amount, commodity"
                 " FROM postings UNION ALL SELECT source, -amount, commodity FROM postings) AS moves"
