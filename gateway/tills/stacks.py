@@ -70,6 +70,18 @@ class Stacks:
         earlier = await self._earlier(hashed, body, codes, payload)
         if earlier is not None:
             return answer_of(earlier), True
+        try:
+            return answer_of(await self._redeem(codes, body, hashed, payload, asker)), False
+        except Refusal:  # perhaps only because the same request was faster elsewhere
+            earlier = await self._earlier(hashed, body, codes, payload)
+            if earlier is None:
+                raise
+            return answer_of(earlier), True
+
+    async def _redeem(
+        self, codes: tuple[str, ...], body: RedemptionBody, hashed: str, payload: str, asker: Asker
+    ) -> StackRow:
+        """What was not asked before, written down and taken to its end."""
         items = await self._plan(codes, body, asker)
         stack = f"{STACK_PREFIX}{b32encode(token_bytes(15)).decode()}"
         async with postgres(self._pool) as connection:
@@ -77,7 +89,7 @@ class Stacks:
             if not await add_stack(connection, stack, hashed, scope, payload, asker.actor, body, items):
                 raise Refusal("overloaded", "The same request is being decided; repeat it with the same key.")
         await self._hold(stack, items, body, asker)
-        return answer_of(await self._finished(stack)), False
+        return await self._finished(stack)
 
     async def _earlier(self, key: str, body: RedemptionBody, codes: tuple[str, ...], payload: str) -> StackRow | None:
         """What this key, or this order with these codes, has done, finished if need be; None where it did nothing."""
@@ -258,7 +270,8 @@ class Stacks:
         already_rolled_back, bad_request.
         """
         if body.amount_minor is not None or body.lines is not None:
-            raise Refusal("bad_request", "amount_minor, lines: name the redemption they are of, not the stack.")
+            field = "lines" if body.amount_minor is None else "amount_minor"
+            raise Refusal("bad_request", f"{field}: name the redemption it is of, not the stack.", field=field)
         here = await self._done(stack)
         back: list[Rollback] = []
         replayed = True
