@@ -34,7 +34,8 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """One worker behind the lane on a free port of 127.0.0.1, on an emptied Redis and a fresh database."""
-    async with Worker(redis_url, postgres_url, tmp_path, http=Lane) as worker:
+    # A browser takes its time, and so does whatever waits beside it on a busy machine.
+    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, claim_wait_ms_max=20_000) as worker:
         yield worker
 
 

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import httpx2
@@ -71,7 +72,8 @@ def test_serve_without_the_schema_says_so_at_once(redis_url: str, postgres_url: 
         finally:
             connection.execute("DROP DATABASE never_migrated WITH (FORCE)")
     assert ended.returncode == FAILURE
-    assert ended.stderr == "fairclaim: the database lacks 0001_initial.sql; run `fairclaim migrate` first\n"
+    lacks = ", ".join(sorted(path.name for path in (files("reconciler") / "sql" / "migrations").iterdir()))
+    assert ended.stderr == f"fairclaim: the database lacks {lacks}; run `fairclaim migrate` first\n"
 
 
 def test_serve_and_reconcile_stop_well_on_their_own(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
