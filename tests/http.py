@@ -125,6 +125,7 @@ class Worker:
         self.entered: list[Scope] = []
         self._protocol = http
         self._keys: dict[str, str] = {}
+        self._making_key = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
@@ -184,10 +185,14 @@ class Worker:
 
     async def key(self, role: str) -> dict[str, str]:
         """The Authorization header of a key with *role*, made on first use."""
-        if role not in self._keys:
-            async with await psycopg.AsyncConnection.connect(self.settings.postgres_url) as connection:
-                self._keys[role] = (await create_key(connection, name=f"test {role}", role=role, actor="test")).text
+        async with self._making_key:
+            if role not in self._keys:
+                self._keys[role] = await self._make_key(role)
         return {"Authorization": f"Bearer {self._keys[role]}"}
+
+    async def _make_key(self, role: str) -> str:
+        async with await psycopg.AsyncConnection.connect(self.settings.postgres_url) as connection:
+            return (await create_key(connection, name=f"test {role}", role=role, actor="test")).text
 
     def token(self, holder: str, ttl_s: int = 600) -> dict[str, str]:
         """The Authorization header of *holder*."""

@@ -10,6 +10,11 @@ SELECT id, key, payload, actor, body, items, state, refused, updated_at FROM sta
 SELECT id, key, payload, actor, body, items, state, refused, updated_at FROM stacks
 WHERE key = %(key)s AND state <> 'undone'
 
+-- name: open_stack_by_scope
+-- What this order is doing with these codes now, under whatever key.
+SELECT id, key, payload, actor, body, items, state, refused, updated_at FROM stacks
+WHERE scope = %(scope)s AND state IN ('holding', 'committing') ORDER BY requested_at DESC LIMIT 1
+
 -- name: stack_by_scope
 -- What this order did with these codes last.
 SELECT id, key, payload, actor, body, items, state, refused, updated_at FROM stacks

@@ -76,8 +76,9 @@ async def stack_of_key(connection: Connection, key: str) -> StackRow | None:
 
 
 async def stack_of_scope(connection: Connection, scope: str) -> StackRow | None:
-    """What an order did last with the same codes."""
-    return _stack(await row(connection, _QUERIES["stack_by_scope"], scope=scope))
+    """What an order is doing, or did last, with the same codes."""
+    open_one = await row(connection, _QUERIES["open_stack_by_scope"], scope=scope)
+    return _stack(open_one or await row(connection, _QUERIES["stack_by_scope"], scope=scope))
 
 
 async def add_stack(

@@ -95,7 +95,7 @@ class Stacks:
         """What this key, or this order with these codes, has done, finished if need be; None where it did nothing."""
         async with postgres(self._pool) as connection:
             here = await stack_of_key(connection, key) or await stack_of_scope(connection, _scope(body, codes))
-        if here is None or (here.key != key and not await self._is_live(here)):
+        if here is None or (here.key != key and here.state is StackState.DONE and not await self._is_live(here)):
             return None
         if here.payload != payload:
             raise Refusal("idempotency_key_reused", "This key, or this order with these codes, came with another body.")
@@ -116,9 +116,9 @@ class Stacks:
         combined = combine_found(found, codes, body.order, body.mode, body.choose)
         none_applies = all(item.discount is None for item in combined)
         if none_applies or (body.mode is Mode.ALL and any(item.discount is None for item in combined)):
-            reasons = [(item.code, item.reason) for item in combined if item.reason is not None]
-            told = [{"code": code, "reason": why} for code, why in reasons]
-            raise Refusal("conditions_not_met", reasons[0][1].detail, reason=reasons[0][1].code, items=told)
+            told = [{"code": item.code, "reason": item.reason} for item in combined if item.reason is not None]
+            cause = next(why for item in combined if (why := item.reason) is not None and why.code != "all_or_nothing")
+            raise Refusal("conditions_not_met", cause.detail, reason=cause.code, items=told)
         items = []
         for item, each in zip(combined, found, strict=True):
             id_ = ""

@@ -169,7 +169,7 @@ async def test_a_balance_gets_back_what_came_back(till: Till) -> None:
 
 async def test_a_coupon_that_came_back_after_its_end(till: Till, eventually: Eventually) -> None:
     """By policy it is expired, or good for days more; slot and unit go back, or stay; exempt reasons keep both."""
-    end = now_ms() + 6000
+    end = now_ms() + 8000
     policies: dict[str, dict[str, Any]] = {
         "keeps": {},
         "longer": {"extend_days": 2},
