@@ -20,6 +20,13 @@ WHERE scope = %(scope)s AND state IN ('holding', 'committing') ORDER BY requeste
 SELECT id, key, payload, actor, body, items, state, refused, updated_at FROM stacks
 WHERE scope = %(scope)s AND state = 'done' ORDER BY requested_at DESC LIMIT 1
 
+-- name: lost_to_another
+-- Whether the order has its codes, or is getting them, by another request just now.
+SELECT other.id FROM stacks AS mine JOIN stacks AS other USING (scope)
+WHERE mine.id = %(id)s AND other.id <> mine.id AND other.updated_at > now() - interval '1 minute'
+  AND other.state IN ('committing', 'done')
+LIMIT 1
+
 -- name: add_stack
 -- Nothing when there is one of this key.
 INSERT INTO stacks (id, key, scope, payload, actor, body, items)

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from gateway.sql import load_queries, row, rows
 from gateway.tills.bodies import Money, Redemption, RedemptionBody, Stack
 from gateway.tills.bodies import StackItem as AnsweredItem
+from gateway.tills.names import payload_of
 from gateway.worth.discount import Discount
 from gateway.worth.reason import Reason
 
@@ -81,6 +82,11 @@ async def stack_of_scope(connection: Connection, scope: str) -> StackRow | None:
     return _stack(open_one or await row(connection, _QUERIES["stack_by_scope"], scope=scope))
 
 
+async def lost_to_another(connection: Connection, here: StackRow) -> bool:
+    """Whether the same order just got these codes by another request, or is getting them."""
+    return await row(connection, _QUERIES["lost_to_another"], id=here.id) is not None
+
+
 async def add_stack(
     connection: Connection, stack: str, key: str, scope: str, payload: str, actor: str, body: RedemptionBody,
     items: list[StackItem],
@@ -123,6 +129,11 @@ def answer_of(here: StackRow) -> Stack:
             for item in here.items
         ],
     )
+
+
+def scope_of(body: RedemptionBody, codes: tuple[str, ...]) -> str:
+    """What an order does with these codes, in whatever order they come: it does it once, whatever the key."""
+    return payload_of(body.order.id.encode(), *sorted(code.encode() for code in codes))
 
 
 def _stack(found: dict[str, Any] | None) -> StackRow | None:

@@ -36,8 +36,10 @@ from gateway.tills.stack_rows import (
     StackState,
     add_stack,
     answer_of,
+    lost_to_another,
     move_stack,
     read_stack,
+    scope_of,
     stack_of_key,
     stack_of_scope,
 )
@@ -67,10 +69,10 @@ class Stacks:
         idempotency_key_reused.
         """
         hashed, payload = act_key("stack", asker.actor, key), payload_of(encoded(body))
-        earlier = await self._earlier(hashed, body, codes, payload)
-        if earlier is not None:
-            return answer_of(earlier), True
         try:
+            earlier = await self._earlier(hashed, body, codes, payload)
+            if earlier is not None:
+                return answer_of(earlier), True
             return answer_of(await self._redeem(codes, body, hashed, payload, asker)), False
         except Refusal:  # perhaps only because the same request was faster elsewhere
             earlier = await self._earlier(hashed, body, codes, payload)
@@ -85,7 +87,7 @@ class Stacks:
         items = await self._plan(codes, body, asker)
         stack = f"{STACK_PREFIX}{b32encode(token_bytes(15)).decode()}"
         async with postgres(self._pool) as connection:
-            scope = _scope(body, codes)
+            scope = scope_of(body, codes)
             if not await add_stack(connection, stack, hashed, scope, payload, asker.actor, body, items):
                 raise Refusal("overloaded", "The same request is being decided; repeat it with the same key.")
         await self._hold(stack, items, body, asker)
@@ -94,12 +96,12 @@ class Stacks:
     async def _earlier(self, key: str, body: RedemptionBody, codes: tuple[str, ...], payload: str) -> StackRow | None:
         """What this key, or this order with these codes, has done, finished if need be; None where it did nothing."""
         async with postgres(self._pool) as connection:
-            here = await stack_of_key(connection, key) or await stack_of_scope(connection, _scope(body, codes))
+            here = await stack_of_key(connection, key) or await stack_of_scope(connection, scope_of(body, codes))
         if here is None or (here.key != key and here.state is StackState.DONE and not await self._is_live(here)):
             return None
         if here.payload != payload:
             raise Refusal("idempotency_key_reused", "This key, or this order with these codes, came with another body.")
-        if here.state is StackState.HOLDING:
+        if here.state is StackState.HOLDING or (here.key != key and here.state is StackState.COMMITTING):
             raise Refusal("overloaded", "The same request is being decided; repeat it with the same key.")
         return await self._finished(here.id)
 
@@ -211,7 +213,9 @@ class Stacks:
                 except Refusal as refusal:
                     if refusal.code in ("not_ready", "overloaded", "unknown"):
                         raise
-                    refused = Refused(refusal.code, refusal.detail, {**refusal.context, "coupon": item.code})
+                    lost = refusal.code == "idempotency_key_reused" and await lost_to_another(connection, here)
+                    told = {**refusal.context, "coupon": item.code}
+                    refused = None if lost else Refused(refusal.code, refusal.detail, told)
                     await move_stack(connection, here, StackState.UNDOING, refused=refused)
                     return
             items.append(redeemed)
@@ -294,7 +298,3 @@ class Stacks:
 def _tag(stack: str) -> str:
     """Who holds a coupon for a stack, as the hold names him."""
     return f"stack:{stack}"
-
-
-def _scope(body: RedemptionBody, codes: tuple[str, ...]) -> str:
-    return payload_of(body.order.id.encode(), *sorted(code.encode() for code in codes))
