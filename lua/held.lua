@@ -11,7 +11,8 @@ local held, coupons = redis.call('HGET', KEYS[1], ARGV[1]), {}
 for i, code in ipairs(held_codes(held or '', true)) do
   local state, seq, claimed_ms, expires_ms = coupon_unpack(redis.call('HGET', KEYS[2], code))
   if state == 'r' then
-    local _, _, _, _, until_ms = unpack(cmsgpack.unpack(redis.call('HGET', KEYS[3], code)))
+    local uses = redis.call('HGET', KEYS[3], code)
+    local until_ms = uses and cmsgpack.unpack(uses)[5] or 0
     if until_ms <= now_ms then state = 'c' end
   end
   if state == 'c' and expires_ms <= now_ms then state = 'x' end

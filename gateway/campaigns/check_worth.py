@@ -22,6 +22,7 @@ from gateway.campaigns.broken import (
 )
 from gateway.campaigns.definition import (
     AmountOff,
+    Balance,
     Conditions,
     Definition,
     GiftItem,
@@ -70,6 +71,19 @@ def broken_worth(definition: Definition) -> Found:
     yield from _conditions(definition.conditions)
     yield from _stacking(definition.stacking)
     yield from _on_rollback(definition.on_rollback)
+    if isinstance(definition.value, Balance):
+        yield from _balance(definition)
+
+
+def _balance(definition: Definition) -> Found:
+    """What comes back of a balance is its holder's money: it is there again, and a thief's is revoked."""
+    if definition.on_rollback.coupon != "restore":
+        yield Broken("on_rollback.coupon", "restore where value is a balance: its money comes back to it")
+    if definition.on_rollback.reasons_exempt:
+        yield Broken("on_rollback.reasons_exempt", "none where value is a balance; revoke the coupon instead")
+    if definition.on_rollback.extend_days is not None and definition.limits.budget_minor is not None:
+        rule = "null where value is a balance and there is a budget: what expired is in the budget again"
+        yield Broken("on_rollback.extend_days", rule)
 
 
 def _scope(scope: Scope) -> Found:

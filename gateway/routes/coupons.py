@@ -116,7 +116,8 @@ async def coupon(request: Request) -> Response:
         if refusal.code not in ("not_ready", "overloaded", "unknown"):
             raise
         found = None
-    seen = _coupon(booked) if found is None else _coupon(booked) | _live(found, who)
+    # What the books have of a hold says not who put it on, so its order is the owner's to see.
+    seen = _coupon(booked) | ({} if who.holder else {"order_id": None}) | ({} if found is None else _live(found, who))
     return json_response(seen | ({} if who.holder else {"holder": booked["holder"]}))
 
 

@@ -80,3 +80,10 @@ SELECT c.id FROM campaigns c
 WHERE EXISTS (SELECT 1 FROM campaign_versions v WHERE v.campaign = c.id AND v.version > c.version)
    OR EXISTS (SELECT 1 FROM stock_adjustments a WHERE a.campaign = c.id AND a.state = 'pending')
 ORDER BY c.id LIMIT %(limit)s
+
+-- name: wake_archived
+-- Something happens to an archived campaign after all: its shards are drained again for a while.
+WITH woken AS (
+    UPDATE campaigns SET updated_at = now() WHERE id = %(id)s AND state = 'archived' RETURNING id
+)
+SELECT pg_notify('fairclaim_campaigns', id) FROM woken

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.api.operation import Time
 from gateway.campaigns.broken import is_text
+from gateway.codes import DECOY, read_code
 from gateway.errors import Refusal
 from gateway.tills.states import State
 from gateway.worth.order import Order, check_order
@@ -15,7 +16,7 @@ from gateway.worth.refund import LineAsk
 from gateway.worth.stack import STACK_MAX, Choose, Mode
 
 HOLD_S_DEFAULT, HOLD_S_MAX = 900, 1800
-CODE_CHARS_MAX = 64
+CODE_CHARS_MAX = 255
 WORD_CHARS_MAX = 64
 REASON_CHARS_MAX = 200
 ORDER_ID_CHARS_MAX = 128
@@ -91,7 +92,8 @@ class RedemptionBody(_Coded, frozen=True, kw_only=True):
 
     def checked(self) -> "RedemptionBody":
         """
-        The body, with store and channel in the order too, where a scope looks for them.
+        The body in the one form it is known by: each code in one spelling, one code as *code*; store and channel in the
+        order too, where a scope looks for them.
 
         Errors: Refusal("bad_request") naming every field.
         """
@@ -99,13 +101,15 @@ class RedemptionBody(_Coded, frozen=True, kw_only=True):
             text = getattr(self, name)
             if text is not None:
                 checked_text(name, text, 128 if name == "holder" else WORD_CHARS_MAX)
+        codes = tuple(map(spelt, self.all_codes))
         order = check_order(self.order)
         for name in ("store", "channel"):
             mine, its = getattr(self, name), getattr(order, name)
             if mine is not None and its is not None and mine != its:
                 raise Refusal("bad_request", f"{name}: not the same as order.{name}.", field=name)
             order = msgspec.structs.replace(order, **{name: its if mine is None else mine})
-        return msgspec.structs.replace(self, order=order, store=order.store, channel=order.channel)
+        named: dict[str, Any] = {"code": codes[0], "codes": UNSET} if len(codes) == 1 else {"codes": codes}
+        return msgspec.structs.replace(self, order=order, store=order.store, channel=order.channel, **named)
 
 
 class RollbackBody(_Body, frozen=True, kw_only=True):
@@ -120,6 +124,11 @@ class RevokeBody(_Body, frozen=True, kw_only=True):
     """The body of a revocation."""
 
     reason: str
+
+
+def spelt(code: str) -> str:
+    """A code in the one spelling it is known by, however it was typed; one that can't be one, as DECOY or as it is."""
+    return read_code(code) or (code if code.isprintable() else DECOY)
 
 
 def checked_text(field: str, text: str, chars_max: int) -> str:

@@ -31,18 +31,22 @@ def place_of(redemption: str) -> ParsedCode | None:
     return parsed if parsed is not None and f"{REDEMPTION_PREFIX}{parsed.code}" == redemption else None
 
 
-def act_key(verb: str, actor: str, key: str) -> str:
+def act_key(verb: str, owner: str, key: str) -> str:
     """
-    22 characters for an Idempotency-Key of *actor* for *verb*.
+    22 characters for an Idempotency-Key for *verb*. *owner* is whose keys it is told from: a caller's, a redemption's.
 
     128 bits, because they are compared among all acts of a shard: a chance collision of 10^9 is below 1e-20.
     """
-    return _hashed(verb, actor, key)
+    return _hashed(verb, owner, key)
 
 
-def order_scope(code: CouponCode, order: str) -> str:
-    """22 characters for what one order does with one coupon: once, whatever the key."""
-    return _hashed("order", code, order)
+def order_scope(code: CouponCode, order: str, merchant: str | None, store: str | None) -> str:
+    """
+    22 characters for what one order does with one coupon: once, whatever the key.
+
+    An order is a shop's: two shops may number theirs alike.
+    """
+    return _hashed("order", code, order, merchant or "", store or "")
 
 
 def payload_of(*parts: bytes) -> str:

@@ -118,7 +118,11 @@ class FunderDetail(msgspec.Struct, frozen=True):
 
 
 class RedemptionDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """What a redemption's step carries besides its amounts, to the books and back to whoever asks."""
+    """
+    What a redemption's step carries besides its amounts, to the books and back to whoever asks.
+
+    *act* are the hashes of its Idempotency-Key and of what was asked: what a replay is known by.
+    """
 
     order: OrderDetail
     lines: list[LineDetail]
@@ -126,6 +130,7 @@ class RedemptionDetail(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     funders: list[FunderDetail]
     actor: str
+    act: tuple[str, str]
     merchant: str | None = None
     store: str | None = None
     staff: str | None = None
@@ -141,13 +146,17 @@ class LineBack(msgspec.Struct, frozen=True):
 
 
 class RollbackDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rollback's step carries besides its amount."""
+    """What a rollback's step carries besides its amount; merchant, store and *act* as its redemption has them."""
 
     reason: str
     lines: list[LineBack]
     shipping_discount_minor: int
+    currency: str
     funders: list[FunderDetail]
     actor: str
+    act: tuple[str, str]
+    merchant: str | None = None
+    store: str | None = None
     stack: str | None = None
 
 

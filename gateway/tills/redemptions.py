@@ -77,10 +77,11 @@ class Redemptions:
         *id_* is the redemption's to be, where it has to be known beforehand. Errors: as redeem().
         """
         off = worth if isinstance(worth, Discount) else None
-        detail = b"" if off is None else msgspec.json.encode(_detail(found.terms, body, off, asker.actor, stack))
+        carried = None if off is None else _detail(found.terms, body, off, asker, (key, payload), stack)
+        detail = b"" if carried is None else msgspec.json.encode(carried)
         minor, order = "" if off is None else str(off.minor), body.order.id
         id_ = id_ or await self.new_id(found.shard)
-        scope = order_scope(found.code, order)
+        scope = order_scope(found.code, order, body.merchant, body.store)
         parts = (id_, found.code, order, body.holder or "", key, scope, payload, minor or "0", minor, detail.decode())
         call, reply = await self.coupons.calls.step("redeem", found.shard, parts, found.frozen)
         outcome, *told = reply if isinstance(reply, list) else [reply]
@@ -160,7 +161,9 @@ def state_of(back_minor: int, minor: int) -> str:
     return "rolled_back" if back_minor == minor else "partly_rolled_back"
 
 
-def _detail(terms: Terms, body: RedemptionBody, off: Discount, actor: str, stack: str | None) -> RedemptionDetail:
+def _detail(
+    terms: Terms, body: RedemptionBody, off: Discount, asker: Asker, act: tuple[str, str], stack: str | None
+) -> RedemptionDetail:
     order: Order = body.order
     funders = zip(terms.funders, funder_parts(terms, off.minor), strict=True)
     return RedemptionDetail(
@@ -169,7 +172,8 @@ def _detail(terms: Terms, body: RedemptionBody, off: Discount, actor: str, stack
         shipping_discount_minor=off.shipping_minor,
         currency=order.currency,
         funders=[FunderDetail(funder.account, minor) for funder, minor in funders],
-        actor=actor,
+        actor=asker.actor,
+        act=act,
         merchant=body.merchant,
         store=body.store,
         staff=body.staff,

@@ -27,10 +27,13 @@ class Reservations:
         """
         Hold the coupon for *order*; whether the order held it before comes along.
 
+        Only staff holds a code that many may use.
         Errors: Refusal reserved_by_other, with the order for who owns the coupon or holds it; invalid_state.
         """
         await self._coupons.admit(asker)
         found = await self._found(text, asker, order)
+        if found.looked.shared and asker.holder:  # or one of them could hold every use of it
+            raise Refusal("forbidden", "A code that many may use is held by a store; take it to the checkout.")
         detail = msgspec.json.encode({"actor": asker.actor}).decode()
         parts = (found.code, order, asker.holder, asker.actor, ttl_s * 1000, detail)
         call, reply = await self._coupons.calls.step("reserve", found.shard, parts)
@@ -132,8 +135,8 @@ def held_by_other(told: Sequence[Any], to: State, asker: Asker) -> Refusal:
 
 
 def none_left(to: State) -> Refusal:
-    """The refusal of a step on a code that many may use, of which every use is taken."""
-    context: dict[str, Any] = {"from": State.REDEEMED.value, "to": to.value, "allowed": []}
+    """The refusal of a step on a code that many may use, of which every use is redeemed or held: one may come free."""
+    context: dict[str, Any] = {"from": State.RESERVED.value, "to": to.value, "allowed": [State.CLAIMED.value]}
     return Refusal("invalid_state", "Every use of this code is taken.", **context)
 
 

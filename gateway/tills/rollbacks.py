@@ -5,12 +5,16 @@ How much of each line and funder that is follows from what is stored with the re
 script does it only if there were no others meanwhile; else it is worked out again.
 """
 
+import logging
 from functools import reduce
+from typing import Any
 
 import msgspec
+from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.definition import DAY_MS, OnRollback
 from gateway.errors import Refusal
+from gateway.sql import load_queries, postgres, rows
 from gateway.tills.bodies import REASON_CHARS_MAX, Rollback, RollbackBody, checked_text, encoded
 from gateway.tills.coupons import Asker, not_ready
 from gateway.tills.names import act_key, payload_of
@@ -27,10 +31,17 @@ from gateway.tills.records import (
 from gateway.tills.redemptions import Redemptions, rollback_body
 from gateway.worth.refund import Parts, RefundAsk, refund_of
 from gateway.worth.terms import read_terms
+from lua.keys import CampaignId
 from lua.outcomes import Outcome
+
+log = logging.getLogger("fairclaim.rollbacks")
+
+_WAKE = load_queries("campaigns")["wake_archived"]
 
 TRIES_MAX = 256
 """How often a rollback is worked out again because another one of the same redemption was first."""
+ROLLBACKS_MAX = 100
+"""Rollbacks a redemption may have: each is kept with it, and is carried along by the next one."""
 _ONLY_ASK = -1
 """A number of earlier rollbacks that never was: the script tells a replay, and does nothing else."""
 
@@ -38,8 +49,8 @@ _ONLY_ASK = -1
 class Rollbacks:
     """Rollbacks of one worker."""
 
-    def __init__(self, redemptions: Redemptions) -> None:
-        self._redemptions, self._calls = redemptions, redemptions.coupons.calls
+    def __init__(self, redemptions: Redemptions, pool: AsyncConnectionPool[Any]) -> None:
+        self._redemptions, self._calls, self._pool = redemptions, redemptions.coupons.calls, pool
 
     async def roll_back(
         self, redemption: str, body: RollbackBody, key: str, asker: Asker, stack: str | None = None,
@@ -55,10 +66,13 @@ class Rollbacks:
         """
         checked_text("reason", body.reason, REASON_CHARS_MAX)
         shard, recalled = await self._redemptions.recall(redemption)
+        if policy is None:  # else a stack is undone, whose coupon was out a moment ago
+            await self._wake(shard.campaign)
         record = recalled.record
         policy = policy or read_terms(recalled.terms).on_rollback
         assert isinstance(record, Record)
-        hashed = act_key("rollback", asker.actor, key), payload_of(redemption.encode(), encoded(body))
+        # Of the redemption and not of the caller: another till, or a key that was changed meanwhile, repeats it too.
+        hashed = act_key("rollback", redemption, key), payload_of(redemption.encode(), encoded(body))
         for _ in range(TRIES_MAX):
             refusal, parts = None, None
             try:
@@ -82,6 +96,14 @@ class Rollbacks:
             record = msgspec.convert(told[0], Record)
         raise Refusal("overloaded", "Others keep rolling this redemption back; nothing of this request was done.")
 
+    async def _wake(self, campaign: CampaignId) -> None:
+        """See that an archived campaign is drained again; while PostgreSQL is away nothing is drained anyway."""
+        try:
+            async with postgres(self._pool) as connection:
+                await rows(connection, _WAKE, id=campaign)
+        except Refusal:
+            log.warning("an archived campaign could not be woken", extra={"campaign": campaign})
+
 
 def _refused(outcome: int) -> Refusal:
     if outcome == Outcome.KEY_REUSED:
@@ -99,7 +121,7 @@ def _asked(
     key, payload = hashed
     if parts is None:
         return (redemption, key, payload, _ONLY_ASK, "0", "restore", 0, "", "")
-    detail = msgspec.json.encode(_detail(read_redemption(record), parts, body.reason, actor, stack)).decode()
+    detail = msgspec.json.encode(_detail(read_redemption(record), parts, body.reason, actor, hashed, stack)).decode()
     fate, extend_ms, returns = fate_of(policy, body.reason)
     return (redemption, key, payload, len(record.parts), str(parts.minor), fate, extend_ms, returns, detail)
 
@@ -115,10 +137,16 @@ def fate_of(policy: OnRollback, reason: str) -> tuple[str, int, str]:
 def _parts_of(record: Record, body: RollbackBody) -> Parts:
     """What *body* asks back of what is left. Errors: Refusal already_rolled_back, rollback_exceeds, bad_request."""
     if record.back == record.minor:
-        raise Refusal("already_rolled_back", "All of this redemption came back before.")
+        states: dict[str, Any] = {"from": "rolled_back", "to": "rolled_back", "allowed": []}
+        raise Refusal("already_rolled_back", "All of this redemption came back before.", **states)
     stored = _stored(read_redemption(record))
     given = reduce(Parts.plus, map(_given, record.parts), Parts.zero_like(stored))
-    return refund_of(stored, given, RefundAsk(body.amount_minor, body.lines))
+    asked = refund_of(stored, given, RefundAsk(body.amount_minor, body.lines))
+    left = int(record.minor) - int(record.back)
+    if len(record.parts) >= ROLLBACKS_MAX - 1 and asked.minor < left:
+        detail = f"A redemption is rolled back at most {ROLLBACKS_MAX} times; the last one gives back all that is left."
+        raise Refusal("rollback_exceeds", detail, left_minor=left)
+    return asked
 
 
 def _stored(detail: RedemptionDetail) -> Parts:
@@ -138,13 +166,19 @@ def _given(part: Part) -> Parts:
     )
 
 
-def _detail(of: RedemptionDetail, parts: Parts, reason: str, actor: str, stack: str | None) -> RollbackDetail:
+def _detail(
+    of: RedemptionDetail, parts: Parts, reason: str, actor: str, act: tuple[str, str], stack: str | None
+) -> RollbackDetail:
     funders = zip(of.funders, parts.funders, strict=True)
     return RollbackDetail(
         reason=reason,
         lines=[LineBack(line.sku, minor) for line, minor in zip(of.lines, parts.lines, strict=True)],
         shipping_discount_minor=parts.shipping_minor,
+        currency=of.currency,
         funders=[FunderDetail(funder.account, minor) for funder, minor in funders],
         actor=actor,
+        act=act,
+        merchant=of.merchant,
+        store=of.store,
         stack=stack,
     )

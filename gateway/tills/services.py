@@ -26,5 +26,5 @@ class Tills:
         self.quotes = Quotes(self.coupons)
         self.reservations = Reservations(self.coupons)
         self.redemptions = Redemptions(self.coupons, catalog)
-        self.rollbacks = Rollbacks(self.redemptions)
+        self.rollbacks = Rollbacks(self.redemptions, pool)
         self.stacks = Stacks(pool, self.redemptions, self.rollbacks)

@@ -3,7 +3,7 @@
 -- name: list_shards
 -- Shards there is something to drain of. An archived campaign is left after an hour, and never before the books end with
 -- an entry of the version that archived it: nothing is claimed after that one, and what came before it is drained. Nor
--- while one of its coupons is out, which will be spent or expire, or a redemption may be rolled back.
+-- while one of its coupons is out, which will be spent or expire. A rollback makes it recent again.
 SELECT checkpoints.shard
 FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
 WHERE campaigns.state <> 'archived'
@@ -14,11 +14,6 @@ WHERE campaigns.state <> 'archived'
         WHERE last.shard = checkpoints.shard AND last.seq = checkpoints.seq AND last.version >= campaigns.version
     )
     OR EXISTS (SELECT 1 FROM coupons WHERE coupons.shard = checkpoints.shard AND coupons.state IN ('claimed', 'reserved'))
-    OR EXISTS (
-        SELECT 1
-        FROM redemptions
-        WHERE redemptions.shard = checkpoints.shard AND redemptions.rolled_back_minor < redemptions.minor
-    )
 ORDER BY checkpoints.shard
 
 -- name: count_me

@@ -324,7 +324,6 @@ CREATE TABLE redemptions (
     CONSTRAINT redemptions_rolled_back_check CHECK (rolled_back_minor >= 0 AND rolled_back_minor <= minor)
 );
 CREATE INDEX redemptions_code_idx ON redemptions (code);
-CREATE INDEX redemptions_open_idx ON redemptions (shard) WHERE rolled_back_minor < minor;  -- what may still come back
 
 CREATE TABLE rollbacks (
     redemption     text        NOT NULL,

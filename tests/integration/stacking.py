@@ -86,7 +86,7 @@ class Process:
         calls, catalog = Calls(link, Settings()), Catalog(pool, door)
         coupons = Coupons(calls, Resolver(pool, catalog), cast(Any, None))
         redemptions = Redemptions(coupons, catalog)
-        self.rollbacks, self.redemptions = Rollbacks(redemptions), redemptions
+        self.rollbacks, self.redemptions = Rollbacks(redemptions, pool), redemptions
         self.stacks = Stacks(pool, redemptions, self.rollbacks)
         self.recovery = Recovery(pool, self.stacks, idle_s=0)
         self.calls = calls
