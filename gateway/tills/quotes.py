@@ -52,17 +52,19 @@ async def find_all(coupons: Coupons, codes: Sequence[str], order: Order, asker: 
     await coupons.admit(asker)
     found: list[Found | None] = []
     limited: Refusal | None = None
+    refused = 0
     for code in codes:
         try:
             found.append(await coupons.find(code, asker, order.id))
         except Refusal as refusal:
             if refusal.code != "rate_limited":
                 raise
-            limited = limited or refusal
+            limited, refused = limited or refusal, refused + 1
             found.append(None)
     missing = sum(each is None for each in found)
-    if limited is not None:
-        await coupons.missed(asker, missing)
+    if limited is not None:  # counted by whoever refused it
+        if missing > refused:
+            await coupons.missed(asker, missing - refused)
         raise limited
     if missing:
         missed = await coupons.missed(asker, missing)

@@ -131,9 +131,10 @@ async def test_an_archived_campaign_is_drained_to_its_end_however_late(
         await is_drained_and(left=False)  # two coupons are out
         await sale.revoke(revoked)
         await sale.redeem("R1", spent, "o-1")
-        await is_drained_and(left=False)  # a redemption may be rolled back
+        await is_drained_and(left=True)  # none is
         await sale.roll_back("R1", 500, fate="end")
-        await is_drained_and(left=True)
+        books.rows("UPDATE campaigns SET updated_at = now()")  # as the gateway does before it rolls back
+        await is_drained_and(left=False)
 
     await sale.prove_life()
 

@@ -204,7 +204,7 @@ async def test_who_may_ask(till: Till) -> None:
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"code": None}, "code"),
     ({"code": ""}, "code"),
-    ({"code": "A" * 65}, "code"),
+    ({"code": "A" * 256}, "code"),
     ({"codes": ["A", "B"]}, "code"),
     ({"mode": "SOME"}, "mode"),
     ({"choose": "worst"}, "choose"),

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.codes import show_code
 from gateway.keys import ROLES
 from tests.conftest import Eventually
 from tests.integration.site_http import open_http
@@ -212,9 +213,36 @@ async def test_a_shared_code_is_spent_once_an_order(till: Till, eventually: Even
 
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 7}
     refused = await till.redeem("OPENDAY24", an_order("o-11"), key="k11")
-    assert told(refused, "from", "to", "allowed") == (409, "invalid_state", "redeemed", "redeemed", [])
+    assert told(refused, "from", "to", "allowed") == (409, "invalid_state", "reserved", "redeemed", ["claimed"])
     assert done(await till.redeem("OPENDAY24", an_order("o-1"), key="k1"))["coupon_state"] == "redeemed"
     assert done(await till.redeem("OPENDAY24", an_order("o-0"), key="k0"), 200)["left"] == 2
+
+
+async def test_a_code_is_one_however_it_is_spelt(till: Till) -> None:
+    """The same key or order, with the code as shown, in lower case, or alone in a list, is the same request."""
+    [code] = await till.claimed("ann")
+    first = await till.redeem(code)
+    done(first)
+
+    for spelt in (show_code(code), code.lower(), [code]):
+        for key in ("k", f"k {spelt}"):
+            again = await till.redeem(spelt, key=key)
+            assert (again.status_code, again.content) == (200, first.content), (spelt, key)
+
+
+async def test_two_shops_may_number_their_orders_alike(till: Till, eventually: Eventually) -> None:
+    """Order 17 of one store and order 17 of another are two, each with its use of a code that many may use."""
+    await till.shared("OPENDAY24", 3)
+
+    async def spent() -> bool:
+        return (await till.redeem("OPENDAY24", an_order("17"), key="north", store="north")).status_code == 201
+
+    await eventually(spent)
+    south = done(await till.redeem("OPENDAY24", an_order("17"), key="south", store="south"))
+
+    assert (south["store"], south["left"]) == ("south", 1)
+    north = done(await till.redeem("OPENDAY24", an_order("17"), key="again", store="north"), 200)
+    assert (north["store"], north["left"]) == ("north", 2)
 
 
 async def test_what_is_not_there(till: Till) -> None:

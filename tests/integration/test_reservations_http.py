@@ -251,7 +251,21 @@ async def test_a_shared_code_is_held_once_an_order(till: Till, eventually: Event
 
     assert sorted(answer.status_code for answer in answers) == [200, 201, 201, *[409] * 7]
     refused = next(answer for answer in answers if answer.status_code == 409)
-    assert told(refused, "from", "to", "allowed") == (409, "invalid_state", "redeemed", "reserved", [])
+    assert told(refused, "from", "to", "allowed") == (409, "invalid_state", "reserved", "reserved", ["claimed"])
     assert done(await till.hold("OPENDAY24", order="o-0"), 200)["order_id"] == "o-0"
     done(await till.release("OPENDAY24", order="o-0"), 200)
     done(await till.reserve("OPENDAY24", "o-77"))
+
+
+async def test_no_holder_takes_the_uses_of_a_shared_code_from_the_others(till: Till, eventually: Eventually) -> None:
+    """Holding it is the store's: with orders of his own making one person could hold every use of it."""
+    await till.shared("OPENDAY24", 3)
+
+    async def is_there() -> bool:
+        return (await till.hold("OPENDAY24")).status_code == 200
+
+    await eventually(is_there)
+
+    assert told(await till.reserve("OPENDAY24", "o-1", who="@mallory")) == (403, "forbidden")
+    assert done(await till.quote("OPENDAY24", an_order(), "@ann"), 200)["items"][0]["applies"]
+    done(await till.redeem("OPENDAY24", an_order("o-1")))

@@ -37,11 +37,13 @@ def every(**changes: Any) -> dict[str, Any]:
     return {"value": {**value, **changes}}
 
 
+BALANCE = {"type": "balance", "minor": 300}
 ACCEPTED: list[dict[str, Any]] = [
     every(),
     every(cap_minor=500),
     every(threshold_minor=1),
     {**every(), "limits": {"budget_minor": 1500}},
+    {"value": BALANCE, "on_rollback": {"extend_days": 3}},
     {"scope": {}},
     {"scope": {"skus": [f"s{n}" for n in range(200)], "categories_excluded": ["茶 & tea"], "stores": ["x" * 64]}},
     {"scope": {"channels": ["pos", "app"], "channels_excluded": ["kiosk"], "skus_excluded": ["GIFT-CARD"]}},
@@ -80,6 +82,13 @@ def test_a_definition_without_terms_has_them_by_default() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"value": BALANCE, "on_rollback": {"coupon": "end"}}, "on_rollback.coupon", "restore"),
+    ({"value": BALANCE, "on_rollback": {"reasons_exempt": ["fraud"]}}, "on_rollback.reasons_exempt", "revoke"),
+    (
+        {"value": BALANCE, "on_rollback": {"extend_days": 3}, "limits": {"budget_minor": 9000}},
+        "on_rollback.extend_days",
+        "null",
+    ),
     (every(threshold_minor=0), "value.threshold_minor", "1 or more"),
     (every(cap_minor=None), "value.cap_minor", "required"),
     (every(cap_minor=499), "value.cap_minor", "500 or more"),
