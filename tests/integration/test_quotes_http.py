@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.keys import ROLES
+from gateway.tills.calls import Calls
 from tests.conftest import Eventually
 from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done, told
@@ -251,3 +252,33 @@ async def test_a_stores_failures_are_limited(till: Till) -> None:
     last = await till.quote("NONE", an_order())
     assert told(last) == (429, "rate_limited")
     assert int(last.headers["retry-after"]) >= 1
+
+
+async def test_a_right_guess_among_many_codes_takes_as_long_as_a_wrong_one(
+    redis_url: str, postgres_url: str, tmp_path: Path, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond his limit a holder is refused after every code was looked at: when he is refused tells nothing."""
+    looks: list[str] = []
+    inspect = Calls.inspect
+
+    async def noting(self: Calls, shard: Any, known: str, code: str, order: str) -> Any:
+        looks.append(code)
+        return await inspect(self, shard, known, code, order)
+
+    async with open_http(redis_url, postgres_url, tmp_path, code_failures_holder_max=3) as http:
+        await http.publish(stock=9)
+        till = Till(http)
+        await till.shared("OPENDAY24", 3)
+
+        async def is_there() -> bool:
+            return (await till.hold("OPENDAY24")).status_code == 200
+
+        await eventually(is_there)
+        wrong = [f"NOTHING{n}" for n in range(9)]
+        assert told(await till.quote(wrong, an_order(), "@eve")) == (429, "rate_limited")
+        monkeypatch.setattr(Calls, "inspect", noting)
+
+        for first in ("NOTHING9", "OPENDAY24"):
+            looks.clear()
+            assert told(await till.quote([first, *wrong], an_order(), "@eve")) == (429, "rate_limited")
+            assert len(looks) == 10

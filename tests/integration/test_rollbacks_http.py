@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from gateway.keys import ROLES
@@ -287,3 +288,15 @@ async def test_a_bad_request_names_its_field(till: Till) -> None:
         (400, "bad_request", "Idempotency-Key")
     )
     assert await till.dump() == before
+
+
+async def test_a_rollback_wakes_an_archived_campaign(till: Till) -> None:
+    """Nothing of it is out, so nobody drains it any more: what comes back is drained all the same."""
+    taken = await spent(till)
+    with psycopg.connect(till.http.worker.settings.postgres_url, autocommit=True) as books:
+        books.execute("UPDATE campaigns SET state = 'archived', updated_at = now() - interval '1 year'")
+
+        done(await till.roll_back(taken["id"]))
+
+        woken = books.execute("SELECT id FROM campaigns WHERE updated_at > now() - interval '1 minute'").fetchall()
+    assert woken == [("flash",)]

@@ -9,8 +9,9 @@ import pytest
 from gateway.api.examples import ORDER
 from gateway.codes import CodeMaker, show_code
 from gateway.keys import ROLES
+from gateway.wire import rfc3339, time_ms
 from lua.keys import CampaignId, Shard
-from tests.integration.drained import Drained
+from tests.integration.drained import NOON, Drained
 from tests.integration.site_http import Http, open_http
 
 
@@ -232,3 +233,15 @@ async def test_without_postgres_the_wallet_is_not_ready_and_mine_still_is(
 
     assert [item["code"] for item in mine.json()["items"]] == [claimed["code"]]
     assert (seen.json()["remaining"], seen.json()["state"]) == (9, "active")
+
+
+async def test_the_order_of_a_hold_is_told_to_the_owner_where_only_the_books_know(http: Http, drained: Drained) -> None:
+    """Who put it on is not in the books, so a store is told the deadline and no order."""
+    await http.publish()
+    (code,) = drained.add("ann", state="reserved", order_id="o-1", reserved_until=NOON)
+
+    mine = (await http.ask("GET", f"/v1/coupons/{code}", "@ann")).json()
+    seen = (await http.ask("GET", f"/v1/coupons/{code}", "store")).json()
+
+    assert (mine["order_id"], seen["order_id"]) == ("o-1", None)
+    assert mine["reserved_until"] == seen["reserved_until"] == rfc3339(time_ms(NOON))

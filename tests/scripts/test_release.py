@@ -3,7 +3,8 @@
 from lua.door import Door
 from lua.entries import Changed, Step
 from lua.outcomes import Outcome
-from tests.builders import HOUR_MS
+from lua.scripts import load_script
+from tests.builders import HOUR_MS, unpack
 from tests.life import open_life
 
 
@@ -118,3 +119,16 @@ async def test_inspect_tells_what_is_so_now_and_writes_nothing(door: Door) -> No
         await shard.move_to(first + 24 * HOUR_MS)
         assert [one[0] for one in await shard.inspect(free, "", held, "", late, "")] == ["x", "x", "x"]
         assert [one[1] for one in await shard.held("b")] == ["x"]
+
+
+async def test_a_hold_whose_record_was_lost_binds_nobody(door: Door) -> None:
+    """Without `uses` a reserved coupon is told as claimed, to its holder too, and may be held again."""
+    shard = await open_life(door)
+    [code] = await shard.claimed("a")
+    await shard.reserve(code, "o-1")
+    await door.redis.delete(shard.shard.key("uses"))
+
+    [(told, state, *_)] = unpack(await door.call(load_script("held"), shard.shard, "a", with_server=False))
+
+    assert (told, state) == (code, "c")
+    assert [one[0] for one in await shard.inspect(code, "")] == ["c"]
