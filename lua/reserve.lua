@@ -5,8 +5,8 @@
 -- ARGV   server  the run id of the Redis this connection talks to
 --        asks    msgpack, flat: code, order, holder, by, ttl_ms, detail of each ask; at most ASKS_MAX asks.
 --                holder is who has to own it, '' for whoever; by is who holds it
--- REPLY  msgpack: now_ms, replies. A reply is a refusal (< 0), or a list: DONE or REPLAYED (the same order holds
---        it), until_ms, holder · HELD, order, by, until_ms, holder · WRONG_STATE, state, holder · SHORT, holder (every
+-- REPLY  msgpack: now_ms, replies. A reply is a refusal (< 0), or a list: DONE, until_ms, holder · REPLAYED (the same
+--        order holds it), until_ms, holder, by · HELD, order, by, until_ms, holder · WRONG_STATE, state, holder · SHORT, holder (every
 --        use of a code many may use is taken)
 -- ORDER  NOT_READY > ABSENT > NOT_HOLDER > REPLAYED > HELD > WRONG_STATE > SHORT > DONE
 -- ENTRY  changed: reserved, and released for what lapsed
@@ -19,7 +19,7 @@ local life = life_begin({ rules = rules_key, counters = counters_key, stock = st
 
 local function hold_use(coupon, order, by, until_ms, detail)
   local hold, state = life_use(life, coupon, order), life_state(life, coupon)
-  if hold and state == 'c' then return { REPLAYED, hold.until_ms, coupon.holder } end
+  if hold and state == 'c' then return { REPLAYED, hold.until_ms, coupon.holder, hold.by } end
   if state ~= 'c' then return { WRONG_STATE, state, coupon.holder } end
   if not life_room(life, coupon) then return { SHORT, coupon.holder } end
   coupon.left, coupon.held = coupon.left - 1, coupon.held + 1
@@ -39,7 +39,7 @@ local function hold(code, order, holder, by, ttl_ms, detail)
   if coupon.held then return hold_use(coupon, order, by, until_ms, detail) end
   local state = life_state(life, coupon)
   if state == 'r' then
-    if coupon.order == order then return { REPLAYED, coupon.until_ms, coupon.holder } end
+    if coupon.order == order then return { REPLAYED, coupon.until_ms, coupon.holder, coupon.by } end
     return { HELD, coupon.order, coupon.by, coupon.until_ms, coupon.holder }
   end
   if state ~= 'c' then return { WRONG_STATE, state, coupon.holder } end

@@ -41,10 +41,10 @@ async def test_a_hold_is_told_booked_and_in_every_key(door: Door) -> None:
 
 
 async def test_the_same_order_gets_the_same_hold_again(door: Door) -> None:
-    """Asked twice in a call and later once more, with another time and by another: one hold, one entry."""
+    """Asked twice in a call and later once more, with another time and by another: one hold of the first, one entry."""
     shard = await open_life(door)
     [code] = await shard.claimed("a")
-    until_ms, again = shard.now + 1000, [Outcome.REPLAYED, shard.now + 1000, "a"]
+    until_ms, again = shard.now + 1000, [Outcome.REPLAYED, shard.now + 1000, "a", "x"]
 
     first = await shard.ask("reserve", code, "o-1", "", "x", 1000, "{}", code, "o-1", "", "y", 9000, "{}")
     await shard.move_to(until_ms - 1)
@@ -172,7 +172,7 @@ async def test_many_asks_of_one_call_see_what_the_ones_before_left(door: Door) -
 
     held = [Outcome.HELD, "1", "x", until_ms, "a"]
     done = [[Outcome.DONE, until_ms, holder] for holder in "ab"]
-    assert replies == [*done, held, Outcome.ABSENT, [Outcome.REPLAYED, until_ms, "a"]]
+    assert replies == [*done, held, Outcome.ABSENT, [Outcome.REPLAYED, until_ms, "a", "x"]]
     steps = [*reserved(ann, "a", "1", until_ms), *reserved(bob, "b", "1", until_ms)]
     assert (await shard.entries())[-1] == Changed(1, 1, 1, shard.now, 5, steps)
 

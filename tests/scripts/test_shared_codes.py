@@ -67,7 +67,7 @@ async def test_several_orders_hold_it_at_once_and_each_sees_its_own(door: Door) 
     assert await shard.reserve(CODE, "単 1", by="x") == [Outcome.DONE, until_ms, ""]
     assert await shard.reserve(CODE, "o-2", by="y", ttl_ms=5) == [Outcome.DONE, shard.now + 5, ""]
     async with shard.unchanged():
-        assert await shard.reserve(CODE, "単 1", ttl_ms=5000) == [Outcome.REPLAYED, until_ms, ""]
+        assert await shard.reserve(CODE, "単 1", ttl_ms=5000) == [Outcome.REPLAYED, until_ms, "", "x"]
         assert [one[5:10] for one in await shard.inspect(CODE, "単 1", CODE, "o-3", CODE, "")] == [
             [1, 3, "単 1", "x", until_ms], [1, 3, "", "", 0], [1, 3, "", "", 0],
         ]  # fmt: skip

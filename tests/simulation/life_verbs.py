@@ -24,7 +24,7 @@ def reserve(life: Life, code: str, order: str, holder: str, by: str, ttl_ms: int
     mine = life.use(coupon, order) if coupon.many else coupon.hold
     state = life.state(coupon)
     if mine and mine.order == order and state != "revoked":
-        return [Outcome.REPLAYED, mine.until_ms, coupon.holder]
+        return [Outcome.REPLAYED, mine.until_ms, coupon.holder, mine.by]
     if state == "reserved":
         return _held(coupon)
     if state != "claimed":
