@@ -40,8 +40,13 @@ UPDATE stacks SET state = %(to)s, items = %(items)s::jsonb, refused = %(refused)
 WHERE id = %(id)s AND state = %(was)s
 RETURNING id
 
--- name: open_stacks
--- Stacks that nobody has taken further for a while: a crash left them half done.
-SELECT id FROM stacks
-WHERE state IN ('holding', 'committing', 'undoing') AND updated_at < now() - make_interval(secs => %(idle_s)s)
-ORDER BY updated_at LIMIT %(limit)s
+-- name: take_open
+-- A stack that nobody has taken further for a while: a crash left it half done. Nobody else gets it for as long.
+UPDATE stacks SET updated_at = now()
+WHERE id = (
+    SELECT id FROM stacks
+    WHERE state IN ('holding', 'committing', 'undoing') AND updated_at < now() - make_interval(secs => %(idle_s)s)
+      AND id <> ALL(%(tried)s::text[])
+    ORDER BY updated_at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id

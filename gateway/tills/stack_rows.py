@@ -1,5 +1,6 @@
 """Rows of stacks: several codes redeemed as one, as they are written down."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
-from gateway.sql import load_queries, row, rows
+from gateway.sql import load_queries, row
 from gateway.tills.bodies import Money, Redemption, RedemptionBody, Stack
 from gateway.tills.bodies import StackItem as AnsweredItem
 from gateway.tills.names import payload_of
@@ -111,9 +112,14 @@ async def move_stack(
     return moved is not None
 
 
-async def open_stacks(connection: Connection, idle_s: float, limit: int) -> list[str]:
-    """Stacks that nobody has taken further for *idle_s*."""
-    return [found["id"] for found in await rows(connection, _QUERIES["open_stacks"], idle_s=idle_s, limit=limit)]
+async def take_open(connection: Connection, idle_s: float, tried: Sequence[str]) -> str | None:
+    """
+    The stack that nobody has taken further for longest, and for *idle_s*, but for those *tried*; None for none.
+
+    It is the caller's for *idle_s* and goes to the end of the line; one whose row somebody holds is passed over.
+    """
+    found = await row(connection, _QUERIES["take_open"], idle_s=idle_s, tried=list(tried))
+    return None if found is None else str(found["id"])
 
 
 def answer_of(here: StackRow) -> Stack:
@@ -132,8 +138,13 @@ def answer_of(here: StackRow) -> Stack:
 
 
 def scope_of(body: RedemptionBody, codes: tuple[str, ...]) -> str:
-    """What an order does with these codes, in whatever order they come: it does it once, whatever the key."""
-    return payload_of(body.order.id.encode(), *sorted(code.encode() for code in codes))
+    """
+    What an order does with these codes, in whatever order they come: it does it once, whatever the key.
+
+    An order is a shop's: two shops may number theirs alike.
+    """
+    shop = (body.merchant or "").encode(), (body.store or "").encode()
+    return payload_of(body.order.id.encode(), *shop, *sorted(code.encode() for code in codes))
 
 
 def _stack(found: dict[str, Any] | None) -> StackRow | None:
