@@ -107,6 +107,10 @@ class Coupons:
             await self._resolver.ask_in_vain()
         return found
 
+    async def find_at(self, code: CouponCode, shard: Shard, asker: Asker, order: str) -> Found | None:
+        """As find(), for a code whose place() is known: PostgreSQL is not asked."""
+        return await self._find(code, shard, asker, order, asked=True)
+
     async def _find(self, code: CouponCode, shard: Shard, asker: Asker, order: str, asked: bool) -> Found | None:
         known = self._terms.get(shard.campaign)
         call, looked = await self.calls.inspect(shard, known.frozen if known else "", code, order)

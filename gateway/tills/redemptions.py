@@ -41,7 +41,7 @@ class Redemptions:
     """Redemptions of one worker. Errors of all: Refusal rate_limited, not_ready, overloaded, unknown."""
 
     def __init__(self, coupons: Coupons, catalog: Catalog) -> None:
-        self.coupons, self._catalog, self._names = coupons, catalog, Names()
+        self.coupons, self.catalog, self._names = coupons, catalog, Names()
 
     async def redeem(self, code: str, body: RedemptionBody, key: str, asker: Asker) -> tuple[Redemption, bool]:
         """
@@ -121,7 +121,7 @@ class Redemptions:
     async def recall(self, redemption: str) -> tuple[Shard, Recalled]:
         """A redemption and its shard. Errors: Refusal redemption_not_found, not_ready."""
         place = place_of(redemption)
-        campaign = None if place is None else await self._catalog.by_number(place.campaign_number)
+        campaign = None if place is None else await self.catalog.by_number(place.campaign_number)
         if place is None or campaign is None or place.shard_number >= campaign.shards:
             raise Refusal("redemption_not_found")
         shard = Shard(campaign.id, place.shard_number)
@@ -146,7 +146,7 @@ class Redemptions:
 
     async def new_id(self, shard: Shard) -> str:
         """An id for a redemption on *shard*."""
-        return self._names.redemption((await self._catalog.published(shard.campaign)).number, shard)
+        return self._names.redemption((await self.catalog.published(shard.campaign)).number, shard)
 
 
 def unmet(why: Reason) -> Refusal:

@@ -7,11 +7,17 @@ Several codes as one redemption: all of them or none, over campaigns and shards,
 Each state is committed to Postgres before the steps that follow from it, and each step is done once however often it
 is repeated: a hold by its order, a redemption and a rollback by keys made of the stack's id. So whoever comes next,
 another worker or the same request again, goes on from the state (recovery.py). The turn to COMMITTING is the decision:
-before it a crash undoes the stack, after it a crash finishes it.
+before it a crash undoes the stack, after it a crash finishes it. So from there on nobody is told that nothing was done.
+
+Codes are held and redeemed in one order, whichever they are given in: of stacks that want the same, one gets them.
+Whoever takes a stack further holds its row; nothing else is asked of Postgres meanwhile, so one connection is enough.
 """
 
 import logging
+import re
 from base64 import b32encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from secrets import token_bytes
 from typing import Any
 
@@ -22,10 +28,10 @@ from gateway.campaigns.definition import OnRollback
 from gateway.errors import Refusal
 from gateway.sql import postgres
 from gateway.tills.bodies import Money, RedemptionBody, Rollback, RollbackBody, Stack, StackRollback, encoded
-from gateway.tills.coupons import Asker
-from gateway.tills.names import STACK_PREFIX, act_key, payload_of
-from gateway.tills.quotes import combine_found, find_all
-from gateway.tills.redemptions import Redemptions
+from gateway.tills.coupons import Asker, Found
+from gateway.tills.names import STACK_PREFIX, act_key, payload_of, place_of
+from gateway.tills.quotes import combined, find_all
+from gateway.tills.redemptions import LOOKS_MAX, Redemptions
 from gateway.tills.reservations import held_by_other, none_left
 from gateway.tills.rollbacks import Rollbacks
 from gateway.tills.stack_rows import (
@@ -45,13 +51,20 @@ from gateway.tills.stack_rows import (
 )
 from gateway.tills.states import LETTERS, State, illegal_step
 from gateway.worth.stack import Mode
+from lua.keys import CouponCode, Shard
 from lua.outcomes import Outcome
 
 HOLD_MS = 600_000
 """How long a stack holds its codes; recovery finishes or undoes it long before."""
 _UNDO = OnRollback(coupon="restore")
 _ROUNDS_MAX = 4
+_ID = re.compile(rf"{STACK_PREFIX}[A-Z2-7]{{24}}")
+_RETRYABLE = ("not_ready", "overloaded", "unknown")
+_DECIDING = "The same request is being decided; repeat it with the same key."
 log = logging.getLogger("fairclaim.stacks")
+
+Places = dict[str, tuple[CouponCode, Shard]]
+"""The codes of a stack → where they are."""
 
 
 class Stacks:
@@ -68,13 +81,18 @@ class Stacks:
         Errors: Refusal conditions_not_met with items; reserved_by_other, invalid_state, not_holder; coupon_not_found;
         idempotency_key_reused.
         """
-        hashed, payload = act_key("stack", asker.actor, key), payload_of(encoded(body))
+        hashed = act_key("stack", asker.actor, key)
+        # The same codes in another order are the same request.
+        payload = payload_of(encoded(msgspec.structs.replace(body, codes=tuple(sorted(codes)))))
+        earlier = await self._earlier(hashed, body, codes, payload)
+        if earlier is not None:
+            return answer_of(earlier), True
         try:
-            earlier = await self._earlier(hashed, body, codes, payload)
-            if earlier is not None:
-                return answer_of(earlier), True
             return answer_of(await self._redeem(codes, body, hashed, payload, asker)), False
-        except Refusal:  # perhaps only because the same request was faster elsewhere
+        except Refusal as refusal:
+            if refusal.code == "unknown":
+                raise
+            # perhaps only because the same request was faster elsewhere
             earlier = await self._earlier(hashed, body, codes, payload)
             if earlier is None:
                 raise
@@ -89,7 +107,7 @@ class Stacks:
         async with postgres(self._pool) as connection:
             scope = scope_of(body, codes)
             if not await add_stack(connection, stack, hashed, scope, payload, asker.actor, body, items):
-                raise Refusal("overloaded", "The same request is being decided; repeat it with the same key.")
+                raise Refusal("unknown", _DECIDING)
         await self._hold(stack, items, body, asker)
         return await self._finished(stack)
 
@@ -102,7 +120,7 @@ class Stacks:
         if here.payload != payload:
             raise Refusal("idempotency_key_reused", "This key, or this order with these codes, came with another body.")
         if here.state is StackState.HOLDING or (here.key != key and here.state is StackState.COMMITTING):
-            raise Refusal("overloaded", "The same request is being decided; repeat it with the same key.")
+            raise Refusal("unknown", _DECIDING)
         return await self._finished(here.id)
 
     async def _is_live(self, here: StackRow) -> bool:
@@ -113,16 +131,24 @@ class Stacks:
         return False
 
     async def _plan(self, codes: tuple[str, ...], body: RedemptionBody, asker: Asker) -> list[StackItem]:
-        """What each code is to take off. Errors: Refusal conditions_not_met where that is nothing, or not all apply."""
+        """
+        What each code is to take off.
+
+        Errors: Refusal conditions_not_met where that is nothing, or not all apply; invalid_state, reserved_by_other.
+        """
         found = await find_all(self._coupons, codes, body.order, asker)
-        combined = combine_found(found, codes, body.order, body.mode, body.choose)
-        none_applies = all(item.discount is None for item in combined)
-        if none_applies or (body.mode is Mode.ALL and any(item.discount is None for item in combined)):
-            told = [{"code": item.code, "reason": item.reason} for item in combined if item.reason is not None]
-            cause = next(why for item in combined if (why := item.reason) is not None and why.code != "all_or_nothing")
+        if body.mode is Mode.ALL:
+            for each in found:
+                if each is not None:
+                    _check_step(each, body.order.id, asker)
+        taken = await combined(found, codes, body.order, body.mode, body.choose)
+        none_applies = all(item.discount is None for item in taken)
+        if none_applies or (body.mode is Mode.ALL and any(item.discount is None for item in taken)):
+            told = [{"code": item.code, "reason": item.reason} for item in taken if item.reason is not None]
+            cause = next(why for item in taken if (why := item.reason) is not None and why.code != "all_or_nothing")
             raise Refusal("conditions_not_met", cause.detail, reason=cause.code, items=told)
         items = []
-        for item, each in zip(combined, found, strict=True):
+        for item, each in zip(taken, found, strict=True):
             id_ = ""
             if item.discount is not None and each is not None:
                 id_ = await self._redemptions.new_id(each.shard)
@@ -136,20 +162,22 @@ class Stacks:
         Where recovery has given the stack up meanwhile, what was held since is let go here.
         """
         refused: Refused | None = None
-        for item in items:
-            if item.discount is not None and refused is None:
-                try:
-                    refused = await self._hold_one(stack, item, body, asker)
-                except Refusal as lost:
-                    log.warning("stack %s is given up", stack, extra={"reason": lost.detail})
-                    refused = Refused("overloaded", "Not every code could be held, so none is; repeat it.", {})
-        async with postgres(self._pool) as connection:
-            here = await read_stack(connection, stack)
-            assert here is not None, "a stack is never removed"
-            to = StackState.COMMITTING if refused is None else StackState.UNDOING
-            is_ours = here.state is StackState.HOLDING and await move_stack(connection, here, to, refused=refused)
+        for _, item in _in_turn(items):
+            try:
+                refused = await self._hold_one(stack, item, body, asker)
+            except Refusal as lost:
+                log.warning("stack %s is given up", stack, extra={"reason": lost.detail})
+                refused = Refused("overloaded", "Not every code could be held, so none is; repeat it.", {})
+            if refused is not None:
+                break
+        with _told_unknown():
+            async with postgres(self._pool) as connection:
+                here = await read_stack(connection, stack)
+                assert here is not None, "a stack is never removed"
+                to = StackState.COMMITTING if refused is None else StackState.UNDOING
+                is_ours = here.state is StackState.HOLDING and await move_stack(connection, here, to, refused=refused)
         if not is_ours:
-            await self._undo(here)
+            await self._undo(here, await self._places(here))
 
     async def _hold_one(self, stack: str, item: StackItem, body: RedemptionBody, asker: Asker) -> Refused | None:
         code, shard = await self._coupons.place(item.code)
@@ -157,14 +185,20 @@ class Stacks:
         _, reply = await self._coupons.calls.step("reserve", shard, parts)
         outcome, *told = reply if isinstance(reply, list) else [reply]
         match outcome:
-            case Outcome.DONE | Outcome.REPLAYED:
+            case Outcome.DONE:
                 return None
+            case Outcome.REPLAYED:
+                until_ms, holder, by = told
+                if by == _tag(stack) or not str(by).startswith(_tag("")):
+                    return None
+                refusal = held_by_other((body.order.id, by, until_ms, holder), State.REDEEMED, asker)
+                refusal.detail = "Another request of this order holds the coupon until reserved_until."
             case Outcome.HELD:
-                refusal = held_by_other(told, State.RESERVED, asker)
+                refusal = held_by_other(told, State.REDEEMED, asker)
             case Outcome.WRONG_STATE:
-                refusal = illegal_step(LETTERS[told[0]], State.RESERVED)
+                refusal = illegal_step(LETTERS[told[0]], State.REDEEMED)
             case Outcome.SHORT:
-                refusal = none_left(State.RESERVED)
+                refusal = none_left(State.REDEEMED)
             case Outcome.NOT_HOLDER:
                 refusal = Refusal("not_holder", "A coupon belongs to somebody else, and may not be passed on.")
             case Outcome.NOT_READY:
@@ -174,8 +208,9 @@ class Stacks:
         return Refused(refusal.code, refusal.detail, {**refusal.context, "coupon": item.code})
 
     async def _finished(self, stack: str) -> StackRow:
-        """The stack, taken to its end. Errors: Refusal, what it was undone for."""
-        here = await self.take_further(stack)
+        """The stack, taken to its end. Errors: Refusal, what it was undone for; unknown where it does not get there."""
+        with _told_unknown():
+            here = await self.take_further(stack)
         if here.state is StackState.UNDONE:
             refused = here.refused or Refused("overloaded", "The request took too long and was undone; repeat it.", {})
             raise Refusal(refused.code, refused.detail, **refused.context)
@@ -187,6 +222,10 @@ class Stacks:
 
         Errors: Refusal not_ready, unknown: then it goes on from where it is when somebody comes next.
         """
+        async with postgres(self._pool) as connection:
+            before = await read_stack(connection, stack)
+        assert before is not None, "a stack is never removed"
+        places = await self._places(before)
         for _ in range(_ROUNDS_MAX):
             async with postgres(self._pool) as connection, connection.transaction():
                 here = await read_stack(connection, stack, lock=True)
@@ -195,52 +234,83 @@ class Stacks:
                     case StackState.HOLDING if give_up:
                         await move_stack(connection, here, StackState.UNDOING)
                     case StackState.COMMITTING:
-                        await self._commit(connection, here)
+                        await self._commit(connection, here, places)
                     case StackState.UNDOING:
-                        await self._undo(here)
+                        await self._undo(here, places)
                         await move_stack(connection, here, StackState.UNDONE)
                     case _:
                         return here
         raise AssertionError("a stack ends after three states")
 
-    async def _commit(self, connection: Connection, here: StackRow) -> None:
-        items = []
-        for number, item in enumerate(here.items):
-            redeemed = item
-            if item.discount is not None:
-                try:
-                    redeemed = await self._redeem_one(here, number, item)
-                except Refusal as refusal:
-                    if refusal.code in ("not_ready", "overloaded", "unknown"):
-                        raise
-                    lost = refusal.code == "idempotency_key_reused" and await lost_to_another(connection, here)
-                    told = {**refusal.context, "coupon": item.code}
-                    refused = None if lost else Refused(refusal.code, refusal.detail, told)
-                    await move_stack(connection, here, StackState.UNDOING, refused=refused)
-                    return
-            items.append(redeemed)
+    async def _places(self, here: StackRow) -> Places:
+        """
+        Where the codes are that apply, and their campaigns known: what Postgres is asked before the row is locked.
+
+        Errors: Refusal("not_ready").
+        """
+        places = {}
+        for item in here.applied:
+            places[item.code] = await self._coupons.place(item.code)
+            placed = place_of(item.redemption)
+            if placed is not None:
+                await self._redemptions.catalog.by_number(placed.campaign_number)
+        return places
+
+    async def _commit(self, connection: Connection, here: StackRow, places: Places) -> None:
+        items = list(here.items)
+        for number, item in _in_turn(here.items):
+            try:
+                redeemed = await self._redeem_one(here, number, item, places)
+            except Refusal as refusal:
+                if refusal.code in _RETRYABLE:
+                    raise
+                refused = await self._why_lost(connection, here, item, places, refusal)
+                await move_stack(connection, here, StackState.UNDOING, refused=refused)
+                return
+            if redeemed is None:
+                log.warning("stack %s is undone: a balance was spent meanwhile", here.id)
+                refused = Refused("overloaded", "A balance was spent meanwhile, so nothing is redeemed; repeat it.", {})
+                await move_stack(connection, here, StackState.UNDOING, refused=refused)
+                return
+            items[number] = redeemed
         await move_stack(connection, here, StackState.DONE, items=items)
 
-    async def _redeem_one(self, here: StackRow, number: int, item: StackItem) -> StackItem:
-        """Redeem one code of a stack that is decided. Errors: Refusal where it can't be any more."""
-        asker = Asker("", here.actor)
-        found = await self._coupons.find(item.code, asker, here.body.order.id)
-        if found is None or item.discount is None:
-            raise Refusal("coupon_not_found")
-        key, payload = act_key("stacked", here.id, str(number)), payload_of(here.id.encode())
-        spent = await self._redemptions.spend(
-            found, here.body, item.discount, key, payload, asker, item.redemption, here.id
-        )
-        if spent is None:
-            raise Refusal("invalid_state", "A coupon was spent on another order meanwhile.")
-        return msgspec.structs.replace(item, answer=spent[0])
+    async def _redeem_one(self, here: StackRow, number: int, item: StackItem, places: Places) -> StackItem | None:
+        """
+        Redeem one code of a stack that is decided; None where less is left of it than it is to take off.
 
-    async def _undo(self, here: StackRow) -> None:
+        Errors: Refusal where it can't be redeemed any more.
+        """
+        asker = Asker("", here.actor)
+        key, payload = act_key("stacked", here.id, str(number)), payload_of(here.id.encode())
+        for _ in range(LOOKS_MAX):
+            found = await self._coupons.find_at(*places[item.code], asker, here.body.order.id)
+            if found is None or item.discount is None:
+                raise Refusal("coupon_not_found")
+            spent = await self._redemptions.spend(
+                found, here.body, item.discount, key, payload, asker, item.redemption, here.id
+            )
+            if spent is not None:
+                return msgspec.structs.replace(item, answer=spent[0])
+        return None
+
+    async def _why_lost(
+        self, connection: Connection, here: StackRow, item: StackItem, places: Places, refusal: Refusal
+    ) -> Refused | None:
+        """What a code could not be redeemed for; None where another request for the same has it."""
+        if refusal.code == "idempotency_key_reused":
+            if await lost_to_another(connection, here):
+                return None
+            asker = Asker("", here.actor)
+            found = await self._coupons.find_at(*places[item.code], asker, here.body.order.id)
+            if found is not None and found.looked.state not in (State.CLAIMED, State.RESERVED):
+                refusal = illegal_step(found.looked.state, State.REDEEMED)
+        return Refused(refusal.code, refusal.detail, {**refusal.context, "coupon": item.code})
+
+    async def _undo(self, here: StackRow, places: Places) -> None:
         """Give back what was redeemed, and let go what the stack holds."""
         asker = Asker("", here.actor)
-        for number, item in enumerate(here.items):
-            if item.discount is None:
-                continue
+        for number, item in _in_turn(here.items):
             try:
                 body = RollbackBody(reason="undone")
                 await self._rollbacks.roll_back(
@@ -249,7 +319,7 @@ class Stacks:
             except Refusal as refusal:
                 if refusal.code not in ("redemption_not_found", "already_rolled_back"):
                     raise
-            code, shard = await self._coupons.place(item.code)
+            code, shard = places[item.code]
             parts = (code, here.body.order.id, "", _tag(here.id), '{"reason":"stack"}')
             _, reply = await self._coupons.calls.step("release", shard, parts)
             if reply == Outcome.NOT_READY:
@@ -260,6 +330,8 @@ class Stacks:
         return answer_of(await self._done(stack))
 
     async def _done(self, stack: str) -> StackRow:
+        if not _ID.fullmatch(stack):
+            raise Refusal("redemption_not_found")
         async with postgres(self._pool) as connection:
             here = await read_stack(connection, stack)
         if here is None or here.state is not StackState.DONE:
@@ -284,9 +356,11 @@ class Stacks:
                 its_key = f"{key} {item.redemption}"
                 done, again = await self._rollbacks.roll_back(item.redemption, body, its_key, asker, stack)
             except Refusal as refusal:
-                if refusal.code != "already_rolled_back":
-                    raise
-                continue
+                if refusal.code == "already_rolled_back":
+                    continue
+                if back and refusal.code in _RETRYABLE:
+                    raise _unknown() from refusal
+                raise
             back.append(done)
             replayed = replayed and again
         if not back:
@@ -298,3 +372,43 @@ class Stacks:
 def _tag(stack: str) -> str:
     """Who holds a coupon for a stack, as the hold names him."""
     return f"stack:{stack}"
+
+
+def _in_turn(items: list[StackItem]) -> list[tuple[int, StackItem]]:
+    """The items that apply, each with its place, in the order they are held and redeemed in: every stack's the same."""
+    applied = [(number, item) for number, item in enumerate(items) if item.discount is not None]
+    return sorted(applied, key=lambda each: each[1].code)
+
+
+def _check_step(found: Found, order: str, asker: Asker) -> None:
+    """
+    Refuse a coupon that *order* can't redeem in its state, as it is refused alone.
+
+    Errors: Refusal invalid_state, reserved_by_other, with coupon.
+    """
+    looked, code = found.looked, str(found.code)
+    if looked.state is State.RESERVED and looked.order != order:
+        told = (looked.order, looked.by, looked.until_ms, looked.holder)
+        refusal = held_by_other(told, State.REDEEMED, asker)
+    elif looked.state not in (State.CLAIMED, State.RESERVED):
+        refusal = illegal_step(looked.state, State.REDEEMED)
+    elif looked.shared and looked.left < 1 and looked.order != order:
+        refusal = none_left(State.REDEEMED)
+    else:
+        return
+    raise Refusal(refusal.code, refusal.detail, **{**refusal.context, "coupon": code})
+
+
+@contextmanager
+def _told_unknown() -> Iterator[None]:
+    """Where a stack may be decided, whatever stops it on the way leaves its outcome unknown. Errors: unknown."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.code not in _RETRYABLE:
+            raise
+        raise _unknown() from refusal
+
+
+def _unknown() -> Refusal:
+    return Refusal("unknown", "What was begun may be done, and will be finished; repeat it with the same key.")
