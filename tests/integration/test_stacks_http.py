@@ -63,9 +63,10 @@ async def test_the_same_request_is_answered_the_same(till: Till) -> None:
     done(first)
 
     for key in ("k", "another"):
-        again = await till.redeem(codes, ORDER, key=key)
-        assert (again.status_code, again.content) == (200, first.content)
-        assert again.headers["idempotency-replayed"] == "true"
+        for given in (codes, codes[::-1]):
+            again = await till.redeem(given, ORDER, key=key)
+            assert (again.status_code, again.content) == (200, first.content)
+            assert again.headers["idempotency-replayed"] == "true"
     assert told(await till.redeem(codes, an_order("o-1", 9000))) == (422, "idempotency_key_reused")
     assert told(await till.redeem(codes, an_order("o-1", 9000), key="k2")) == (422, "idempotency_key_reused")
 
@@ -125,12 +126,45 @@ async def test_a_code_that_another_order_holds(till: Till, mode: str) -> None:
     answer = await till.redeem(codes, ORDER, mode=mode)
 
     if mode == "ALL":
-        assert told(answer, "reason") == (422, "conditions_not_met", "reserved_by_other")
-        assert [item["reason"]["code"] for item in answer.json()["items"]] == ["all_or_nothing", "reserved_by_other"]
+        assert told(answer, "coupon") == (409, "reserved_by_other", codes[1])
         assert await till.dump() == before
     else:
         assert [item["applies"] for item in done(answer)["items"]] == [True, False]
     assert done(await till.hold(codes[1]), 200)["order_id"] == "other"
+
+
+@pytest.mark.parametrize("state", ["redeemed", "revoked", "reserved"])
+async def test_a_code_that_can_not_be_redeemed_is_refused_as_it_is_alone(till: Till, state: str) -> None:
+    """409 with from, to and what is allowed, and the coupon it is of; nothing has changed."""
+    codes = await codes_of(till, "flash", "ten")
+    match state:
+        case "redeemed":
+            done(await till.redeem(codes[1], an_order("other"), key="first"))
+        case "revoked":
+            done(await till.revoke(codes[1]), 200)
+        case _:
+            done(await till.reserve(codes[1], "other"))
+    before = await till.dump()
+    members = ("from", "to", "allowed", "detail", "order_id", "reserved_until")
+
+    alone, together = await till.redeem(codes[1], ORDER), await till.redeem(codes, ORDER, key="k2")
+
+    assert told(together, *members) == told(alone, *members)
+    status, _, *states = told(together, "from", "to", "coupon")
+    assert (status, states) == (409, [state, "redeemed", codes[1]])
+    assert await till.dump() == before
+
+
+async def test_text_that_is_no_code_and_no_id(till: Till) -> None:
+    """A NUL in a code is a code that is not there; ids that can't be a stack's are 404."""
+    [code] = await codes_of(till, "flash")
+
+    stack = done(await till.redeem([code, "\0abcd"], ORDER, mode="PARTIAL"))
+
+    assert [item["applies"] for item in stack["items"]] == [True, False]
+    for id_ in ("ST%00", "ST", f"{stack['id']}%00", f"{stack['id']}%0A", stack["id"].lower().replace("st", "ST", 1)):
+        assert told(await till.redemption(id_)) == (404, "redemption_not_found")
+        assert told(await till.roll_back(id_)) == (404, "redemption_not_found")
 
 
 async def test_exclusive_coupons_go_alone(till: Till) -> None:
