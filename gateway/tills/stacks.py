@@ -24,15 +24,13 @@ from typing import Any
 import msgspec
 from psycopg_pool import AsyncConnectionPool
 
-from gateway.campaigns.definition import OnRollback
 from gateway.errors import Refusal
 from gateway.sql import postgres
 from gateway.tills.bodies import Money, RedemptionBody, Rollback, RollbackBody, Stack, StackRollback, encoded
-from gateway.tills.coupons import Asker, Found
-from gateway.tills.names import STACK_PREFIX, act_key, payload_of, place_of
+from gateway.tills.coupons import Asker
+from gateway.tills.names import STACK_PREFIX, act_key, payload_of
 from gateway.tills.quotes import combined, find_all
-from gateway.tills.redemptions import LOOKS_MAX, Redemptions
-from gateway.tills.reservations import held_by_other, none_left
+from gateway.tills.redemptions import Redemptions
 from gateway.tills.rollbacks import Rollbacks
 from gateway.tills.stack_rows import (
     Connection,
@@ -49,22 +47,14 @@ from gateway.tills.stack_rows import (
     stack_of_key,
     stack_of_scope,
 )
-from gateway.tills.states import LETTERS, State, illegal_step
+from gateway.tills.stack_steps import Places, StackSteps, check_step, in_turn
 from gateway.worth.stack import Mode
-from lua.keys import CouponCode, Shard
-from lua.outcomes import Outcome
 
-HOLD_MS = 600_000
-"""How long a stack holds its codes; recovery finishes or undoes it long before."""
-_UNDO = OnRollback(coupon="restore")
 _ROUNDS_MAX = 4
 _ID = re.compile(rf"{STACK_PREFIX}[A-Z2-7]{{24}}")
 _RETRYABLE = ("not_ready", "overloaded", "unknown")
 _DECIDING = "The same request is being decided; repeat it with the same key."
 log = logging.getLogger("fairclaim.stacks")
-
-Places = dict[str, tuple[CouponCode, Shard]]
-"""The codes of a stack → where they are."""
 
 
 class Stacks:
@@ -72,7 +62,7 @@ class Stacks:
 
     def __init__(self, pool: AsyncConnectionPool[Any], redemptions: Redemptions, rollbacks: Rollbacks) -> None:
         self._pool, self._redemptions, self._rollbacks = pool, redemptions, rollbacks
-        self._coupons = redemptions.coupons
+        self._coupons, self._steps = redemptions.coupons, StackSteps(redemptions, rollbacks)
 
     async def redeem(self, codes: tuple[str, ...], body: RedemptionBody, key: str, asker: Asker) -> tuple[Stack, bool]:
         """
@@ -140,7 +130,7 @@ class Stacks:
         if body.mode is Mode.ALL:
             for each in found:
                 if each is not None:
-                    _check_step(each, body.order.id, asker)
+                    check_step(each, body.order.id, asker)
         taken = await combined(found, codes, body.order, body.mode, body.choose)
         none_applies = all(item.discount is None for item in taken)
         if none_applies or (body.mode is Mode.ALL and any(item.discount is None for item in taken)):
@@ -162,9 +152,9 @@ class Stacks:
         Where recovery has given the stack up meanwhile, what was held since is let go here.
         """
         refused: Refused | None = None
-        for _, item in _in_turn(items):
+        for _, item in in_turn(items):
             try:
-                refused = await self._hold_one(stack, item, body, asker)
+                refused = await self._steps.hold(stack, item, body, asker)
             except Refusal as lost:
                 log.warning("stack %s is given up", stack, extra={"reason": lost.detail})
                 refused = Refused("overloaded", "Not every code could be held, so none is; repeat it.", {})
@@ -177,35 +167,7 @@ class Stacks:
                 to = StackState.COMMITTING if refused is None else StackState.UNDOING
                 is_ours = here.state is StackState.HOLDING and await move_stack(connection, here, to, refused=refused)
         if not is_ours:
-            await self._undo(here, await self._places(here))
-
-    async def _hold_one(self, stack: str, item: StackItem, body: RedemptionBody, asker: Asker) -> Refused | None:
-        code, shard = await self._coupons.place(item.code)
-        parts = (code, body.order.id, body.holder or "", _tag(stack), HOLD_MS, '{"reason":"stack"}')
-        _, reply = await self._coupons.calls.step("reserve", shard, parts)
-        outcome, *told = reply if isinstance(reply, list) else [reply]
-        match outcome:
-            case Outcome.DONE:
-                return None
-            case Outcome.REPLAYED:
-                until_ms, holder, by = told
-                if by == _tag(stack) or not str(by).startswith(_tag("")):
-                    return None
-                refusal = held_by_other((body.order.id, by, until_ms, holder), State.REDEEMED, asker)
-                refusal.detail = "Another request of this order holds the coupon until reserved_until."
-            case Outcome.HELD:
-                refusal = held_by_other(told, State.REDEEMED, asker)
-            case Outcome.WRONG_STATE:
-                refusal = illegal_step(LETTERS[told[0]], State.REDEEMED)
-            case Outcome.SHORT:
-                refusal = none_left(State.REDEEMED)
-            case Outcome.NOT_HOLDER:
-                refusal = Refusal("not_holder", "A coupon belongs to somebody else, and may not be passed on.")
-            case Outcome.NOT_READY:
-                refusal = Refusal("not_ready", "A coupon's shard is being compared with the books.")
-            case _:
-                refusal = Refusal("coupon_not_found")
-        return Refused(refusal.code, refusal.detail, {**refusal.context, "coupon": item.code})
+            await self._steps.undo(here, await self._steps.places(here))
 
     async def _finished(self, stack: str) -> StackRow:
         """The stack, taken to its end. Errors: Refusal, what it was undone for; unknown where it does not get there."""
@@ -225,7 +187,7 @@ class Stacks:
         async with postgres(self._pool) as connection:
             before = await read_stack(connection, stack)
         assert before is not None, "a stack is never removed"
-        places = await self._places(before)
+        places = await self._steps.places(before)
         for _ in range(_ROUNDS_MAX):
             async with postgres(self._pool) as connection, connection.transaction():
                 here = await read_stack(connection, stack, lock=True)
@@ -236,31 +198,17 @@ class Stacks:
                     case StackState.COMMITTING:
                         await self._commit(connection, here, places)
                     case StackState.UNDOING:
-                        await self._undo(here, places)
+                        await self._steps.undo(here, places)
                         await move_stack(connection, here, StackState.UNDONE)
                     case _:
                         return here
         raise AssertionError("a stack ends after three states")
 
-    async def _places(self, here: StackRow) -> Places:
-        """
-        Where the codes are that apply, and their campaigns known: what Postgres is asked before the row is locked.
-
-        Errors: Refusal("not_ready").
-        """
-        places = {}
-        for item in here.applied:
-            places[item.code] = await self._coupons.place(item.code)
-            placed = place_of(item.redemption)
-            if placed is not None:
-                await self._redemptions.catalog.by_number(placed.campaign_number)
-        return places
-
     async def _commit(self, connection: Connection, here: StackRow, places: Places) -> None:
         items = list(here.items)
-        for number, item in _in_turn(here.items):
+        for number, item in in_turn(here.items):
             try:
-                redeemed = await self._redeem_one(here, number, item, places)
+                redeemed = await self._steps.redeem(here, number, item, places)
             except Refusal as refusal:
                 if refusal.code in _RETRYABLE:
                     raise
@@ -275,25 +223,6 @@ class Stacks:
             items[number] = redeemed
         await move_stack(connection, here, StackState.DONE, items=items)
 
-    async def _redeem_one(self, here: StackRow, number: int, item: StackItem, places: Places) -> StackItem | None:
-        """
-        Redeem one code of a stack that is decided; None where less is left of it than it is to take off.
-
-        Errors: Refusal where it can't be redeemed any more.
-        """
-        asker = Asker("", here.actor)
-        key, payload = act_key("stacked", here.id, str(number)), payload_of(here.id.encode())
-        for _ in range(LOOKS_MAX):
-            found = await self._coupons.find_at(*places[item.code], asker, here.body.order.id)
-            if found is None or item.discount is None:
-                raise Refusal("coupon_not_found")
-            spent = await self._redemptions.spend(
-                found, here.body, item.discount, key, payload, asker, item.redemption, here.id
-            )
-            if spent is not None:
-                return msgspec.structs.replace(item, answer=spent[0])
-        return None
-
     async def _why_lost(
         self, connection: Connection, here: StackRow, item: StackItem, places: Places, refusal: Refusal
     ) -> Refused | None:
@@ -301,29 +230,8 @@ class Stacks:
         if refusal.code == "idempotency_key_reused":
             if await lost_to_another(connection, here):
                 return None
-            asker = Asker("", here.actor)
-            found = await self._coupons.find_at(*places[item.code], asker, here.body.order.id)
-            if found is not None and found.looked.state not in (State.CLAIMED, State.RESERVED):
-                refusal = illegal_step(found.looked.state, State.REDEEMED)
+            refusal = await self._steps.why_reused(here, item, places) or refusal
         return Refused(refusal.code, refusal.detail, {**refusal.context, "coupon": item.code})
-
-    async def _undo(self, here: StackRow, places: Places) -> None:
-        """Give back what was redeemed, and let go what the stack holds."""
-        asker = Asker("", here.actor)
-        for number, item in _in_turn(here.items):
-            try:
-                body = RollbackBody(reason="undone")
-                await self._rollbacks.roll_back(
-                    item.redemption, body, f"undo {here.id} {number}", asker, here.id, policy=_UNDO
-                )
-            except Refusal as refusal:
-                if refusal.code not in ("redemption_not_found", "already_rolled_back"):
-                    raise
-            code, shard = places[item.code]
-            parts = (code, here.body.order.id, "", _tag(here.id), '{"reason":"stack"}')
-            _, reply = await self._coupons.calls.step("release", shard, parts)
-            if reply == Outcome.NOT_READY:
-                raise Refusal("not_ready", "A coupon's shard is being compared with the books.")
 
     async def see(self, stack: str) -> Stack:
         """A stack as it was answered first. Errors: Refusal("redemption_not_found")."""
@@ -367,36 +275,6 @@ class Stacks:
             raise Refusal("already_rolled_back", "All of this stack came back before.")
         total = Money(sum(each.amount.minor for each in back), back[0].amount.currency)
         return StackRollback(id=stack, state="rolled_back", amount=total, items=back), replayed
-
-
-def _tag(stack: str) -> str:
-    """Who holds a coupon for a stack, as the hold names him."""
-    return f"stack:{stack}"
-
-
-def _in_turn(items: list[StackItem]) -> list[tuple[int, StackItem]]:
-    """The items that apply, each with its place, in the order they are held and redeemed in: every stack's the same."""
-    applied = [(number, item) for number, item in enumerate(items) if item.discount is not None]
-    return sorted(applied, key=lambda each: each[1].code)
-
-
-def _check_step(found: Found, order: str, asker: Asker) -> None:
-    """
-    Refuse a coupon that *order* can't redeem in its state, as it is refused alone.
-
-    Errors: Refusal invalid_state, reserved_by_other, with coupon.
-    """
-    looked, code = found.looked, str(found.code)
-    if looked.state is State.RESERVED and looked.order != order:
-        told = (looked.order, looked.by, looked.until_ms, looked.holder)
-        refusal = held_by_other(told, State.REDEEMED, asker)
-    elif looked.state not in (State.CLAIMED, State.RESERVED):
-        refusal = illegal_step(looked.state, State.REDEEMED)
-    elif looked.shared and looked.left < 1 and looked.order != order:
-        refusal = none_left(State.REDEEMED)
-    else:
-        return
-    raise Refusal(refusal.code, refusal.detail, **{**refusal.context, "coupon": code})
 
 
 @contextmanager

@@ -158,14 +158,14 @@ async def left_half_done(site: StackSite, order: str) -> tuple[str, ...]:
 
 def failing(process: Process, code: str, error: Callable[[], BaseException]) -> Process:
     """*process*, which can't redeem *code*."""
-    redeem_one = process.stacks._redeem_one
+    redeem_one = process.stacks._steps.redeem
 
     async def redeeming(here: StackRow, number: int, item: StackItem, *more: Any) -> Any:
         if item.code == code:
             raise error()
         return await redeem_one(here, number, item, *more)
 
-    process.stacks._redeem_one = redeeming  # type: ignore[assignment, method-assign]
+    process.stacks._steps.redeem = redeeming  # type: ignore[assignment, method-assign]
     return process
 
 
