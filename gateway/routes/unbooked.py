@@ -29,5 +29,5 @@ async def unbooked(here: Services, text: str, who: Asker) -> Found | None:
         kept = coupons.kept(shard.campaign, call, None)
         return Found(code, shard, call.now_ms, kept.frozen, kept.terms, looked)
     if not placed.asked:
-        await here.resolver.ask_in_vain()
+        await here.resolver.look_again(text)
     return None

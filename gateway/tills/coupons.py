@@ -104,7 +104,9 @@ class Coupons:
         placed = await self._resolver.place(text)
         found = await self._find(*_somewhere(placed.resolved), asker, order, placed.asked)
         if found is None and not placed.asked:
-            await self._resolver.ask_in_vain()
+            moved = await self._resolver.look_again(text)
+            if moved is not None and moved != placed.resolved:
+                found = await self._find(*moved, asker, order, asked=True)
         return found
 
     async def find_at(self, code: CouponCode, shard: Shard, asker: Asker, order: str) -> Found | None:
@@ -128,7 +130,7 @@ class Coupons:
                 await self.guessing.admit_unheld(asker.who)
             except Refusal:
                 if not asked:
-                    await self._resolver.ask_in_vain()
+                    await self._resolver.look_again(code)
                 raise
         return Found(code, shard, call.now_ms, kept.frozen, kept.terms, looked)
 

@@ -1,5 +1,6 @@
 """Watching a batch from the command line: a gateway that asks for patience gets it, and not for ever."""
 
+import time
 from typing import Any, cast
 
 import pytest
@@ -25,8 +26,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(codes_watch.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(codes_watch.time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         """Pass *seconds*."""
