@@ -129,7 +129,9 @@ async def test_a_code_that_has_moved_is_looked_up_again(worker: Worker, eventual
 
         body = {"code": "WELCOME10", "order": {**ORDER, "id": order}}
         keyed = {**await worker.key("store"), "Idempotency-Key": order}
-        answer = await worker.http.post("/v1/quotes" if order == "quote" else "/v1/redemptions", json=body, headers=keyed)
+        answer = await worker.http.post(
+            "/v1/quotes" if order == "quote" else "/v1/redemptions", json=body, headers=keyed
+        )
 
         assert answer.status_code in (200, 201), answer.text
         assert answer.json().get("items", [{"applies": True}])[0]["applies"]
