@@ -162,7 +162,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     resolver = Resolver(pool, catalog)
     tills = Tills(calls, resolver, guessing, catalog, pool)
     background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, tills.stacks)])
-    _beside(stack, background.run())
+    for loop in background.loops():
+        _beside(stack, loop)
     return Services(
         settings=settings,
         door=door,

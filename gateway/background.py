@@ -8,10 +8,10 @@ at a time, by a lease in its row.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from secrets import token_hex
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.errors import Refusal
 
@@ -30,33 +30,36 @@ class Work(Protocol):
 
 
 class Background:
-    """The loop of one worker."""
+    """The works of one worker. None of them waits for another: each is a task of its own."""
 
     def __init__(self, works: Sequence[Work]) -> None:
-        self._works = works
-        self._due = asyncio.Event()
+        self._works = [(work, asyncio.Event()) for work in works]
 
     def wake(self) -> None:
         """There is something to do now."""
-        self._due.set()
+        for _, due in self._works:
+            due.set()
 
-    async def run(self) -> None:
-        """For ever. Whatever fails is logged, and tried again."""
-        away = False
-        while True:
-            self._due.clear()
-            found = False
-            for work in self._works:
-                try:
-                    # A name of its own for each piece of work: what an earlier one left half done is not taken for it.
-                    found |= await work.once(token_hex(8))
-                    away = False
-                except Refusal as refusal:
-                    if not away:
-                        log.warning("background work waits", extra={"reason": refusal.detail})
-                    away = True
-                except Exception:
-                    log.exception("background work failed")
-            if not found:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._due.wait(), LOOK_EVERY_S)
+    def loops(self) -> list[Coroutine[Any, Any, None]]:
+        """One for each work, to be run beside each other; none ends. Whatever fails is logged, and tried again."""
+        return [_loop(work, due) for work, due in self._works]
+
+
+async def _loop(work: Work, due: asyncio.Event) -> None:
+    away = False
+    while True:
+        due.clear()
+        found = False
+        try:
+            # A name of its own for each piece of work: what an earlier one left half done is not taken for it.
+            found = await work.once(token_hex(8))
+            away = False
+        except Refusal as refusal:
+            if not away:
+                log.warning("background work waits", extra={"work": type(work).__name__, "reason": refusal.detail})
+            away = True
+        except Exception:
+            log.exception("background work failed", extra={"work": type(work).__name__})
+        if not found:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(due.wait(), LOOK_EVERY_S)

@@ -80,6 +80,10 @@ class Edge:
         try:
             await self._app(scope, receive, send_with_id)
         except Refusal as refusal:
+            if started:  # the head is out: cut it off, so that nobody takes a part for the whole
+                about = {"request_id": request_id, "path": request.url.path, "reason": refusal.detail}
+                log.warning("an answer was cut off", extra=about)
+                raise
             response = problem_response(refusal, request_id, self._retry_after_s_max)
             await response(scope, receive, send_with_id)
         except Exception:

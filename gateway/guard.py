@@ -101,16 +101,20 @@ class Guard(Turns):
             # Of a read that ends one request and begins the next it can't be told which bytes are whose.
             self._shared_bytes = 0 if self._begun == 1 and between else self._read_bytes
         self._message_bytes += self._read_bytes
+        size = self._message_bytes - self._shared_bytes
         bound = self._head_bytes_max if self._in_head else self._message_bytes_max
-        if self._message_bytes - self._shared_bytes > bound:
-            is_import = not self._in_head and _IMPORT.match(self.url)
-            if not is_import or self._message_bytes - self._shared_bytes > self._import_bytes_max:
-                self._refuse(self._too_large())
+        if size > bound and not (self._is_import() and size <= self._import_bytes_max):
+            self._refuse(self._too_large())
+
+    def _is_import(self) -> bool:
+        return not self._in_head and _IMPORT.match(self.url) is not None
 
     def _too_large(self) -> Refusal:
         if self._in_head:
             return Refusal("headers_too_large", f"Request line and headers may have {self._head_bytes_max} bytes.")
-        return Refusal("too_large", f"The body may have at most {self.services.settings.body_bytes_max} bytes.")
+        settings = self.services.settings
+        bytes_max = settings.import_bytes_max if self._is_import() else settings.body_bytes_max
+        return Refusal("too_large", f"The body may have at most {bytes_max} bytes.")
 
     # The parser's callbacks
 

@@ -15,7 +15,7 @@ Where the limiter does not answer, owners and stores go on without it, and a met
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from time import monotonic
 from typing import TypeVar
 
@@ -107,32 +107,69 @@ class Guessing:
             self._telemetry.code_failure("holder_limited")
             raise _limited([left])
 
-    async def failed(self, who: Caller, address: Address, *, codes: int = 1) -> Refusal:
-        """Count *codes* that are not there for *who*, and give what to raise: coupon_not_found or rate_limited."""
+    async def count_early(self, who: Caller) -> bool | None:
+        """
+        Count a failure of a holder before the look, or many at once would all be let through before the first counts.
+
+        For codes that can be guessed: those not made here. Whoever was right gives it back. False where he is beyond
+        his limit, None where nothing was counted.
+        """
+        if who.holder is None:
+            return None
+        return await self._or_none(self._limiter.count(self._of_holder, who.holder))
+
+    async def give_back(self, who: Caller) -> None:
+        """What was counted early, for who was right or could not be told."""
+        assert who.holder is not None
+        await self._or_none(self._limiter.give_back(self._of_holder, who.holder))
+
+    async def hide(self, who: Caller) -> Refusal:
+        """What to raise for a coupon that nobody holds, to a holder whose early count was beyond his limit."""
+        assert who.holder is not None
+        counted = await self._or_none(self._limited_holder(who.holder))
+        self._telemetry.code_failure("holder_limited")
+        return _limited(counted or [])
+
+    async def _limited_holder(self, holder: str) -> list[Left]:
+        await self._probing.count(1)
+        return [await self._limiter.left(self._of_holder, holder)]
+
+    async def failed(self, who: Caller, address: Address, *, codes: int = 1, early: Sequence[bool] = ()) -> Refusal:
+        """
+        Count *codes* that are not there for *who*, and give what to raise: coupon_not_found or rate_limited.
+
+        *early* is what count_early() gave for those of them that it counted.
+        """
         if who.key is not None:
             self._believed.pop((who.key.id, address), None)
             counted = await self._or_none(self._count_key(who.key, address, codes))
         else:
             assert who.holder is not None
-            counted = await self._or_none(self._count_holder(who.holder, address, codes))
+            counted = await self._or_none(self._count_holder(who.holder, address, codes, early))
         kind, spent = counted or ("holder" if who.key is None else "key", [])
         self._telemetry.code_failure(kind, codes)
         return _limited(spent) if spent else Refusal("coupon_not_found")
 
-    async def _count_holder(self, holder: str, address: Address, codes: int) -> tuple[str, list[Left]]:
+    async def _count_holder(
+        self, holder: str, address: Address, codes: int, early: Sequence[bool]
+    ) -> tuple[str, list[Left]]:
         """What kind of failure it is, and the limit it is beyond; one holder alone does not use up his neighbours'."""
-        if not await self._count_his(holder, codes):
+        if not await self._count_his(holder, codes, early):
             return "holder_limited", [await self._limiter.left(self._of_holder, holder)]
         if not await self._limiter.count(self._of_address, address, failures=codes):
             return "address_limited", [await self._limiter.left(self._of_address, address)]
         return "holder", []
 
-    async def _count_his(self, holder: str, codes: int = 1) -> bool:
-        """Count for the holder and for everybody together; False where he is beyond his limit."""
+    async def _count_his(self, holder: str, codes: int = 1, early: Sequence[bool] = ()) -> bool:
+        """Count what was not counted early for him, and all for everybody; False where he is beyond his limit."""
+        late = codes - len(early)
+        if late <= 0:
+            await self._probing.count(codes)
+            return all(early)
         by_holder, _ = await asyncio.gather(
-            self._limiter.count(self._of_holder, holder, failures=codes), self._probing.count(codes)
+            self._limiter.count(self._of_holder, holder, failures=late), self._probing.count(codes)
         )
-        return by_holder
+        return by_holder and all(early)
 
     async def _count_key(self, key: ApiKey, address: Address, codes: int) -> tuple[str, list[Left]]:
         """As for a holder; one address alone does not use up what the key has elsewhere."""
@@ -163,4 +200,4 @@ class Guessing:
 
 
 def _limited(spent: list[Left]) -> Refusal:
-    return Refusal("rate_limited", _DETAIL, retry_after_s=max(left.again_in_s for left in spent))
+    return Refusal("rate_limited", _DETAIL, retry_after_s=max((left.again_in_s for left in spent), default=1))

@@ -64,6 +64,10 @@ class Limiter:
                 break
         return False
 
+    async def give_back(self, limit: Limit, *identity: str) -> None:
+        """Take one failure back that count() has counted."""
+        await self._limiter.hit(limit.item, _hashed(identity), cost=-1)
+
     async def left(self, limit: Limit, *identity: str) -> Left:
         """What is left, without counting."""
         reset_at, failures = await self._limiter.get_window_stats(limit.item, _hashed(identity))

@@ -1,5 +1,6 @@
 """The command line as a client of the gateway: one request, and what its refusal means to a person and to a shell."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
@@ -161,7 +162,9 @@ def _fail(answer: Answer, url: str) -> Fail:
     # 403 is about the caller, but a claim outside the campaign's channels is a refusal like the others.
     exit_code = CONFLICT if code == "not_eligible" else _EXIT_BY_STATUS.get(answer.status, FAILURE)
     message = " ".join(str(problem.get("detail") or problem.get("title") or code).split())
-    return Fail(exit_code, code, message, _hint(code, answer, problem))
+    after = answer.headers.get("retry-after", "")
+    retry_after_s = int(after) if re.fullmatch("[0-9]{1,6}", after) else None
+    return Fail(exit_code, code, message, _hint(code, answer, problem), retry_after_s=retry_after_s)
 
 
 def _hint(code: str, answer: Answer, problem: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gateway.cli.client import Gateway
 
 POLL_S = 0.25
+PATIENCE_S = 60.0
+"""How long a gateway may say in one go that it is to be asked again later."""
 SHOWN_PROBLEMS = 20
 
 
@@ -50,9 +52,26 @@ def _watch(gateway: "Gateway", batch: dict[str, Any], as_json: bool) -> dict[str
         task = progress.add_task(batch["id"], total=batch["count"])
         while batch["finished_at"] is None:
             time.sleep(POLL_S)
-            batch = gateway.ask("GET", code_path(batch["campaign"], batch["id"])).body
+            batch = _look(gateway, batch)
             progress.update(task, completed=batch["done"], description=batch["reason"] or batch["id"])
     return batch
+
+
+def _look(gateway: "Gateway", batch: dict[str, Any]) -> dict[str, Any]:
+    """
+    The batch as it is now: it goes on while the gateway is not ready to say so, for PATIENCE_S.
+
+    Errors: Fail.
+    """
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            found: dict[str, Any] = gateway.ask("GET", code_path(batch["campaign"], batch["id"])).body
+            return found
+        except Fail as fail:
+            if fail.retry_after_s is None or time.monotonic() + fail.retry_after_s > until:
+                raise
+            time.sleep(max(POLL_S, fail.retry_after_s))
 
 
 def told(report: dict[str, Any]) -> str:

@@ -26,12 +26,16 @@ class Fail(Exception):
     """
     A command can't do what was asked; main() prints it and exits.
 
-    *exit_code* is from EXIT_CODES, *code* a word for programs, *message* one line, *hint* what to do about it.
+    *exit_code* is from EXIT_CODES, *code* a word for programs, *message* one line, *hint* what to do about it, and
+    *retry_after_s* what the gateway said, where it said that.
     """
 
-    def __init__(self, exit_code: int, code: str, message: str, hint: str = "") -> None:
+    def __init__(
+        self, exit_code: int, code: str, message: str, hint: str = "", *, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(message)
         self.exit_code, self.code, self.message, self.hint = exit_code, code, message, hint
+        self.retry_after_s = retry_after_s
 
 
 def emit(data: Any, as_json: bool, human: Callable[[], str]) -> None:

@@ -1,7 +1,8 @@
 """
 A CSV of foreign codes: line by line a code, or why it gives none. Pure.
 
-The codes are in the first column, or in the one a first line calls ``code``; other columns are left alone.
+The codes are in the first column, or in the one a first line calls ``code``; other columns are left alone. A first line
+without a digit is a header, whatever it calls its columns: ``voucher`` never becomes a code that anybody can guess.
 ``ab-12 cd`` and ``AB12CD`` are one code, because people type them so.
 """
 
@@ -22,9 +23,11 @@ PROBLEMS = {
     "ours": "reads as a code made here",
     "duplicate": "came before in this file",
     "exists": "is somebody's already",
+    "header": "a first line without a digit names the columns; if it is a code, put a line with code above it",
 }
 """Why a line gives no code."""
 
+_DIGITS = "0123456789"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -73,6 +76,9 @@ def read_lines(data: bytes) -> Lines:
                 if "code" in names:
                     column = names.index("code")
                     continue
+                if not any(sign in _DIGITS for name in names for sign in name):
+                    lines.bad.append(_bad(reader.line_num, cells[0].strip(), "header"))
+                    continue
             if len(lines.good) + len(lines.bad) == LINES_MAX:
                 raise Refusal("too_large", f"A file may have at most {LINES_MAX} lines; split it.")
             _read_line(lines, seen, reader.line_num, cells[column].strip() if column < len(cells) else "")
@@ -91,7 +97,11 @@ def _read_line(lines: Lines, seen: set[CouponCode], number: int, text: str) -> N
             lines.good.append(GoodLine(number, code, text))
         return
     problem = "malformed" if parse_code(text) is None else "ours"
-    lines.bad.append(BadLine(number, text[:SHOWN_CHARS_MAX].replace("\0", "\ufffd"), problem))
+    lines.bad.append(_bad(number, text, problem))
+
+
+def _bad(number: int, text: str, problem: str) -> BadLine:
+    return BadLine(number, text[:SHOWN_CHARS_MAX].replace("\0", "\ufffd"), problem)
 
 
 def cell(text: str) -> str:

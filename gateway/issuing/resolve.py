@@ -2,7 +2,7 @@
 A code as somebody typed it → the shard it is on, whichever kind it is.
 
 A code made here says so itself: its campaign's number and its shard. A named one is looked up in Postgres, and once it
-is issued it stays where it is, so it is remembered.
+is issued it is remembered, until it turns out to be there no longer.
 """
 
 import logging
@@ -67,12 +67,22 @@ class Resolver:
             return Placed(known, asked=False)
         return Placed(await self._look_up(code), asked=True)
 
-    async def ask_in_vain(self) -> None:
-        """The look-up that a code did without, so that none that is not there is told sooner than another."""
+    async def look_again(self, text: str) -> Resolved | None:
+        """
+        The look-up that place() did without, for a code that is not where it should be.
+
+        A named one may have moved: a batch makes up elsewhere for what Redis has lost. None where it is nowhere; for a
+        code that says itself where it is it is in vain, so that none that is not there is told sooner than another.
+        """
+        code = None if parse_code(text) is not None else fold_code(text)
         try:
-            await self._look_up(DECOY)
+            found = await self._look_up(code or DECOY)
         except Refusal as refusal:
             log.debug("nothing was looked up", extra={"reason": refusal.detail})
+            return None
+        if found is None and code is not None:
+            self._named.pop(code, None)
+        return found
 
     async def _look_up(self, code: CouponCode) -> Resolved | None:
         async with postgres(self._pool) as connection:

@@ -1,5 +1,7 @@
 """Ask for the revocation of a campaign's or a holder's coupons, and see how it comes along; revoking.py does it."""
 
+import logging
+import re
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
@@ -9,14 +11,20 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.bounds import ID_PATTERN
 from gateway.campaigns.broken import is_text
+from gateway.campaigns.shards import Shards
 from gateway.errors import Refusal
 from gateway.issuing.asked import refuse
+from gateway.issuing.cutoff import out_now
 from gateway.issuing.store import Connection, audit
 from gateway.sql import load_queries, postgres, row
+from lua.door import Door
 from lua.keys import CampaignId, HolderId
+
+log = logging.getLogger("fairclaim.revocations")
 
 REASON_CHARS_MAX = 200
 HOLDER_BYTES_MAX = 128
+_ID = re.compile(r"rv_[0-9a-f]{16}")
 QUERIES = load_queries("revocations")
 
 
@@ -32,8 +40,8 @@ class Revocation(msgspec.Struct, frozen=True):
     """
     A row of revocations.
 
-    *until* has shard → seq: of coupons that came out later nothing is revoked. *place* is of the pass: shards done, and
-    the last row seen, in the form revoking.py gives it.
+    *until* has shard → seq, None until Redis could tell: of coupons that came out later nothing is revoked. *place* is
+    of the pass: shards done, and the last row seen, in the form revoking.py gives it.
     """
 
     id: str
@@ -59,20 +67,25 @@ class Revocation(msgspec.Struct, frozen=True):
 class Revocations:
     """What the staff does with revocations of many coupons."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
-        self._pool = pool
+    def __init__(self, pool: AsyncConnectionPool[Any], door: Door) -> None:
+        self._pool, self._shards = pool, Shards(door)
 
     async def ask(self, key: str, body: RevocationBody, actor: str) -> tuple[Revocation, bool]:
         """
         A new revocation, or the one that *key* asked for before, and then True.
 
+        What is out now is what it will revoke; while Redis can't tell, what is out when it can again.
+
         Errors: Refusal bad_request; campaign_not_found; idempotency_key_reused; not_ready.
         """
         _check(body)
-        async with postgres(self._pool) as connection, connection.transaction():
+        async with postgres(self._pool) as connection:
             known = _revocation(await row(connection, QUERIES["revocation_by_key"], key=key))
             if known is None:
                 await _check_campaign(connection, body)
+        until = None if known is not None else await self._until(body)
+        async with postgres(self._pool) as connection, connection.transaction():
+            if known is None:
                 added = await row(
                     connection,
                     QUERIES["add_revocation"],
@@ -82,6 +95,7 @@ class Revocations:
                     reason=body.reason,
                     key=key,
                     actor=actor,
+                    until=until,
                 )
                 if added is not None:
                     subject = f"campaign:{body.campaign}" if body.campaign else f"holder:{body.holder}"
@@ -94,10 +108,22 @@ class Revocations:
             raise Refusal("idempotency_key_reused", "This Idempotency-Key came with another revocation.")
         return known, True
 
+    async def _until(self, body: RevocationBody) -> str | None:
+        campaign = None if body.campaign is None else CampaignId(body.campaign)
+        holder = None if body.holder is None else HolderId(body.holder)
+        try:
+            out = await out_now(self._pool, self._shards, campaign, holder)
+        except Refusal as refusal:
+            log.warning("what is out can't be told yet", extra={"reason": refusal.detail})
+            return None
+        return msgspec.json.encode(out).decode()
+
     async def see(self, revocation: str) -> Revocation:
         """The revocation as it is now. Errors: Refusal revocation_not_found, not_ready."""
-        async with postgres(self._pool) as connection:
-            found = _revocation(await row(connection, QUERIES["revocation"], id=revocation))
+        found = None
+        if _ID.fullmatch(revocation):
+            async with postgres(self._pool) as connection:
+                found = _revocation(await row(connection, QUERIES["revocation"], id=revocation))
         if found is None:
             raise Refusal("revocation_not_found")
         return found
@@ -125,6 +151,6 @@ async def _check_campaign(connection: Connection, body: RevocationBody) -> None:
         return
     found = None
     if ID_PATTERN.fullmatch(body.campaign):
-        found = await row(connection, QUERIES["live_campaigns"], campaign=body.campaign)
+        found = await row(connection, QUERIES["published_campaign"], campaign=body.campaign)
     if found is None:
-        raise Refusal("campaign_not_found", "There is no such campaign with coupons out.")
+        raise Refusal("campaign_not_found", "There is no such campaign that was ever published.")

@@ -3,12 +3,12 @@ Revokes many coupons: passes through the books, until one finds nothing left to 
 
     what is out now (seq of each shard) ─► the books are that far ─► a pass ─► once more ─► … ─► done
 
-The books follow Redis within a second, so a pass begins when they have what it must see. A coupon that came out
-later is left alone, or a sale in full swing would keep a revocation from ever ending. Any process may die at any
-point: a page that is walked twice finds its coupons revoked already.
+What is out is asked when the revocation is (revocations.py). The books follow Redis within a second, so a pass begins
+when they have what it must see. A coupon that came out later is left alone, or a sale in full swing would keep a
+revocation from ever ending. Any process may die at any point: a page that is walked twice finds its coupons revoked
+already.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +18,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.shards import Shards, not_ready
 from gateway.errors import Refusal
+from gateway.issuing.cutoff import out_now, seqs
 from gateway.issuing.making import LEASE_S, REST_S
 from gateway.issuing.revocations import QUERIES, Revocation
 from gateway.sql import postgres, row, rows
 from gateway.wire import time_ms
 from lua.door import Door
-from lua.keys import CLAIM_BATCH_MAX, CampaignId, Shard, shard_of
+from lua.keys import CLAIM_BATCH_MAX, Shard
 from lua.outcomes import Outcome
 
 PAGE = CLAIM_BATCH_MAX
@@ -50,8 +51,8 @@ class Revoking:
     async def _step(self, here: Revocation) -> Revocation:
         """One step further; with waits_for where it can't go on now."""
         try:
-            if here.until is None:
-                until = await self._survey(here)
+            if here.until is None:  # Redis was away when it was asked for
+                until = await out_now(self._pool, self._shards, here.campaign, here.holder)
                 return replace(here, until=until, books=until, place=None)
             if here.place is None:
                 if not await self._books_are_at(here.books or {}):
@@ -60,22 +61,6 @@ class Revoking:
             return await (self._shard_page(here) if here.holder is None else self._holder_page(here))
         except Refusal as refusal:
             return replace(here, waits_for=refusal.code)
-
-    async def _survey(self, here: Revocation) -> dict[str, int]:
-        """How far every shard is that may have coupons to revoke."""
-        async with postgres(self._pool) as connection:
-            campaigns = await rows(connection, QUERIES["live_campaigns"], campaign=here.campaign)
-        shards: list[Shard] = []
-        for found in campaigns:
-            campaign = CampaignId(found["id"])
-            if here.holder is None:
-                shards += (Shard(campaign, number) for number in range(found["shards"]))
-            else:
-                shards.append(shard_of(campaign, here.holder, found["shards"]))
-        return await self._seqs(shards)
-
-    async def _seqs(self, shards: Iterable[Shard]) -> dict[str, int]:
-        return {str(shard): (await self._shards.look(shard)).seq for shard in shards}
 
     async def _books_are_at(self, positions: dict[str, int]) -> bool:
         async with postgres(self._pool) as connection:
@@ -148,7 +133,7 @@ class Revoking:
         assert here.until is not None
         if here.pass_revoked == 0:
             return replace(here, state="done")
-        books = await self._seqs(map(Shard.parse, here.until))
+        books = await seqs(self._shards, [Shard.parse(name) for name in here.until])
         return replace(here, books=books, place=None, pass_=here.pass_ + 1, pass_revoked=0)
 
     async def _advance(self, worker: str, here: Revocation) -> Revocation | None:

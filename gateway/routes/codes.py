@@ -59,7 +59,7 @@ class CodeBatchList(Page[CodeBatch]):
 
 
 class RefusedLine(msgspec.Struct):
-    """A line of a CSV that gives no code, and why: malformed, ours, duplicate, exists."""
+    """A line of a CSV that gives no code, and why: malformed, ours, duplicate, exists, header."""
 
     line: int
     code: str

@@ -1,7 +1,8 @@
 """
 Coupons from the books: a holder's wallet, and one coupon by its code, with what Redis says of it now.
 
-A coupon is here once it is drained, within a second of its claim; …/claims/mine knows it at once.
+The wallet has a coupon once it is drained, within a second of its claim; …/claims/mine and the coupon alone know it at
+once.
 """
 
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from gateway.errors import Refusal
 from gateway.routes.access import holder
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.routes.reservations import asker
+from gateway.routes.unbooked import unbooked
 from gateway.services import services
 from gateway.sql import load_queries, postgres, row, rows
 from gateway.tills.coupons import Asker, Found
@@ -99,8 +101,9 @@ async def coupon(request: Request) -> Response:
     """
     One coupon, its code typed in any case and grouping: its owner's, or anybody's for the staff.
 
-    It is here once it is drained, and then as it is at this instant. A stranger is told the same as for a code that is
-    not there, or is no code, after the same work. Where Redis does not answer, the coupon is told as the books have it.
+    It is here as soon as it is claimed, and as it is at this instant; without its channel until it is drained. A
+    stranger is told the same as for a code that is not there, or is no code, after the same work. Where Redis does
+    not answer, a coupon is told as the books have it.
     """
     who, here = await asker(request, *READERS), services(request)
     coupons = here.tills.coupons
@@ -109,7 +112,12 @@ async def coupon(request: Request) -> Response:
     async with postgres(here.pool) as connection:
         booked = await row(connection, _QUERIES["coupon_by_code"], code=code, holder=who.holder or None)
     if booked is None:
-        raise await coupons.missed(who)
+        ahead = await unbooked(here, code, who)
+        if ahead is None:
+            raise await coupons.missed(who)
+        return json_response(
+            _ahead(ahead) | _live(ahead, who) | ({} if who.holder else {"holder": ahead.looked.holder})
+        )
     try:
         found = await coupons.find(booked["code"], who)
     except Refusal as refusal:
@@ -131,6 +139,20 @@ def _live(found: Found, who: Asker) -> dict[str, Any]:
         "left": looked.left,
         "reserved_until": rfc3339(looked.until_ms) if held else None,
         "order_id": looked.order if held and owns(looked.holder, looked.by, who) else None,
+    }
+
+
+def _ahead(found: Found) -> dict[str, Any]:
+    """What does not change of a coupon that the books have not got; they alone have its channel."""
+    return {
+        "code": found.code,
+        "display_code": show_code(found.code),
+        "campaign": found.shard.campaign,
+        "seq": found.looked.seq,
+        "value": found.terms.value,
+        "currency": found.terms.currency,
+        "channel": None,
+        "claimed_at": rfc3339(found.looked.claimed_ms),
     }
 
 

@@ -20,8 +20,10 @@ from gateway.routes.access import caller, staff
 from gateway.routes.campaigns import campaign_of
 from gateway.routes.codes import PRINTERS, batch_of, flag
 from gateway.routes.paging import make_cursor, page_limit, query_value, read_cursor
+from gateway.routes.unbooked import unbooked
 from gateway.services import services
 from gateway.sql import load_queries, postgres, row
+from gateway.tills.coupons import Asker
 
 SCANNED_BY = ("store", "marketer")
 _QUERIES = load_queries("coupons")
@@ -67,7 +69,7 @@ async def sheet_to_print(request: Request) -> Response:
 
 async def code_picture(request: Request) -> Response:
     """
-    The code of a coupon as a picture: its owner's, or anybody's for stores and marketers.
+    The code of a coupon as a picture: its owner's as soon as it is claimed, or anybody's for stores and marketers.
 
     A stranger is told the same as for a code that is not there, or is no code.
     """
@@ -81,8 +83,11 @@ async def code_picture(request: Request) -> Response:
     async with postgres(here.pool) as connection:
         found = await row(connection, _QUERIES["coupon_by_code"], code=code, holder=who.holder)
     if found is None:
-        raise await here.guessing.failed(who, address)
-    drawn = await asyncio.to_thread(picture, found["code"], sort, form)
+        ahead = await unbooked(here, code, Asker.of(who, address))
+        if ahead is None:
+            raise await here.guessing.failed(who, address)
+        code = ahead.code
+    drawn = await asyncio.to_thread(picture, code, sort, form)
     headers = {
         "cache-control": "private, max-age=3600",
         "vary": "Authorization",

@@ -46,7 +46,7 @@ async def revoke_many(request: Request) -> Response:
     who = await staff(request, "marketer")
     key, here = idempotency_key(request), services(request)
     asked = await body(request, RevocationBody, here.settings.body_bytes_max)
-    revocation, replayed = await Revocations(here.pool).ask(key, asked, who.actor)
+    revocation, replayed = await Revocations(here.pool, here.door).ask(key, asked, who.actor)
     here.background.wake()
     headers = {"location": f"/v1/revocations/{revocation.id}"}
     return json_response(_view(revocation), 202, headers | ({"idempotency-replayed": "true"} if replayed else {}))
@@ -55,7 +55,8 @@ async def revoke_many(request: Request) -> Response:
 async def see_revocation(request: Request) -> Response:
     """A revocation of many as it is now."""
     await staff(request, *ROLES)
-    return json_response(_view(await Revocations(services(request).pool).see(request.path_params["revocation"])))
+    here = services(request)
+    return json_response(_view(await Revocations(here.pool, here.door).see(request.path_params["revocation"])))
 
 
 def _view(here: Revocation) -> dict[str, object]:

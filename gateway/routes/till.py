@@ -24,6 +24,7 @@ from gateway.worth.order import Order
 NAME_CHARS_MAX = 64
 REASON_CHARS_MAX = 200
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MINOR = re.compile(r"[0-9]{1,16}")
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -157,7 +158,7 @@ async def redeem(request: Request) -> Response:
     """Redeem what was quoted; the receipt is next. The form's key makes a second press the same redemption."""
     who = await teller(request)
     fields = await posted(request, who.session)
-    form, key, quoted = OrderForm.read(fields), _key_of(fields), one(fields, "quoted")
+    form, key, quoted = OrderForm.read(fields), _key_of(fields), _quoted(one(fields, "quoted"))
     order, errors = form.order(who.session.currency, who.session.store)
     if order is None:
         return _order_page(request, who, form, 400, errors=errors)
@@ -165,8 +166,13 @@ async def redeem(request: Request) -> Response:
         done = await _desk(request, who).redeem(key, form.code, order, who.session.staff or None)
     except Refusal as refusal:
         return _not_redeemed(request, who, form, order, key, refusal)
-    differs = quoted.isascii() and quoted.isdigit() and int(quoted) != done.minor
-    return keep(request, _go(f"/till/redemptions/{done.id}" + (f"?quoted={quoted}" if differs else "")), who.session)
+    query = "" if quoted in (None, done.minor) else f"?quoted={quoted}"
+    return keep(request, _go(f"/till/redemptions/{done.id}{query}"), who.session)
+
+
+def _quoted(text: str) -> int | None:
+    """What a quote said, in minor units; None for what no quote of ours says."""
+    return int(text) if _MINOR.fullmatch(text) else None
 
 
 def _not_redeemed(request: Request, who: Teller, form: OrderForm, order: Order, key: str, refusal: Refusal) -> Response:
@@ -223,8 +229,7 @@ async def receipt(request: Request) -> Response:
     done = await _found(request, who, request.path_params["redemption"])
     if isinstance(done, Response):
         return done
-    quoted = request.query_params.get("quoted", "")
-    return _receipt_page(request, who, done, quoted=int(quoted) if quoted.isdigit() and len(quoted) < 17 else None)
+    return _receipt_page(request, who, done, quoted=_quoted(request.query_params.get("quoted", "")))
 
 
 @page

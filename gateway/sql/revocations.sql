@@ -6,8 +6,8 @@ SELECT * FROM revocations WHERE key = %(key)s
 
 -- name: add_revocation
 -- Nothing when the key has one already.
-INSERT INTO revocations (id, campaign, holder, reason, key, actor)
-VALUES (%(id)s, %(campaign)s, %(holder)s, %(reason)s, %(key)s, %(actor)s)
+INSERT INTO revocations (id, campaign, holder, reason, key, actor, until, books)
+VALUES (%(id)s, %(campaign)s, %(holder)s, %(reason)s, %(key)s, %(actor)s, %(until)s::jsonb, %(until)s::jsonb)
 ON CONFLICT (key) DO NOTHING
 RETURNING *
 
@@ -34,10 +34,27 @@ SET until = %(until)s::jsonb, books = %(books)s::jsonb, place = %(place)s::jsonb
 WHERE id = %(id)s AND worker = %(worker)s
 RETURNING id
 
+-- name: published_campaign
+SELECT id FROM campaigns WHERE id = %(campaign)s AND state <> 'draft'
+
 -- name: live_campaigns
--- Campaigns whose coupons may still be out.
+-- Campaigns whose coupons may still be out: also archived ones, whose coupons are good until they expire. Not those the
+-- reconciler has left, as there is nothing out of them; their shards are not compared with the books any more.
 SELECT id, (definition ->> 'shards')::integer AS shards FROM campaigns
-WHERE state NOT IN ('draft', 'archived') AND (%(campaign)s::text IS NULL OR id = %(campaign)s) ORDER BY id
+WHERE state <> 'draft' AND (%(campaign)s::text IS NULL OR id = %(campaign)s)
+    AND (state <> 'archived' OR updated_at > now() - interval '1 hour' OR EXISTS (
+        SELECT 1 FROM checkpoints
+        WHERE checkpoints.campaign = campaigns.id
+            AND (NOT EXISTS (
+                    SELECT 1 FROM coupon_entries AS last
+                    WHERE last.shard = checkpoints.shard AND last.seq = checkpoints.seq
+                        AND last.version >= campaigns.version
+                ) OR EXISTS (
+                    SELECT 1 FROM coupons
+                    WHERE coupons.shard = checkpoints.shard AND coupons.state IN ('claimed', 'reserved')
+                ))
+    ))
+ORDER BY id
 
 -- name: positions
 SELECT shard, seq FROM checkpoints WHERE shard = ANY(%(shards)s)

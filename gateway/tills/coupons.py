@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gateway.addresses import Address
 from gateway.callers import Caller
-from gateway.codes import DECOY
+from gateway.codes import DECOY, parse_code
 from gateway.errors import Refusal
 from gateway.guessing import Guessing
 from gateway.issuing.resolve import Resolved, Resolver
@@ -28,19 +28,21 @@ class Asker(NamedTuple):
     Who asks about codes.
 
     *holder* has to own a coupon for it to be his; it is empty for staff, who may have anybody's. *actor* is who it is,
-    as entries and the books name him. *who* and *address* are None where nobody asks: where a crash is mended.
+    as entries and the books name him. *who* and *address* are None where nobody asks: where a crash is mended. *early*
+    are the failures of this request that were counted before the look and have not been told yet.
     """
 
     holder: str
     actor: str
     who: Caller | None = None
     address: Address | None = None
+    early: list[bool] | None = None
 
     @classmethod
     def of(cls, who: Caller, address: Address) -> "Asker":
         """Whoever sent a request."""
         actor = f"holder:{who.holder}" if who.key is None else who.key.actor
-        return cls(who.holder or "", actor, who, address)
+        return cls(who.holder or "", actor, who, address, [])
 
 
 class Kept(NamedTuple):
@@ -101,17 +103,32 @@ class Coupons:
         What is not there for him costs one question to PostgreSQL and one to Redis, whatever the reason.
         Errors: Refusal rate_limited, not_ready, overloaded.
         """
-        placed = await self._resolver.place(text)
-        found = await self._find(*_somewhere(placed.resolved), asker, order, placed.asked)
-        if found is None and not placed.asked:
-            await self._resolver.ask_in_vain()
+        who, early = asker.who, None
+        if who is not None and asker.early is not None and parse_code(text) is None:
+            early = await self.guessing.count_early(who)
+        right = True
+        try:
+            placed = await self._resolver.place(text)
+            found = await self._find(*_somewhere(placed.resolved), asker, order, placed.asked, early)
+            if found is None and not placed.asked:
+                moved = await self._resolver.look_again(text)
+                if moved is not None and moved != placed.resolved:
+                    found = await self._find(*moved, asker, order, True, early)
+            right = found is not None
+        finally:
+            if early and right and who is not None:
+                await self.guessing.give_back(who)
+        if early is not None and not right and asker.early is not None:
+            asker.early.append(early)
         return found
 
     async def find_at(self, code: CouponCode, shard: Shard, asker: Asker, order: str) -> Found | None:
         """As find(), for a code whose place() is known: PostgreSQL is not asked."""
-        return await self._find(code, shard, asker, order, asked=True)
+        return await self._find(code, shard, asker, order, asked=True, early=None)
 
-    async def _find(self, code: CouponCode, shard: Shard, asker: Asker, order: str, asked: bool) -> Found | None:
+    async def _find(
+        self, code: CouponCode, shard: Shard, asker: Asker, order: str, asked: bool, early: bool | None
+    ) -> Found | None:
         known = self._terms.get(shard.campaign)
         call, looked = await self.calls.inspect(shard, known.frozen if known else "", code, order)
         if not isinstance(looked, Looked):
@@ -125,10 +142,13 @@ class Coupons:
             return None
         if asker.who is not None and looked.holder != asker.holder:
             try:
-                await self.guessing.admit_unheld(asker.who)
+                if early is None:
+                    await self.guessing.admit_unheld(asker.who)
+                elif not early:
+                    raise await self.guessing.hide(asker.who)
             except Refusal:
                 if not asked:
-                    await self._resolver.ask_in_vain()
+                    await self._resolver.look_again(code)
                 raise
         return Found(code, shard, call.now_ms, kept.frozen, kept.terms, looked)
 
@@ -146,7 +166,10 @@ class Coupons:
         """What to raise where there is nothing for *asker*."""
         if asker.who is None or asker.address is None:
             return Refusal("coupon_not_found")
-        return await self.guessing.failed(asker.who, asker.address, codes=codes)
+        early = () if asker.early is None else asker.early[:codes]
+        if asker.early is not None:
+            del asker.early[:codes]
+        return await self.guessing.failed(asker.who, asker.address, codes=codes, early=early)
 
     async def admit(self, asker: Asker) -> None:
         """Let *asker* look codes up. Errors: Refusal("rate_limited")."""

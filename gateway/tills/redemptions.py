@@ -96,6 +96,8 @@ class Redemptions:
                 raise unmet(worth)
             case Outcome.STALE:
                 return None
+            case Outcome.ABSENT if isinstance(found, Spot):
+                return None  # it may have moved, which find() knows
             case Outcome.SHORT:
                 if found.terms.kind == "balance":
                     return None

@@ -209,6 +209,17 @@ async def test_an_import_reports_each_line(http: Http, eventually: Eventually) -
     ]
 
 
+async def test_a_foreign_header_is_reported_and_never_issued(http: Http, eventually: Eventually) -> None:
+    """Not in the dry run, not in the import: nobody redeems the word voucher."""
+    dry = await bring(http, b"voucher\r\nAB12CD34\r\n", query="?dry_run=true")
+    came = await bring(http, b"voucher\r\nAB12CD34\r\n")
+
+    for report in (dry.json(), came.json()):
+        assert (report["ok"], report["problems"]) == (1, [{"line": 1, "code": "voucher", "problem": "header"}])
+    made = await over(http, came.json()["batch"], eventually)
+    assert (made["done"], made["refused"]) == (1, 1)
+
+
 async def test_a_dry_run_changes_nothing(http: Http) -> None:
     """It reports as the import would, and the import can follow with the same key."""
     dry = await bring(http, b"old-0001\nold-0001\n", query="?dry_run=true")

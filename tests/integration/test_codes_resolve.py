@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 
+from gateway.api.examples import ORDER
 from gateway.catalog import Catalog
 from gateway.codes import CodeMaker
 from gateway.errors import Refusal
@@ -11,6 +13,8 @@ from gateway.issuing import resolve
 from gateway.issuing.resolve import Resolved, Resolver
 from lua.door import Door
 from lua.keys import CampaignId, CouponCode, Shard
+from tests.conftest import Eventually
+from tests.http import Worker
 from tests.integration.campaigning import ACTOR, Died, Site, a_definition, open_pool
 from tests.integration.issuing import ask, codes_of, issued_codes, make
 
@@ -98,3 +102,37 @@ async def test_without_postgres_it_can_not_be_told(site: Site) -> None:
         with pytest.raises(Refusal) as refused:
             await resolver.resolve(text)
         assert refused.value.code == "not_ready"
+
+
+async def test_a_code_that_has_moved_is_looked_up_again(worker: Worker, eventually: Eventually) -> None:
+    """Redis lost its chunk and another shard has it now: the worker that remembers the old place finds it there."""
+    await worker.publish(shards=2)
+    sent = {**await worker.key("marketer"), "Idempotency-Key": "batch"}
+    path = "/v1/campaigns/flash/code-batches"
+    asked = await worker.http.post(path, json={"kind": "shared", "code": "WELCOME10", "uses": 5}, headers=sent)
+
+    async def done() -> bool:
+        return bool((await worker.http.get(asked.headers["location"], headers=sent)).json()["state"] == "done")
+
+    await eventually(done)
+    resolver, redis = worker.services.resolver, worker.services.door.redis
+    for order in ("quote", "redeem"):
+        known = await resolver.resolve("WELCOME10")
+        assert known is not None
+        there = Shard(known.shard.campaign, 1 - known.shard.number)
+        for kind in ("coupons", "uses"):
+            for field, value in (await redis.hgetall(known.shard.key(kind))).items():
+                await redis.hset(there.key(kind), field, value)
+            await redis.delete(known.shard.key(kind))
+        with psycopg.connect(worker.settings.postgres_url, autocommit=True) as connection:
+            connection.execute("UPDATE named_codes SET shard = %s", (there.number,))
+
+        body = {"code": "WELCOME10", "order": {**ORDER, "id": order}}
+        keyed = {**await worker.key("store"), "Idempotency-Key": order}
+        answer = await worker.http.post(
+            "/v1/quotes" if order == "quote" else "/v1/redemptions", json=body, headers=keyed
+        )
+
+        assert answer.status_code in (200, 201), answer.text
+        assert answer.json().get("items", [{"applies": True}])[0]["applies"]
+        assert await resolver.resolve("WELCOME10") == Resolved(CouponCode("WELCOME10"), there)

@@ -10,6 +10,7 @@ from zlib import crc32
 
 import pytest
 
+from gateway.api.examples import ORDER
 from gateway.keys import key_id
 from tests.conftest import Eventually
 from tests.integration.drained import Drained
@@ -171,3 +172,36 @@ async def test_nothing_is_counted_by_code(guesses: Guesses, drained: Drained) ->
         b"fc:failures:{all": 1,
     }
     assert all([0 < await redis.pttl(key) <= 120_000 for key in keys])
+
+
+async def test_a_burst_of_guesses_at_words_is_not_all_let_through(guesses: Guesses, eventually: Eventually) -> None:
+    """
+    Shared codes can be guessed, so each guess counts before the look: of forty at once no more than the limit is told.
+
+    Who is right gives it back: a holder may look at the code he knows as often as he likes.
+    """
+    worker = guesses.worker
+    await worker.publish()
+    sent = {**await worker.key("marketer"), "Idempotency-Key": "batch"}
+    path = "/v1/campaigns/flash/code-imports"
+    words = [f"SUMMER{n}" for n in range(40)]
+    csv = {**sent, "content-type": "text/csv"}
+    batch = (await worker.http.post(path, content="\n".join(words).encode(), headers=csv)).headers["location"]
+
+    async def done() -> bool:
+        return bool((await worker.http.get(batch, headers=sent)).json()["state"] == "done")
+
+    await eventually(done)
+
+    async def quote(who: str, code: str) -> int:
+        body = {"code": code, "order": ORDER}
+        return (await worker.http.post("/v1/quotes", json=body, headers=worker.token(who))).status_code
+
+    assert [await quote("ann", words[0]) for _ in range(10)] == [200] * 10
+    told = Counter(await asyncio.gather(*(quote("eve", f"WINTER{n}") for n in range(40))))
+    assert told == {404: 3, 429: 37}
+    assert await quote("eve", words[0]) == 429
+    told = Counter(await asyncio.gather(*(quote("mallory", code) for code in words)))
+    assert told[200] < 40
+    assert told[200] + told[429] == 40
+    assert await quote("mallory", words[0]) == 200

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from starlette.routing import Route
 
 from gateway.campaigns.publish import INITIAL
 from gateway.errors import PROBLEMS
@@ -25,6 +26,29 @@ async def test_a_path_that_names_no_campaign_is_404_for_staff_too(worker: Worker
     ]
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "campaign_not_found")] * 5
+
+
+@pytest.mark.parametrize("text", ["%00", "a%00b", "cb_0123456789abcde%00", "rv_0123456789abcde%00"])
+async def test_a_nul_in_any_path_is_no_failure(worker: Worker, text: str) -> None:
+    """Whatever a route takes an id for, PostgreSQL can't hold a NUL, so no id with one is ever looked up there."""
+    await worker.publish()
+    asked = set()
+    for route in worker.app.routes:
+        assert isinstance(route, Route)
+        names = [name for name in route.param_convertors if name != "campaign"]
+        if not route.param_convertors:
+            continue
+        for template in {route.path, route.path.replace("{campaign}", "flash")}:
+            path = template.replace("{campaign}", text)
+            for name in names:
+                path = path.replace(f"{{{name}}}", text)
+            for method in route.methods or ():
+                for who in (await worker.key("admin"), await worker.key("store"), worker.token("ann")):
+                    sent = {**who, "Idempotency-Key": "k"}
+                    answer = await worker.http.request(method, path, json={"reason": "r"}, headers=sent)
+                    assert answer.status_code < 500, (method, path, answer.text)
+                    asked.add(route.path)
+    assert {"/v1/revocations/{revocation}", "/v1/redemptions/{redemption}", "/v1/coupons/{code}/qr"} <= asked
 
 
 @pytest.mark.parametrize(

@@ -185,3 +185,20 @@ async def test_assets_are_kept_by_their_content(worker: Worker) -> None:
         assert f"/till/assets/{name}?v={asset.digest}" in page
     for name in ("base.html", "..%2fpages.py", "till.css.map"):
         assert (await worker.http.get(f"/till/assets/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize("quoted", ["\u00b2", "9" * 5000, "-1", "1e3", "\u0661"])
+async def test_what_was_quoted_is_a_number_or_nothing(browser: Browser, worker: Worker, quoted: str) -> None:
+    """Neither the form nor the receipt's address fails on what no quote of ours says, nor after it has redeemed."""
+    await worker.publish()
+    code = (await worker.claim("ann")).json()["code"]
+    await sign_in(browser, worker)
+    await browser.get("/till")
+    fields = {"code": code, "order_id": "17", "total": "50.00", "idempotency_key": "till-0123456789abcdef"}
+
+    done = await browser.post("/till/redemptions", {**fields, "quoted": quoted})
+
+    assert (done.status_code, "quoted" in done.headers["location"]) == (303, False)
+    seen = await browser.get(f"{done.headers['location']}?{urlencode({'quoted': quoted})}")
+    assert (seen.status_code, "the quote said" in seen.text) == (200, False)
+    assert "the quote said" in (await browser.get(f"{done.headers['location']}?quoted=100")).text

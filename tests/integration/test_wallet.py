@@ -245,3 +245,24 @@ async def test_the_order_of_a_hold_is_told_to_the_owner_where_only_the_books_kno
 
     assert (mine["order_id"], seen["order_id"]) == ("o-1", None)
     assert mine["reserved_until"] == seen["reserved_until"] == rfc3339(time_ms(NOON))
+
+
+async def test_a_coupon_alone_is_here_at_once(http: Http) -> None:
+    """Claimed and not drained: its owner and the staff see it as Redis has it, and have it drawn; others do not."""
+    await http.publish(limits={"per_holder": 2})
+    claimed = await http.claim("ann")
+    path = f"/v1/coupons/{claimed['code']}"
+
+    own, staff = await http.ask("GET", path, "@ann"), await http.ask("GET", path, "store")
+
+    assert (own.status_code, staff.status_code) == (200, 200)
+    seen = own.json()
+    assert staff.json() == {**seen, "holder": "ann"}
+    assert {name: seen[name] for name in ("code", "display_code", "campaign", "seq", "state", "expires_at")} == {
+        name: claimed[name] for name in ("code", "display_code", "campaign", "seq", "state", "expires_at")
+    }
+    assert (seen["channel"], seen["left"], seen["currency"]) == (None, 1, "CNY")
+    assert seen["value"]["type"] == "amount_off"
+    for who, status in (("@ann", 200), ("store", 200), ("@eve", 404)):
+        assert (await http.ask("GET", f"{path}/qr", who)).status_code == status
+    assert (await http.ask("GET", path, "@eve")).json()["code"] == "coupon_not_found"

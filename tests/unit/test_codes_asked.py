@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.codes import CodeMaker, fold_code, parse_code, read_code, show_code
 from gateway.errors import Refusal
 from gateway.issuing.batch import Batch, Flight, Kind, Part, Reply, landed, next_flight
-from gateway.issuing.csv_lines import LINES_MAX, cell, read_lines
+from gateway.issuing.csv_lines import LINES_MAX, BadLine, cell, read_lines
 from gateway.issuing.wording import until, worth
 from lua.keys import CampaignId
 from lua.outcomes import Outcome
@@ -60,6 +60,18 @@ def test_a_file_has_a_bound() -> None:
         read_lines(b"x\n" * (LINES_MAX + 1))
 
     assert refused.value.code == "too_large"
+
+
+@pytest.mark.parametrize("header", ["voucher", "Coupon Code", "coupon_code", "name,Coupon-Code", "VOUCHERS;VALUE"])
+def test_a_foreign_header_is_no_code(header: str) -> None:
+    """A first line without a digit is told as one that gives no code; codes are in the first column all the same."""
+    lines = read_lines(f"{header}\r\nAB12CD34,x\r\nSUMMER\r\n".encode())
+
+    assert lines.bad == [BadLine(1, header.partition(",")[0], "header")]
+    assert [line.code for line in lines.good] == ["AB12CD34", "SUMMER"]
+    ours = read_lines(b"value,Code\r\nx,SUMMER\r\n")
+    assert (ours.bad, [line.code for line in ours.good]) == ([], ["SUMMER"])
+    assert [line.code for line in read_lines(b"summer24\r\n").good] == ["SUMMER24"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\tx", "\r=1"])
