@@ -32,6 +32,9 @@ from gateway.keys import KeyRing
 from gateway.limiter import Limiter
 from gateway.pressure import Pressure
 from gateway.probing import Probing
+from gateway.redeeming.calls import Calls
+from gateway.redeeming.recovery import Recovery
+from gateway.redeeming.redeeming import Redeeming
 from gateway.routes import (
     campaigns,
     claims,
@@ -52,9 +55,6 @@ from gateway.services import Services
 from gateway.settings import SettingError, Settings
 from gateway.telemetry import Telemetry
 from gateway.till.store_desk import StoreDesk
-from gateway.tills.calls import Calls
-from gateway.tills.recovery import Recovery
-from gateway.tills.services import Tills
 from lua.door import Door, connect
 from lua.link import Link
 
@@ -160,8 +160,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     stack.push_async_callback(calls.close)
     guessing = Guessing(limiter, probing, settings, telemetry)
     resolver = Resolver(pool, catalog)
-    tills = Tills(calls, resolver, guessing, catalog, pool)
-    background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, tills.stacks)])
+    redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
+    background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks)])
     for loop in background.loops():
         _beside(stack, loop)
     return Services(
@@ -176,7 +176,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         pressure=pressure,
         guessing=guessing,
         resolver=resolver,
-        tills=tills,
+        redeeming=redeeming,
         background=background,
         telemetry=telemetry,
     )

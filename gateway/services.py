@@ -15,9 +15,9 @@ from gateway.guessing import Guessing
 from gateway.issuing.resolve import Resolver
 from gateway.keys import KeyRing
 from gateway.pressure import Pressure
+from gateway.redeeming.redeeming import Redeeming
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
-from gateway.tills.services import Tills
 from lua.door import Door
 
 
@@ -36,7 +36,7 @@ class Services:
     pressure: Pressure
     guessing: Guessing
     resolver: Resolver
-    tills: Tills
+    redeeming: Redeeming
     background: Background
     telemetry: Telemetry
 

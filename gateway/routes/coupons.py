@@ -16,14 +16,14 @@ from gateway.api.operation import HOLDER, PAGE, Operation, Parameter, Time
 from gateway.campaigns.definition import Value
 from gateway.codes import DECOY, read_code, show_code
 from gateway.errors import Refusal
+from gateway.redeeming.coupons import Asker, Found
+from gateway.redeeming.reservations import owns
 from gateway.routes.access import holder
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.routes.reservations import asker
 from gateway.routes.unbooked import unbooked
 from gateway.services import services
 from gateway.sql import load_queries, postgres, row, rows
-from gateway.tills.coupons import Asker, Found
-from gateway.tills.reservations import owns
 from gateway.wire import json_response, rfc3339, time_ms
 
 State = Literal["claimed", "reserved", "redeemed", "expired", "revoked"]
@@ -106,7 +106,7 @@ async def coupon(request: Request) -> Response:
     not answer, a coupon is told as the books have it.
     """
     who, here = await asker(request, *READERS), services(request)
-    coupons = here.tills.coupons
+    coupons = here.redeeming.coupons
     await coupons.admit(who)
     code = read_code(request.path_params["code"]) or DECOY
     async with postgres(here.pool) as connection:

@@ -11,11 +11,11 @@ from gateway.campaigns.view import HolderView, StaffView, holder_view, staff_vie
 from gateway.codes import show_code
 from gateway.errors import Refusal
 from gateway.keys import ROLES
+from gateway.redeeming.states import LETTERS, State
 from gateway.routes.access import caller, holder
 from gateway.routes.campaigns import campaign_of
 from gateway.routes.paging import Page
 from gateway.services import services
-from gateway.tills.states import LETTERS, State
 from gateway.wire import json_response, rfc3339
 from lua.door import DoorError
 from lua.keys import CampaignId, shard_of

@@ -16,6 +16,7 @@ from gateway.issuing.pictures import MEDIA_TYPES, Form, Sort, picture
 from gateway.issuing.printing import Printing
 from gateway.issuing.sheet import POLICY, SHEET_MAX, sheet
 from gateway.issuing.store import audit
+from gateway.redeeming.coupons import Asker
 from gateway.routes.access import caller, staff
 from gateway.routes.campaigns import campaign_of
 from gateway.routes.codes import PRINTERS, batch_of, flag
@@ -23,7 +24,6 @@ from gateway.routes.paging import make_cursor, page_limit, query_value, read_cur
 from gateway.routes.unbooked import unbooked
 from gateway.services import services
 from gateway.sql import load_queries, postgres, row
-from gateway.tills.coupons import Asker
 
 SCANNED_BY = ("store", "marketer")
 _QUERIES = load_queries("coupons")

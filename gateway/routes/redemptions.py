@@ -6,11 +6,7 @@ from starlette.responses import Response
 from gateway.api.examples import CODE, ORDER
 from gateway.api.operation import Operation
 from gateway.callers import Caller
-from gateway.routes.access import staff
-from gateway.routes.counting import counted
-from gateway.services import services
-from gateway.telemetry import REDEMPTIONS, ROLLBACKS
-from gateway.tills.bodies import (
+from gateway.redeeming.bodies import (
     Redemption,
     RedemptionBody,
     RedemptionSeen,
@@ -21,9 +17,13 @@ from gateway.tills.bodies import (
     Stack,
     StackRollback,
 )
-from gateway.tills.coupons import Asker
-from gateway.tills.names import STACK_PREFIX
-from gateway.tills.revoking import revoke
+from gateway.redeeming.coupons import Asker
+from gateway.redeeming.names import STACK_PREFIX
+from gateway.redeeming.revoking import revoke
+from gateway.routes.access import staff
+from gateway.routes.counting import counted
+from gateway.services import services
+from gateway.telemetry import REDEMPTIONS, ROLLBACKS
 from gateway.wire import body, idempotency_key, json_response
 
 _REPLAYED = {"idempotency-replayed": "true"}
@@ -48,9 +48,9 @@ async def redeem(request: Request) -> Response:
     codes = asked.all_codes
     done: Redemption | Stack
     if len(codes) == 1:
-        done, again = await here.tills.redemptions.redeem(codes[0], asked, key, who)
+        done, again = await here.redeeming.redemptions.redeem(codes[0], asked, key, who)
     else:
-        done, again = await here.tills.stacks.redeem(codes, asked, key, who)
+        done, again = await here.redeeming.stacks.redeem(codes, asked, key, who)
     return json_response(
         done, 200 if again else 201, _REPLAYED if again else {"location": f"/v1/redemptions/{done.id}"}
     )
@@ -59,10 +59,10 @@ async def redeem(request: Request) -> Response:
 async def see(request: Request) -> Response:
     """A redemption as it is now, with what came back of it; or a stack of them."""
     await staff(request, "store", "finance", "auditor")
-    id_, tills = request.path_params["redemption"], services(request).tills
+    id_, redeeming = request.path_params["redemption"], services(request).redeeming
     if id_.startswith(STACK_PREFIX):
-        return json_response(await tills.stacks.see(id_))
-    return json_response(await tills.redemptions.see(id_))
+        return json_response(await redeeming.stacks.see(id_))
+    return json_response(await redeeming.redemptions.see(id_))
 
 
 @counted(ROLLBACKS)
@@ -79,9 +79,9 @@ async def roll_back(request: Request) -> Response:
     id_ = request.path_params["redemption"]
     done: Rollback | StackRollback
     if id_.startswith(STACK_PREFIX):
-        done, again = await here.tills.stacks.roll_back(id_, asked, key, who)
+        done, again = await here.redeeming.stacks.roll_back(id_, asked, key, who)
     else:
-        done, again = await here.tills.rollbacks.roll_back(id_, asked, key, who)
+        done, again = await here.redeeming.rollbacks.roll_back(id_, asked, key, who)
     return json_response(done, 200 if again else 201, _REPLAYED if again else None)
 
 
@@ -90,7 +90,7 @@ async def revoke_one(request: Request) -> Response:
     here = services(request)
     who = await _asker(request, "marketer")
     asked = await body(request, RevokeBody, here.settings.body_bytes_max)
-    revoked, again = await revoke(here.tills.coupons, request.path_params["code"], asked.reason, who)
+    revoked, again = await revoke(here.redeeming.coupons, request.path_params["code"], asked.reason, who)
     return json_response(revoked, headers=_REPLAYED if again else None)
 
 

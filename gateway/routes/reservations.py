@@ -10,13 +10,13 @@ from gateway.api.examples import CODE, ORDER
 from gateway.api.operation import HOLDER, Operation, Parameter
 from gateway.callers import Caller
 from gateway.errors import Refusal
+from gateway.redeeming.bodies import ORDER_ID_CHARS_MAX, Quote, QuoteBody, Reservation, ReservationBody, checked_text
+from gateway.redeeming.coupons import Asker
 from gateway.routes.access import caller
 from gateway.routes.counting import counted
 from gateway.routes.paging import query_value
 from gateway.services import services
 from gateway.telemetry import QUOTES, RESERVATIONS
-from gateway.tills.bodies import ORDER_ID_CHARS_MAX, Quote, QuoteBody, Reservation, ReservationBody, checked_text
-from gateway.tills.coupons import Asker
 from gateway.wire import body, json_response
 from gateway.worth.order import check_order
 
@@ -52,7 +52,7 @@ async def quote(request: Request) -> Response:
     who = await asker(request, *ROLES)
     asked = await body(request, QuoteBody, here.settings.body_bytes_max)
     codes, order = asked.all_codes, check_order(asked.order)
-    return json_response(await here.tills.quotes.quote(codes, order, asked.mode, asked.choose, who))
+    return json_response(await here.redeeming.quotes.quote(codes, order, asked.mode, asked.choose, who))
 
 
 @counted(RESERVATIONS)
@@ -65,7 +65,7 @@ async def reserve(request: Request) -> Response:
     here = services(request)
     who = await asker(request, *ROLES)
     asked = await body(request, ReservationBody, here.settings.body_bytes_max)
-    held, again = await here.tills.reservations.reserve(asked.code, asked.named_order, asked.ttl_s, who)
+    held, again = await here.redeeming.reservations.reserve(asked.code, asked.named_order, asked.ttl_s, who)
     if again:
         return json_response(held, headers={"idempotency-replayed": "true"})
     return json_response(held, 201, {"location": f"/v1/reservations/{held.code}"})
@@ -79,7 +79,7 @@ def _order(request: Request) -> str:
 async def see(request: Request) -> Response:
     """Whether a coupon is held, until when, and for its owner and who holds it: for which order."""
     who = await asker(request, *ROLES)
-    seen = await services(request).tills.reservations.see(request.path_params["code"], _order(request), who)
+    seen = await services(request).redeeming.reservations.see(request.path_params["code"], _order(request), who)
     return json_response(seen)
 
 
@@ -90,7 +90,7 @@ async def release(request: Request) -> Response:
     Its owner lets any hold go. Staff lets go what it holds, or names the order.
     """
     who = await asker(request, *ROLES)
-    let_go = await services(request).tills.reservations.release(request.path_params["code"], _order(request), who)
+    let_go = await services(request).redeeming.reservations.release(request.path_params["code"], _order(request), who)
     return json_response(let_go)
 
 

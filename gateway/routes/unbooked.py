@@ -2,9 +2,9 @@
 
 from gateway.codes import DECOY
 from gateway.errors import Refusal
+from gateway.redeeming.coupons import DECOY_SHARD, Asker, Found
+from gateway.redeeming.records import Looked
 from gateway.services import Services
-from gateway.tills.coupons import DECOY_SHARD, Asker, Found
-from gateway.tills.records import Looked
 
 
 async def unbooked(here: Services, text: str, who: Asker) -> Found | None:
@@ -14,7 +14,7 @@ async def unbooked(here: Services, text: str, who: Asker) -> Found | None:
     What is not there for him costs one question to PostgreSQL and one to Redis, whatever the reason.
     Errors: Refusal not_ready, overloaded.
     """
-    coupons = here.tills.coupons
+    coupons = here.redeeming.coupons
     placed = await here.resolver.place(text)
     code, shard = placed.resolved or (DECOY, DECOY_SHARD)
     try:

@@ -6,7 +6,7 @@ The till page: what a store needs of coupons, in a browser, with or without Java
     forms       what was typed, and the order it makes
     words       refusals, and what to do about them
     desk        what the pages ask of the services
-    store_desk  the same, of the services of gateway/tills
+    store_desk  the same, of the services of gateway/redeeming
     pages       templates, assets and headers
 
 The pages themselves are gateway/routes/till.py. Nothing here decides what a coupon is worth or whether it is used.

@@ -5,12 +5,12 @@ from starlette.requests import Request
 from gateway.callers import Caller
 from gateway.codes import parse_code
 from gateway.keys import ApiKey
+from gateway.redeeming.bodies import RedemptionBody, RollbackBody
+from gateway.redeeming.coupons import Asker
+from gateway.redeeming.names import REDEMPTION_PREFIX
+from gateway.redeeming.records import Record, read_redemption, read_rollback
 from gateway.services import services
 from gateway.till.desk import DiscountedLine, Quote, Redeemed, Redemption, Rollback
-from gateway.tills.bodies import RedemptionBody, RollbackBody
-from gateway.tills.coupons import Asker
-from gateway.tills.names import REDEMPTION_PREFIX
-from gateway.tills.records import Record, read_redemption, read_rollback
 from gateway.worth.order import Order, check_order
 from gateway.worth.stack import Choose, Mode
 from gateway.worth.terms import read_terms
@@ -21,12 +21,12 @@ class StoreDesk:
 
     def __init__(self, request: Request, key: ApiKey) -> None:
         here = services(request)
-        self._tills = here.tills
+        self._redeeming = here.redeeming
         self._asker = Asker.of(Caller(None, key), here.guessing.address(request))
 
     async def quote(self, code: str, order: Order) -> Quote:
         """What *code* would take off *order*."""
-        quoted = await self._tills.quotes.quote([code], check_order(order), Mode.ALL, Choose.GIVEN, self._asker)
+        quoted = await self._redeeming.quotes.quote([code], check_order(order), Mode.ALL, Choose.GIVEN, self._asker)
         [item] = quoted.items
         lines = tuple(line.discount_minor for line in item.lines)
         return Quote(item.code, item.discount.minor, lines, item.shipping_discount_minor, item.reason)
@@ -34,13 +34,13 @@ class StoreDesk:
     async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redeemed:
         """Redeem *code* for *order*, once for its key, and once for the order."""
         body = RedemptionBody(code=code, order=order, staff=staff).checked()
-        done, _ = await self._tills.redemptions.redeem(code, body, idempotency_key, self._asker)
+        done, _ = await self._redeeming.redemptions.redeem(code, body, idempotency_key, self._asker)
         return Redeemed(done.id, done.discount.minor)
 
     async def redemption(self, redemption: str) -> Redemption:
         """The redemption of this id, typed in any case and grouping."""
         name = _name_of(redemption)
-        shard, recalled = await self._tills.redemptions.recall(name)
+        shard, recalled = await self._redeeming.redemptions.recall(name)
         record = recalled.record
         assert isinstance(record, Record)
         detail = read_redemption(record)
@@ -66,7 +66,7 @@ class StoreDesk:
     async def rollback(self, idempotency_key: str, redemption: str, reason: str, amount_minor: int | None) -> None:
         """Give back *amount_minor*, or all that is left of it."""
         body = RollbackBody(reason=reason, amount_minor=amount_minor)
-        await self._tills.rollbacks.roll_back(redemption, body, idempotency_key, self._asker)
+        await self._redeeming.rollbacks.roll_back(redemption, body, idempotency_key, self._asker)
 
 
 def _name_of(typed: str) -> str:

@@ -111,7 +111,7 @@ CREATE TABLE import_refusals (
     CONSTRAINT import_refusals_batch_fkey FOREIGN KEY (batch) REFERENCES code_batches (id)
 );
 
--- A request to revoke many coupons. until maps shard to seq: what was out when it was taken on. The books have to be at
+-- A request to revoke many coupons. until maps shard to seq: what was out when it was asked for. The books have to be at
 -- books (the same form) before a pass through them begins; place is where the pass is.
 CREATE TABLE revocations (
     id           text        NOT NULL,

@@ -10,14 +10,14 @@ import msgspec
 from gateway.catalog import Catalog
 from gateway.codes import CodeMaker
 from gateway.issuing.resolve import Resolver
+from gateway.redeeming.bodies import RedemptionBody
+from gateway.redeeming.calls import Calls
+from gateway.redeeming.coupons import Asker, Coupons
+from gateway.redeeming.recovery import Recovery
+from gateway.redeeming.redemptions import Redemptions
+from gateway.redeeming.rollbacks import Rollbacks
+from gateway.redeeming.stacks import Stacks
 from gateway.settings import Settings
-from gateway.tills.bodies import RedemptionBody
-from gateway.tills.calls import Calls
-from gateway.tills.coupons import Asker, Coupons
-from gateway.tills.recovery import Recovery
-from gateway.tills.redemptions import Redemptions
-from gateway.tills.rollbacks import Rollbacks
-from gateway.tills.stacks import Stacks
 from gateway.worth.stack import Choose, Mode
 from lua.door import Door
 from lua.entries import Changed

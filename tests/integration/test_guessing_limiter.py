@@ -180,7 +180,7 @@ async def test_owners_and_stores_are_answered_without_a_limiter(
     ):
         shop = await guesses.key()
         worker = guesses.worker
-        worker.services.tills.coupons.guessing = away
+        worker.services.redeeming.coupons.guessing = away
 
         assert await guesses.told("ann", code) == [200]
         assert await guesses.told(shop, code) == [200]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.keys import ROLES
-from gateway.tills.calls import Calls
+from gateway.redeeming.calls import Calls
 from tests.conftest import Eventually
 from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done, told

@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio.connection import AbstractConnection
 
 from gateway.codes import CodeMaker, parse_code
-from gateway.tills.calls import Calls
+from gateway.redeeming.calls import Calls
 from tests.integration.drained import Drained
 from tests.integration.guesses import Guesses, open_guesses
 

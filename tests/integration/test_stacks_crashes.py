@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Refusal
-from gateway.tills.bodies import RollbackBody, Stack
+from gateway.redeeming.bodies import RollbackBody, Stack
 from lua.door import Door
 from lua.link import Done, ScriptCall
 from tests.conftest import redis_binaries

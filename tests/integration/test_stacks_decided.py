@@ -7,11 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
-import gateway.tills.recovery as recovery_module
+import gateway.redeeming.recovery as recovery_module
 from gateway.errors import Refusal
-from gateway.tills.bodies import RollbackBody
-from gateway.tills.recovery import Recovery
-from gateway.tills.stack_rows import StackItem, StackRow
+from gateway.redeeming.bodies import RollbackBody
+from gateway.redeeming.recovery import Recovery
+from gateway.redeeming.stack_rows import StackItem, StackRow
 from lua.door import Door, Full, Unreachable
 from lua.link import Done, ScriptCall
 from tests.conftest import redis_binaries

@@ -58,7 +58,7 @@ async def test_a_lost_reply_is_unknown_and_the_same_request_gets_the_truth(
     ask, state = ASKS[verb]
     redis: Any = till.http.worker.services.door.redis
     await redis.script_load(load_script(verb).source)  # or the reply that is lost would be NOSCRIPT
-    calls = till.http.worker.services.tills.coupons.calls
+    calls = till.http.worker.services.redeeming.coupons.calls
     step = calls.step
 
     async def losing(asked: str, *parts: Any) -> Any:
@@ -87,7 +87,7 @@ async def test_a_lost_reply_is_unknown_and_the_same_request_gets_the_truth(
 async def test_a_stack_that_lost_a_reply_is_undone_or_done(till: Till, proxy: Proxy, eventually: Eventually) -> None:
     """A lost reply while it holds: nothing is held afterwards, and the same key redeems all of it."""
     codes = [(await till.http.claim(holder))["code"] for holder in ("ann", "bob")]
-    calls = till.http.worker.services.tills.coupons.calls
+    calls = till.http.worker.services.redeeming.coupons.calls
     step, seen = calls.step, Counter[str]()
 
     async def losing(asked: str, *parts: Any) -> Any:
@@ -157,7 +157,7 @@ async def test_a_gateway_that_stops_takes_no_more(till: Till) -> None:
     """503 overloaded: nothing was sent, so nothing has changed."""
     code, id_ = await two_coupons(till)
     before = await till.dump()
-    await till.http.worker.services.tills.coupons.calls.close()
+    await till.http.worker.services.redeeming.coupons.calls.close()
 
     for answer in await everything(till, code, id_):
         assert told(answer) == (503, "overloaded"), answer.request
@@ -186,7 +186,7 @@ async def test_terms_that_changed_since_they_were_known_are_looked_up(till: Till
     """Only a campaign without a coupon out can change them: a worker that knew the old ones pays by the new ones."""
     http: Http = till.http
     await http.publish(id="early", value={"type": "amount_off", "minor": 500, "threshold_minor": 3000})
-    known = till.http.worker.services.tills.coupons
+    known = till.http.worker.services.redeeming.coupons
     [code] = await till.claimed("ann", campaign="early")
     kept = await known.spot(code)
     assert kept is None

@@ -25,14 +25,13 @@ import msgspec
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.errors import Refusal
-from gateway.sql import postgres
-from gateway.tills.bodies import Money, RedemptionBody, Rollback, RollbackBody, Stack, StackRollback, encoded
-from gateway.tills.coupons import Asker
-from gateway.tills.names import STACK_PREFIX, act_key, payload_of
-from gateway.tills.quotes import combined, find_all
-from gateway.tills.redemptions import Redemptions
-from gateway.tills.rollbacks import Rollbacks
-from gateway.tills.stack_rows import (
+from gateway.redeeming.bodies import Money, RedemptionBody, Rollback, RollbackBody, Stack, StackRollback, encoded
+from gateway.redeeming.coupons import Asker
+from gateway.redeeming.names import STACK_PREFIX, act_key, payload_of
+from gateway.redeeming.quotes import combined, find_all
+from gateway.redeeming.redemptions import Redemptions
+from gateway.redeeming.rollbacks import Rollbacks
+from gateway.redeeming.stack_rows import (
     Connection,
     Refused,
     StackItem,
@@ -47,7 +46,8 @@ from gateway.tills.stack_rows import (
     stack_of_key,
     stack_of_scope,
 )
-from gateway.tills.stack_steps import Places, StackSteps, check_step, in_turn
+from gateway.redeeming.stack_steps import Places, StackSteps, check_step, in_turn
+from gateway.sql import postgres
 from gateway.worth.stack import Mode
 
 _ROUNDS_MAX = 4

@@ -9,8 +9,8 @@ import msgspec
 
 from gateway.errors import Refusal
 from gateway.queue import CLOSING, CallQueue, Undecided
+from gateway.redeeming.records import Inspection, Recalled, Steps
 from gateway.settings import Settings
-from gateway.tills.records import Inspection, Recalled, Steps
 from lua.keys import Shard
 from lua.link import Link, ScriptCall
 from lua.scripts import load_script

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.errors import Refusal
-from gateway.tills.bodies import LineOff, Money, Quote, QuoteItem
-from gateway.tills.coupons import Asker, Coupons, Found
-from gateway.tills.states import State
+from gateway.redeeming.bodies import LineOff, Money, Quote, QuoteItem
+from gateway.redeeming.coupons import Asker, Coupons, Found
+from gateway.redeeming.states import State
 from gateway.wire import rfc3339
 from gateway.worth.discount import Discount
 from gateway.worth.order import Order

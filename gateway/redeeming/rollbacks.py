@@ -14,11 +14,10 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.definition import DAY_MS, OnRollback
 from gateway.errors import Refusal
-from gateway.sql import load_queries, postgres, rows
-from gateway.tills.bodies import REASON_CHARS_MAX, Rollback, RollbackBody, checked_text, encoded
-from gateway.tills.coupons import Asker, not_ready
-from gateway.tills.names import act_key, payload_of
-from gateway.tills.records import (
+from gateway.redeeming.bodies import REASON_CHARS_MAX, Rollback, RollbackBody, checked_text, encoded
+from gateway.redeeming.coupons import Asker, not_ready
+from gateway.redeeming.names import act_key, payload_of
+from gateway.redeeming.records import (
     FunderDetail,
     LineBack,
     Part,
@@ -28,7 +27,8 @@ from gateway.tills.records import (
     read_redemption,
     read_rollback,
 )
-from gateway.tills.redemptions import Redemptions, rollback_body
+from gateway.redeeming.redemptions import Redemptions, rollback_body
+from gateway.sql import load_queries, postgres, rows
 from gateway.worth.refund import Parts, RefundAsk, refund_of
 from gateway.worth.terms import read_terms
 from lua.keys import CampaignId

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
+from gateway.redeeming.bodies import Money, Redemption, RedemptionBody, Stack
+from gateway.redeeming.bodies import StackItem as AnsweredItem
+from gateway.redeeming.names import payload_of
 from gateway.sql import load_queries, row
-from gateway.tills.bodies import Money, Redemption, RedemptionBody, Stack
-from gateway.tills.bodies import StackItem as AnsweredItem
-from gateway.tills.names import payload_of
 from gateway.worth.discount import Discount
 from gateway.worth.reason import Reason
 

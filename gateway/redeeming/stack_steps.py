@@ -8,14 +8,14 @@ import msgspec
 
 from gateway.campaigns.definition import OnRollback
 from gateway.errors import Refusal
-from gateway.tills.bodies import RedemptionBody, RollbackBody
-from gateway.tills.coupons import Asker, Found
-from gateway.tills.names import act_key, payload_of, place_of
-from gateway.tills.redemptions import LOOKS_MAX, Redemptions
-from gateway.tills.reservations import held_by_other, none_left
-from gateway.tills.rollbacks import Rollbacks
-from gateway.tills.stack_rows import Refused, StackItem, StackRow
-from gateway.tills.states import LETTERS, State, illegal_step
+from gateway.redeeming.bodies import RedemptionBody, RollbackBody
+from gateway.redeeming.coupons import Asker, Found
+from gateway.redeeming.names import act_key, payload_of, place_of
+from gateway.redeeming.redemptions import LOOKS_MAX, Redemptions
+from gateway.redeeming.reservations import held_by_other, none_left
+from gateway.redeeming.rollbacks import Rollbacks
+from gateway.redeeming.stack_rows import Refused, StackItem, StackRow
+from gateway.redeeming.states import LETTERS, State, illegal_step
 from lua.keys import CouponCode, Shard
 from lua.outcomes import Outcome
 

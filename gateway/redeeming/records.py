@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.tills.states import LETTERS, State
+from gateway.redeeming.states import LETTERS, State
 
 
 class Looked(msgspec.Struct, array_like=True, frozen=True):

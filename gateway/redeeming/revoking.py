@@ -3,9 +3,9 @@
 import msgspec
 
 from gateway.errors import Refusal
-from gateway.tills.bodies import REASON_CHARS_MAX, Revoked, checked_text
-from gateway.tills.coupons import Asker, Coupons, not_ready
-from gateway.tills.states import LETTERS, State, illegal_step
+from gateway.redeeming.bodies import REASON_CHARS_MAX, Revoked, checked_text
+from gateway.redeeming.coupons import Asker, Coupons, not_ready
+from gateway.redeeming.states import LETTERS, State, illegal_step
 from gateway.wire import rfc3339
 from lua.outcomes import Outcome
 

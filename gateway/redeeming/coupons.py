@@ -13,8 +13,8 @@ from gateway.codes import DECOY, parse_code
 from gateway.errors import Refusal
 from gateway.guessing import Guessing
 from gateway.issuing.resolve import Resolved, Resolver
-from gateway.tills.calls import Calls
-from gateway.tills.records import Inspection, Looked
+from gateway.redeeming.calls import Calls
+from gateway.redeeming.records import Inspection, Looked
 from gateway.worth.terms import Terms, read_terms
 from lua.keys import CampaignId, CouponCode, Shard
 

@@ -6,9 +6,9 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.errors import Refusal
+from gateway.redeeming.stack_rows import take_open
+from gateway.redeeming.stacks import Stacks
 from gateway.sql import postgres
-from gateway.tills.stack_rows import take_open
-from gateway.tills.stacks import Stacks
 
 log = logging.getLogger("fairclaim.stacks")
 

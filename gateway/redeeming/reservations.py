@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from gateway.errors import Refusal
-from gateway.tills.bodies import Reservation
-from gateway.tills.coupons import Asker, Coupons, Found, not_ready
-from gateway.tills.states import LETTERS, State, illegal_step
+from gateway.redeeming.bodies import Reservation
+from gateway.redeeming.coupons import Asker, Coupons, Found, not_ready
+from gateway.redeeming.states import LETTERS, State, illegal_step
 from gateway.wire import rfc3339
 from lua.outcomes import Outcome
 

@@ -10,11 +10,11 @@ import msgspec
 
 from gateway.catalog import Catalog
 from gateway.errors import Refusal
-from gateway.tills.bodies import LineOff, Money, Redemption, RedemptionBody, RedemptionSeen, Rollback, encoded
-from gateway.tills.coupons import Asker, Coupons, Found, Spot, not_ready
-from gateway.tills.names import Names, act_key, order_scope, payload_of, place_of
-from gateway.tills.quotes import left_minor
-from gateway.tills.records import (
+from gateway.redeeming.bodies import LineOff, Money, Redemption, RedemptionBody, RedemptionSeen, Rollback, encoded
+from gateway.redeeming.coupons import Asker, Coupons, Found, Spot, not_ready
+from gateway.redeeming.names import Names, act_key, order_scope, payload_of, place_of
+from gateway.redeeming.quotes import left_minor
+from gateway.redeeming.records import (
     FunderDetail,
     LineDetail,
     OrderDetail,
@@ -24,8 +24,8 @@ from gateway.tills.records import (
     read_redemption,
     read_rollback,
 )
-from gateway.tills.reservations import held_by_other, none_left
-from gateway.tills.states import LETTERS, State, illegal_step
+from gateway.redeeming.reservations import held_by_other, none_left
+from gateway.redeeming.states import LETTERS, State, illegal_step
 from gateway.wire import rfc3339
 from gateway.worth.discount import Discount, discount_of, funder_parts
 from gateway.worth.order import Order

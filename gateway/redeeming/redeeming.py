@@ -7,16 +7,16 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.catalog import Catalog
 from gateway.guessing import Guessing
 from gateway.issuing.resolve import Resolver
-from gateway.tills.calls import Calls
-from gateway.tills.coupons import Coupons
-from gateway.tills.quotes import Quotes
-from gateway.tills.redemptions import Redemptions
-from gateway.tills.reservations import Reservations
-from gateway.tills.rollbacks import Rollbacks
-from gateway.tills.stacks import Stacks
+from gateway.redeeming.calls import Calls
+from gateway.redeeming.coupons import Coupons
+from gateway.redeeming.quotes import Quotes
+from gateway.redeeming.redemptions import Redemptions
+from gateway.redeeming.reservations import Reservations
+from gateway.redeeming.rollbacks import Rollbacks
+from gateway.redeeming.stacks import Stacks
 
 
-class Tills:
+class Redeeming:
     """One worker's services."""
 
     def __init__(

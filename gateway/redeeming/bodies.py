@@ -9,7 +9,7 @@ from gateway.api.operation import Time
 from gateway.campaigns.broken import is_text
 from gateway.codes import DECOY, read_code
 from gateway.errors import Refusal
-from gateway.tills.states import State
+from gateway.redeeming.states import State
 from gateway.worth.order import Order, check_order
 from gateway.worth.reason import Reason
 from gateway.worth.refund import LineAsk
