@@ -8,7 +8,9 @@ The reconciler: from the stream into the books, exactly once.
     rows.py        pure: entry → COPY lines
     step_rows.py   pure: the steps of coupons after their claim → COPY lines, and the state they end in
     copying.py     pure: Python values → the text of COPY
-    postings.py    pure: entries → journals of the unit book, and their hash chain
+    accounts.py    pure: the accounts of the unit book and of the money book
+    money.py       pure: the money that a state change moves
+    postings.py    pure: entries → journals of both books, and their hash chain
     ledger.py      the only door to the books; the fence is in here
     quarantine.py  replay of records that could not be read
     sweeper.py     has Redis book what is over, beside the drain

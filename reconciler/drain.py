@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from time import monotonic
 
 import psycopg
@@ -19,6 +18,7 @@ import psycopg
 from lua.keys import Shard
 from reconciler.deadlines import Deadlines
 from reconciler.ledger import ROWS_REFUSED, Fenced, Ledger
+from reconciler.money import Terms
 from reconciler.outages import Outage
 from reconciler.ownership import Ownership
 from reconciler.postings import journals_for, seal
@@ -66,7 +66,7 @@ class Owned:
     examine_at: float = 0.0
     server: str = ""
     break_: Break | None = None
-    zones: dict[int, tzinfo] = field(default_factory=dict)
+    terms: dict[int, Terms] = field(default_factory=dict)
 
 
 async def run(options: DrainOptions, stop: asyncio.Event, passing: Passing = unobserved) -> None:
@@ -248,8 +248,8 @@ class Drain:
         batch = read_batch(owned.shard, owned.position, records, unranged=owned.unranged)
         try:
             if batch.entry_id != owned.position.entry_id:
-                await self._load_zones(owned, {entry.version for entry in batch.entries})
-                journals = journals_for(owned.shard, batch.entries, owned.zones.__getitem__)
+                await self._load_terms(owned, {entry.version for entry in batch.entries})
+                journals = journals_for(owned.shard, batch.entries, owned.terms.__getitem__)
                 sealed = seal(owned.position.head, journals)
                 owned.position = await self._ledger.commit(str(owned.shard), owned.position, batch, sealed)
                 self._books_outage.answered()
@@ -268,10 +268,10 @@ class Drain:
             found = {"constraint": error.diag.constraint_name, "error": error.diag.message_primary, "until": batch.seq}
             await self._settle(owned, Break("rows_refused", expected, found))
 
-    async def _load_zones(self, owned: Owned, versions: set[int]) -> None:
-        unknown = sorted(versions - owned.zones.keys())
+    async def _load_terms(self, owned: Owned, versions: set[int]) -> None:
+        unknown = sorted(versions - owned.terms.keys())
         if unknown:
-            owned.zones.update(await self._ledger.zones(owned.shard.campaign, unknown))
+            owned.terms.update(await self._ledger.terms(owned.shard.campaign, unknown))
 
     async def _stop_shard(self, owned: Owned, break_: Break) -> None:
         if break_ == owned.break_ and not owned.running:

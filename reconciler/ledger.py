@@ -11,8 +11,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, datetime
 
 import psycopg
 from psycopg import AsyncConnection
@@ -20,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lua.keys import CampaignId
 from reconciler.copying import timestamp
+from reconciler.money import Terms, terms_of
 from reconciler.postings import Journal, Posting, SealedJournal
 from reconciler.queries import QUERIES
 from reconciler.rows import COPIES
@@ -93,12 +93,12 @@ class Ledger:
             for shard, epoch, seq, entry_id, head, state, unranged in rows
         }
 
-    async def zones(self, campaign: CampaignId, versions: Sequence[int]) -> dict[int, tzinfo]:
-        """The zone of each version of a campaign; UTC for a version that is not there or names no zone."""
+    async def terms(self, campaign: CampaignId, versions: Sequence[int]) -> dict[int, Terms]:
+        """The terms of each version of a campaign; for a version that is not there UTC, and no money."""
         async with self._session() as connection:
-            cursor = await connection.execute(QUERIES["load_zones"], {"campaign": campaign, "versions": list(versions)})
-            names = dict(await cursor.fetchall())
-        return {version: zone_named(names.get(version)) for version in versions}
+            cursor = await connection.execute(QUERIES["load_terms"], {"campaign": campaign, "versions": list(versions)})
+            found = {version: terms_of(*told) for version, *told in await cursor.fetchall()}
+        return {version: found.get(version, Terms()) for version in versions}
 
     async def commit(self, shard: str, before: Position, batch: Batch, sealed: Sequence[SealedJournal]) -> Position:
         """
@@ -234,14 +234,9 @@ def _sealed(shard: str, *row: object) -> SealedJournal:
     assert isinstance(occurred_at, datetime)
     since = occurred_at - datetime(1970, 1, 1, tzinfo=UTC)
     occurred_ms = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
-    postings = tuple(Posting(*move) for move in zip(*columns, strict=True))
+    postings = tuple(
+        Posting(source, destination, commodity, int(amount))
+        for source, destination, commodity, amount in zip(*columns, strict=True)
+    )
     journal = Journal(shard, verb, first_seq, last_seq, occurred_ms, effective_date, postings)  # type: ignore[arg-type]
     return SealedJournal(journal, previous, digest)  # type: ignore[arg-type]
-
-
-def zone_named(name: str | None) -> tzinfo:
-    """The IANA zone; UTC for none or one that is not known."""
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC

@@ -1,8 +1,8 @@
 """
-Pure: entries → journals of the unit book, and the hash chain over them.
+Pure: entries → journals of the unit book and the money book, and the hash chain over them.
 
-Units are a commodity like money, named coupon:<campaign>. A posting moves a positive amount from a
-source account to a destination account, so a journal can't be unbalanced.
+Units are a commodity like money, named coupon:<campaign>. A posting moves a positive amount of one commodity from a
+source account to a destination account, so a journal can't be unbalanced. What money goes with them says money.py.
 
     state change          verb      posting
     adjusted, delta > 0   restock   supply → stock
@@ -15,28 +15,16 @@ source account to a destination account, so a journal can't be unbalanced.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
 
-from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, Step
+from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published
 from lua.keys import Shard
-
-SUPPLY, STOCK, OUTSTANDING = "supply", "stock", "outstanding"
-RESERVED, REDEEMED, EXPIRED, REVOKED = "reserved", "redeemed", "expired", "revoked"
-
-ACCOUNTS = {
-    SUPPLY: "where coupons come from and go back to; its balance is minus all that are in the book",
-    STOCK: "coupons that can be claimed",
-    OUTSTANDING: "coupons that are out and not used: a holder owns them, or they are codes on paper",
-    RESERVED: "coupons held for an order",
-    REDEEMED: "coupons used up",
-    EXPIRED: "coupons that ended unused, or were given back after their end",
-    REVOKED: "coupons that were taken away",
-}
-"""Every account of the unit book."""
+from reconciler.accounts import OUTSTANDING, STOCK, SUPPLY
+from reconciler.money import Flow, Terms, money_of_step, money_of_stock, money_of_units
 
 VERBS = {
     "restock": (SUPPLY, STOCK),
@@ -55,10 +43,6 @@ STEP_VERBS = {
     "revoked": "revoke",
 }
 """What a step says happened → verb of its journal; from where to where is the step's to say."""
-
-DESTINATIONS = frozenset(ACCOUNTS) - {SUPPLY}
-SOURCES = DESTINATIONS - {STOCK}
-"""The accounts units may leave, and may go to, by a step."""
 
 
 @dataclass(frozen=True)
@@ -98,75 +82,88 @@ class SealedJournal:
 
 
 class Move(NamedTuple):
-    """*units* > 0 that change *first_seq* … *last_seq* move from a source account to a destination account."""
+    """*amount* > 0 of *commodity* that changes *first_seq* … *last_seq* move from one account to another."""
 
     verb: str
-    source: str
-    destination: str
-    units: int
     first_seq: int
     last_seq: int
+    source: str
+    destination: str
+    commodity: str
+    amount: int
 
 
-def unit_moves(entry: Entry) -> list[Move]:
-    """The units *entry* moves, in seq order. Errors: ValueError for steps that step_rows() refuses."""
-    last_seq = entry.first_seq + entry.count - 1
+def moves_of(campaign: str, entry: Entry, terms: Terms) -> list[Move]:
+    """
+    The units and the money *entry* moves, in seq order.
 
-    def of_all(verb: str, units: int) -> list[Move]:
-        return [Move(verb, *VERBS[verb], units, entry.first_seq, last_seq)] if units else []
-
+    Shape: *terms* are those of the entry's version. Errors: ValueError for steps that step_rows() refuses.
+    """
     match entry:
         case Claimed():
-            return of_all("claim", entry.count)
+            return _moves_of_all(campaign, entry, terms, "claim", entry.count)
         case Issued():
-            return of_all("issue", entry.count * entry.units)
+            return _moves_of_all(campaign, entry, terms, "issue", entry.count * entry.units)
         case Adjusted():
-            return of_all("restock" if entry.delta > 0 else "withdraw", abs(entry.delta))
+            return _moves_of_all(campaign, entry, terms, "restock" if entry.delta > 0 else "withdraw", abs(entry.delta))
         case Changed():
-            return _step_moves(entry)
+            return _step_moves(campaign, entry, terms)
         case Published() | Attached():
             return []
 
 
-MOVED = ("verb", "source", "destination", "units")
-"""The members of a step that say what it moves."""
+def _moves_of_all(campaign: str, entry: Entry, terms: Terms, verb: str, units: int) -> list[Move]:
+    if not units:
+        return []
+    source, destination = VERBS[verb]
+    span = verb, entry.first_seq, entry.first_seq + entry.count - 1
+    if isinstance(entry, Adjusted):
+        flows = money_of_stock(terms, entry.delta)
+    else:
+        flows = money_of_units(campaign, terms, source, destination, units)
+    moved = Move(*span, source, destination, f"coupon:{campaign}", units)
+    return [moved, *(_of_money(span, flow) for flow in flows)]
 
 
-def _step_moves(entry: Changed) -> list[Move]:
-    members, width = entry.steps, len(Step._fields)
-    told = zip(*(members[Step._fields.index(name) :: width] for name in MOVED), strict=True)
-    return [
-        Move(STEP_VERBS[verb], source, destination, int(units), seq, seq)
-        for seq, (verb, source, destination, units) in enumerate(told, entry.first_seq)
-        if source
-    ]
+def _of_money(span: tuple[str, int, int], flow: Flow) -> Move:
+    return Move(*span, flow.source, flow.destination, flow.currency, flow.minor)
 
 
-def journals_for(shard: Shard, entries: Iterable[Entry], zone_of: Callable[[int], tzinfo]) -> list[Journal]:
+def _step_moves(campaign: str, entry: Changed, terms: Terms) -> list[Move]:
+    commodity, moves = f"coupon:{campaign}", []
+    for seq, step in enumerate(entry.each, entry.first_seq):
+        span = STEP_VERBS[step.verb], seq, seq
+        if step.source:
+            moves.append(Move(*span, step.source, step.destination, commodity, int(step.units)))
+        moves += [_of_money(span, flow) for flow in money_of_step(campaign, terms, step)]
+    return moves
+
+
+def journals_for(shard: Shard, entries: Iterable[Entry], terms_of: Callable[[int], Terms]) -> list[Journal]:
     """
-    Sum a batch into one journal a verb and effective date, with one posting a source and destination.
+    Sum a batch into one journal a verb and effective date, with one posting a source, destination and commodity.
 
-    Both are in the order of their first seq. Shape: *entries* in seq order; *zone_of* maps a version of the rules to
-    the campaign's zone.
+    Both are in the order of their first seq. Shape: *entries* in seq order; *terms_of* maps a version of the rules to
+    its terms.
     """
-    commodity = f"coupon:{shard.campaign}"
     spans: dict[tuple[str, date], tuple[int, int, int]] = {}
-    sums: dict[tuple[str, date], dict[tuple[str, str], int]] = {}
+    sums: dict[tuple[str, date], dict[tuple[str, str, str], int]] = {}
     for entry in entries:
-        moves = unit_moves(entry)
+        terms = terms_of(entry.version)
+        moves = moves_of(shard.campaign, entry, terms)
         if not moves:
             continue
-        day = datetime.fromtimestamp(entry.at_ms / 1000, UTC).astimezone(zone_of(entry.version)).date()
-        for move in moves:
-            key, way = (move.verb, day), (move.source, move.destination)
-            first, last, occurred_ms = spans.get(key, (move.first_seq, 0, 0))
-            spans[key] = (first, max(last, move.last_seq), max(occurred_ms, entry.at_ms))
-            ways = sums.setdefault(key, {})
-            ways[way] = ways.get(way, 0) + move.units
+        day = datetime.fromtimestamp(entry.at_ms / 1000, UTC).astimezone(terms.zone).date()
+        for verb, first_seq, last_seq, source, destination, commodity, amount in moves:
+            key, line = (verb, day), (source, destination, commodity)
+            first, last, occurred_ms = spans.get(key, (first_seq, 0, 0))
+            spans[key] = (first, max(last, last_seq), max(occurred_ms, entry.at_ms))
+            lines = sums.setdefault(key, {})
+            lines[line] = lines.get(line, 0) + amount
     return [
         Journal(
             str(shard), verb, first, last, occurred_ms, day,
-            tuple(Posting(*way, commodity, units) for way, units in sums[verb, day].items()),
+            tuple(Posting(*line, amount) for line, amount in sums[verb, day].items()),
         )
         for (verb, day), (first, last, occurred_ms) in spans.items()
     ]  # fmt: skip

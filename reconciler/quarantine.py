@@ -7,13 +7,13 @@ coupon gets the state that all of its steps in the sub-ledger come to. A drain m
 """
 
 from dataclasses import dataclass
-from datetime import tzinfo
 
 import psycopg
 
 from lua.entries import Changed, Claimed, Entry, Issued, UnreadableEntry, decode_entry
 from lua.keys import Shard
-from reconciler.ledger import ROWS_REFUSED, connect_options, journal_values, zone_named
+from reconciler.ledger import ROWS_REFUSED, connect_options, journal_values
+from reconciler.money import Terms, terms_of
 from reconciler.postings import journals_for, seal
 from reconciler.queries import QUERIES
 from reconciler.rows import COPIES, Rows, rows_of
@@ -91,7 +91,7 @@ def _replay_one(connection: psycopg.Connection, shard: Shard, entry_id: str) -> 
             entry = _decode(fields, first_seq, count)
             rows = rows_of(shard, entry_id, entry)
             epoch, seq, position, head = checkpoint
-            sealed = seal(head, journals_for(shard, [entry], _zone_of(connection, shard, entry).__getitem__))
+            sealed = seal(head, journals_for(shard, [entry], _terms_of(connection, shard, entry).__getitem__))
             _insert(connection, rows)
             _catch_up(connection, entry)
             if sealed:
@@ -125,10 +125,10 @@ def _decode(fields: dict[str, str], first_seq: int | None, count: int | None) ->
     return decode_entry({**raw, **told})
 
 
-def _zone_of(connection: psycopg.Connection, shard: Shard, entry: Entry) -> dict[int, tzinfo]:
+def _terms_of(connection: psycopg.Connection, shard: Shard, entry: Entry) -> dict[int, Terms]:
     values = {"campaign": shard.campaign, "versions": [entry.version]}
-    names: dict[int, str] = dict(connection.execute(QUERIES["load_zones"], values).fetchall())
-    return {entry.version: zone_named(names.get(entry.version))}
+    found = connection.execute(QUERIES["load_terms"], values).fetchall()
+    return {entry.version: Terms(), **{version: terms_of(*told) for version, *told in found}}
 
 
 def _insert(connection: psycopg.Connection, rows: Rows) -> None:

@@ -12,8 +12,10 @@ import msgspec
 
 from lua.entries import Changed, Step
 from lua.keys import Shard
+from reconciler.accounts import DESTINATIONS, SOURCES
 from reconciler.copying import INTEGER_MAX, NULL, TEXT_CHARS_MAX, bigint, escape, json_text, optional, timestamp, whole
-from reconciler.postings import DESTINATIONS, SOURCES, STEP_VERBS
+from reconciler.money import settlement_of
+from reconciler.postings import STEP_VERBS
 
 STATES = frozenset({"claimed", "reserved", "redeemed", "expired", "revoked"})
 """Every state a coupon may be in."""
@@ -121,6 +123,8 @@ def step_rows(shard: Shard, entry_id: str, entry: Changed) -> StepRows:
             told_back = _told(detail, RolledBackDetail)
             rows.rollbacks.append(f"{ref}\t{seq}\t{shard}\t{_rollback(step, told_back)}\t{at}\n")
             rows.rolled_back.add(step.ref)
+        if step.verb in ("redeemed", "rolled_back"):
+            settlement_of(step)  # refused here, because the journals are made of what was accepted
         earlier = rows.changes.get(step.code)
         rows.changes[step.code] = change.after(earlier) if earlier else change
     return rows

@@ -43,9 +43,9 @@ SELECT shard, epoch, seq, entry_id, head, state,
 FROM checkpoints
 WHERE shard = ANY (%(shards)s)
 
--- name: load_zones
--- The zone of each version of a campaign's rules.
-SELECT version, definition ->> 'timezone'
+-- name: load_terms
+-- Zone, currency and value of each version of a campaign's rules.
+SELECT version, definition ->> 'timezone', definition ->> 'currency', definition -> 'value'
 FROM campaign_versions
 WHERE campaign = %(campaign)s AND version = ANY (%(versions)s)
 
@@ -141,8 +141,8 @@ WITH posted AS (
 )
 INSERT INTO postings (journal, line, source, destination, commodity, amount)
 SELECT posted.id, move.line, move.source, move.destination, move.commodity, move.amount
-FROM unnest(%(of)s::bytea[], %(lines)s::smallint[], %(sources)s::text[], %(destinations)s::text[],
-    %(commodities)s::text[], %(amounts)s::bigint[]) AS move (hash, line, source, destination, commodity, amount)
+FROM unnest(%(of)s::bytea[], %(lines)s::integer[], %(sources)s::text[], %(destinations)s::text[],
+    %(commodities)s::text[], %(amounts)s::numeric[]) AS move (hash, line, source, destination, commodity, amount)
 JOIN posted USING (hash)
 
 -- name: load_journals

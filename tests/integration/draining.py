@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -74,9 +75,12 @@ class Books:
         [(value,)] = self.rows(query, *values)
         return value
 
-    def add_campaign(self, campaign: str = "c", shards: int = 1, timezone: str = "UTC") -> None:
-        """What the gateway writes when a campaign is first published."""
-        definition = f'{{"timezone": "{timezone}"}}'
+    def add_campaign(
+        self, campaign: str = "c", shards: int = 1, timezone: str = "UTC", value: dict[str, Any] | None = None
+    ) -> None:
+        """What the gateway writes when a campaign is first published, as far as the books read it."""
+        value = value or {"type": "amount_off", "minor": 500, "threshold_minor": 0}
+        definition = json.dumps({"timezone": timezone, "currency": "CNY", "value": value})
         self.rows(
             "INSERT INTO campaigns (id, version, state, definition) VALUES (%s, 1, 'scheduled', %s)",
             campaign,
@@ -167,7 +171,7 @@ class Sale:
         assert books.seq(name) == last
         claimed = books.value(
             "SELECT coalesce(sum(amount), 0)::bigint FROM postings JOIN journals ON id = journal "
-            "WHERE shard = %s AND verb = 'claim'",
+            "WHERE shard = %s AND verb = 'claim' AND source = 'stock'",
             name,
         )
         assert claimed == len(self.grants)

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from lua.entries import LAYOUT, Adjusted, Attached, Changed, Claimed, Entry, Issued, Published
 from lua.keys import CampaignId, Shard
+from reconciler.accounts import ACCOUNTS, DESTINATIONS, SOURCES
+from reconciler.money import Terms
 from reconciler.postings import (
-    ACCOUNTS,
-    DESTINATIONS,
-    SOURCES,
     STEP_VERBS,
     Journal,
     Posting,
@@ -42,9 +41,9 @@ def adjusted(first_seq: int, delta: int, at_ms: int = NOON_MS) -> Adjusted:
     return Adjusted(LAYOUT, 1, 1, at_ms, first_seq, delta, "why", "who", "key")
 
 
-def utc(_version: int) -> ZoneInfo:
-    """Every version is of UTC."""
-    return ZoneInfo("UTC")
+def utc(_version: int) -> Terms:
+    """Every version is of UTC, and of no currency."""
+    return Terms(ZoneInfo("UTC"))
 
 
 WAYS = [("", ""), *((a, b) for a in sorted(SOURCES) for b in sorted(DESTINATIONS) if a != b)]
@@ -120,7 +119,7 @@ def test_units_are_conserved(entries: list[Entry]) -> None:
 def test_one_journal_a_verb_and_date(entries: list[Entry]) -> None:
     """A batch gives at most one journal a verb and date, within the seqs of the batch, dated in the zone."""
     zone = ZoneInfo("Asia/Shanghai")
-    journals = journals_for(SHARD, entries, lambda _: zone)
+    journals = journals_for(SHARD, entries, lambda _: Terms(zone))
 
     assert len({(journal.verb, journal.effective_date) for journal in journals}) == len(journals)
     for journal in journals:
@@ -246,8 +245,8 @@ def test_steps_are_summed_by_verb_and_way() -> None:
 
 def test_each_entry_is_dated_by_the_zone_of_its_version() -> None:
     """Two versions with two zones give two dates for one instant."""
-    zones = {1: ZoneInfo("UTC"), 2: ZoneInfo("Pacific/Kiritimati")}
-    journals = journals_for(SHARD, [claimed(1, 1), claimed(2, 1, version=2)], zones.__getitem__)
+    terms = {1: Terms(ZoneInfo("UTC")), 2: Terms(ZoneInfo("Pacific/Kiritimati"))}
+    journals = journals_for(SHARD, [claimed(1, 1), claimed(2, 1, version=2)], terms.__getitem__)
 
     assert [journal.effective_date for journal in journals] == [date(2026, 11, 22), date(2026, 11, 23)]
     assert datetime.fromtimestamp(NOON_MS / 1000, UTC).hour == 12

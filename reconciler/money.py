@@ -1,0 +1,220 @@
+"""
+Pure: the money that a state change moves.
+
+    state change            of a discount                                  of a balance
+    restock                 budget:authorised → budget:available           nothing
+    withdraw                budget:available → budget:authorised           nothing
+    claim, issue            budget:available → commitment, the worst case  liability:gift → clearing:gift
+    redeem                  commitment → budget:available, and             payable → liability:gift
+                            payable → expense:promotion, funder by funder
+    rollback                expense:promotion → payable                    liability:gift → payable
+    an end                  commitment → budget:available                  income:breakage → liability:gift, or from
+                                                                           clearing:gift where the unit goes to stock
+    live again              budget:available → commitment                  liability:gift → income:breakage
+
+The budget and its commitments follow the units, at the most one of them can cost; what was given away follows the
+detail of the step. A coupon whose cost nothing bounds commits nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from lua.entries import Step
+from reconciler.accounts import (
+    AUTHORISED,
+    AVAILABLE,
+    BREAKAGE,
+    CLEARING,
+    COMMITMENT,
+    EXPENSE,
+    EXPIRED,
+    LIABILITY,
+    LIVE,
+    PAYABLE,
+    STOCK,
+    SUSPENSE,
+    account,
+)
+
+CURRENCY = re.compile(r"[A-Z]{3}")
+"""A code of ISO 4217: the commodity of money."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """
+    What the books need of one version of a campaign's rules.
+
+    *currency* is None where the version is not known; *unit_minor* is the most one coupon can cost, None where nothing
+    bounds it; *stored* says that a coupon is a balance to spend, which is owed to whoever has it.
+    """
+
+    zone: tzinfo = UTC
+    currency: str | None = None
+    unit_minor: int | None = None
+    stored: bool = False
+
+
+class Flow(NamedTuple):
+    """*minor* > 0 of *currency* from a source account to a destination account."""
+
+    source: str
+    destination: str
+    currency: str
+    minor: int
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What one funder pays, or gets back."""
+
+    account: str
+    minor: int
+
+
+class _Order(msgspec.Struct, frozen=True):
+    currency: str | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """Of the detail of a redemption or rollback, what the money book needs; each part may be absent."""
+
+    currency: str | None = None
+    merchant: str | None = None
+    funders: list[Share] | None = None
+    order: _Order | None = None
+
+    @property
+    def told_currency(self) -> str | None:
+        """The currency, or the order's."""
+        return self.currency or (self.order.currency if self.order else None)
+
+
+_decoder = msgspec.json.Decoder(Settlement)
+
+
+def settlement_of(step: Step) -> Settlement:
+    """
+    What *step*, a redemption or a rollback, tells of its money.
+
+    Errors: ValueError, for a currency that is none, a share below 0, and shares of more than the whole.
+    """
+    try:
+        told = _decoder.decode(step.detail or "{}")
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"the detail of a step: {error}") from None
+    currency, shares = told.told_currency, told.funders or []
+    if currency and not CURRENCY.fullmatch(currency):
+        raise ValueError(f"{currency[:40]!r} is no currency")
+    if any(share.minor < 0 or not share.account for share in shares):
+        raise ValueError("a funder without a name, or a share below 0")
+    if sum(share.minor for share in shares) > int(step.minor):
+        raise ValueError("the funders pay more than the whole")
+    return told
+
+
+def terms_of(timezone: str | None, currency: str | None, value: Mapping[str, Any] | None) -> Terms:
+    """The terms of a definition: its zone (UTC for none that is known), its currency and its value."""
+    value = value or {}
+    known = currency if currency and CURRENCY.fullmatch(currency) else None
+    return Terms(zone_named(timezone), known, worst_minor(value), value.get("type") == "balance")
+
+
+def worst_minor(value: Mapping[str, Any]) -> int | None:
+    """The most that one coupon of *value* can cost, in minor units; None where nothing bounds it."""
+    match value:
+        case {"type": "amount_off", "every": True}:
+            minor = value.get("cap_minor")
+        case {"type": "amount_off" | "balance"}:
+            minor = value.get("minor")
+        case _:
+            minor = value.get("cap_minor")
+    return minor if isinstance(minor, int) else None
+
+
+def zone_named(name: str | None) -> tzinfo:
+    """The IANA zone; UTC for none or one that is not known."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def money_of_units(campaign: str, terms: Terms, source: str, destination: str, units: int) -> list[Flow]:
+    """What moves with *units* that go from *source* to *destination*, accounts of the unit book."""
+    if not (terms.currency and terms.unit_minor and units):
+        return []
+    minor = terms.unit_minor * units
+    if terms.stored:
+        gift = account(LIABILITY, campaign), account(CLEARING, campaign), terms.currency, minor
+        return [Flow(*gift)] if source == STOCK and destination in LIVE else []
+    commitment = account(COMMITMENT, campaign)
+    if source in LIVE:
+        return [] if destination in LIVE else [Flow(commitment, AVAILABLE, terms.currency, minor)]
+    if destination in LIVE:
+        return [Flow(AVAILABLE, commitment, terms.currency, minor)]
+    return []
+
+
+def money_of_stock(terms: Terms, delta: int) -> list[Flow]:
+    """What moves with stock that is put in (*delta* > 0) or taken out."""
+    if terms.stored or not (terms.currency and terms.unit_minor and delta):
+        return []
+    way = (AUTHORISED, AVAILABLE) if delta > 0 else (AVAILABLE, AUTHORISED)
+    return [Flow(*way, terms.currency, terms.unit_minor * abs(delta))]
+
+
+def money_of_step(campaign: str, terms: Terms, step: Step) -> list[Flow]:
+    """What moves with *step*, which step_rows() has accepted. No flow is of 0."""
+    flows = [] if terms.stored or not step.source else _units_of(campaign, terms, step)
+    if step.verb in ("redeemed", "rolled_back"):
+        told = settlement_of(step)
+        currency = told.told_currency or terms.currency
+        if currency:
+            flows += _given_away(campaign, terms, step, told, currency)
+    if terms.stored and terms.currency:
+        flows += _ended(campaign, terms.currency, step)
+    return flows
+
+
+def _units_of(campaign: str, terms: Terms, step: Step) -> list[Flow]:
+    return money_of_units(campaign, terms, step.source, step.destination, int(step.units))
+
+
+def _given_away(campaign: str, terms: Terms, step: Step, told: Settlement, currency: str) -> list[Flow]:
+    """A redemption's discount, from who is owed it to who bears it; a rollback is the opposite of it."""
+    payable, minor = account(PAYABLE, told.merchant), int(step.minor)
+    if terms.stored:
+        shares = [(account(LIABILITY, campaign), minor)]
+    else:
+        shares = [(account(EXPENSE, share.account), share.minor) for share in told.funders or []]
+        shares.append((account(SUSPENSE, campaign), minor - sum(share for _, share in shares)))
+    back = step.verb == "rolled_back"
+    return [
+        Flow(bearer, payable, currency, share) if back else Flow(payable, bearer, currency, share)
+        for bearer, share in shares
+        if share
+    ]
+
+
+def _ended(campaign: str, currency: str, step: Step) -> list[Flow]:
+    """What is owed on a balance no more once *step* has ended it, or is owed again."""
+    liability, breakage = account(LIABILITY, campaign), account(BREAKAGE, campaign)
+    left = int(step.left or 0)
+    if step.verb == "rolled_back" and step.source == EXPIRED and step.destination in LIVE:
+        revived = left - int(step.minor)
+        return [Flow(liability, breakage, currency, revived)] if revived > 0 else []
+    if step.verb in ("expired", "revoked"):
+        ended = left
+    elif step.verb == "rolled_back" and step.state in ("expired", "revoked"):
+        ended = int(step.minor)
+    else:
+        return []
+    # What goes back to the stock was never given away: nobody has to pay it in.
+    income = account(CLEARING, campaign) if step.destination == STOCK else breakage
+    return [Flow(income, liability, currency, ended)] if ended else []
