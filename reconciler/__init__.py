@@ -12,6 +12,7 @@ The reconciler: from the stream into the books, exactly once.
     money.py       pure: the money that a state change moves
     postings.py    pure: entries → journals of both books, and their hash chain
     ledger.py      the only door to the books; the fence is in here
+    verifying.py   walks the hash chain of the journals
     quarantine.py  replay of records that could not be read
     sweeper.py     has Redis book what is over, beside the drain
     deadlines.py   the sweeper's reading of PostgreSQL: what is due

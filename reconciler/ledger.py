@@ -153,7 +153,7 @@ class Ledger:
         """Every journal of a shard in chain order, as broken_link() checks them."""
         async with self._session() as connection:
             cursor = await connection.execute(QUERIES["load_journals"], {"shard": shard})
-            return [_sealed(shard, *row) for row in await cursor.fetchall()]
+            return [sealed_row(shard, *row) for _, *row in await cursor.fetchall()]
 
     async def close(self) -> None:
         """Drop the connection; an open transaction is rolled back by the server."""
@@ -229,7 +229,8 @@ def journal_values(shard: str, sealed: Sequence[SealedJournal]) -> dict[str, obj
     }
 
 
-def _sealed(shard: str, *row: object) -> SealedJournal:
+def sealed_row(shard: str, *row: object) -> SealedJournal:
+    """A journal from what load_journals gives after its id."""
     verb, first_seq, last_seq, occurred_at, effective_date, previous, digest, *columns = row
     assert isinstance(occurred_at, datetime)
     since = occurred_at - datetime(1970, 1, 1, tzinfo=UTC)

@@ -4,6 +4,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile migrate doctor                 run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
+    ledger                                                   reads the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -13,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import campaign, codes, key
+from gateway.cli import campaign, codes, key, ledger
 from gateway.cli.claim import claim
 from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
@@ -64,6 +65,7 @@ app.add_typer(codes.app, name="codes")
 app.command("claim")(claim)
 app.command("token")(token)
 app.add_typer(key.app, name="key")
+app.add_typer(ledger.app, name="ledger")
 app.command("status")(status)
 
 

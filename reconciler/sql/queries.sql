@@ -146,14 +146,32 @@ FROM unnest(%(of)s::bytea[], %(lines)s::integer[], %(sources)s::text[], %(destin
 JOIN posted USING (hash)
 
 -- name: load_journals
-SELECT journals.verb, journals.first_seq, journals.last_seq, journals.occurred_at, journals.effective_date,
-    journals.previous_hash, journals.hash,
-    array_agg(postings.source ORDER BY line), array_agg(postings.destination ORDER BY line),
-    array_agg(postings.commodity ORDER BY line), array_agg(postings.amount ORDER BY line)
-FROM journals JOIN postings ON postings.journal = journals.id
+-- One whose postings were taken away is there too, without any.
+SELECT journals.id, journals.verb, journals.first_seq, journals.last_seq, journals.occurred_at, journals.effective_date,
+    journals.previous_hash, journals.hash, lines.sources, lines.destinations, lines.commodities, lines.amounts
+FROM journals
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(source ORDER BY line), '{}') AS sources,
+        coalesce(array_agg(destination ORDER BY line), '{}') AS destinations,
+        coalesce(array_agg(commodity ORDER BY line), '{}') AS commodities,
+        coalesce(array_agg(amount ORDER BY line), '{}') AS amounts
+    FROM postings
+    WHERE postings.journal = journals.id
+) AS lines
 WHERE journals.shard = %(shard)s
-GROUP BY journals.id
 ORDER BY journals.id
+
+-- name: list_heads
+-- Every shard that has a checkpoint or a journal, and the hash its chain ends in; null without a checkpoint.
+SELECT shard, (array_agg(head) FILTER (WHERE head IS NOT NULL))[1]
+FROM (
+    SELECT shard, head FROM checkpoints
+    UNION ALL
+    SELECT DISTINCT shard, NULL::bytea FROM journals
+) AS known
+WHERE %(shard)s::text IS NULL OR shard = %(shard)s
+GROUP BY shard
+ORDER BY shard
 
 -- name: insert_quarantine
 INSERT INTO quarantine (shard, entry_id, first_seq, count, fields, reason)

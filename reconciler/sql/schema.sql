@@ -436,6 +436,28 @@ SELECT currency, account, greatest(balance, 0) AS debit, greatest(-balance, 0) A
 FROM v_money_balances
 WHERE balance <> 0;
 
+-- Each rollback with its journal, and the journal of the redemption that it gives back of. Where a late record was
+-- booked inside the range of an earlier journal, the narrower one is its own.
+CREATE VIEW v_reversals AS
+SELECT rollbacks.shard, rollbacks.seq, back.journal, rollbacks.minor, rollbacks.redemption,
+    redemptions.seq AS redeemed_seq, redeemed.journal AS reverses
+FROM rollbacks
+JOIN redemptions ON redemptions.id = rollbacks.redemption
+LEFT JOIN LATERAL (
+    SELECT journals.id AS journal
+    FROM journals
+    WHERE journals.shard = rollbacks.shard AND verb = 'rollback' AND rollbacks.seq BETWEEN first_seq AND last_seq
+    ORDER BY last_seq - first_seq
+    LIMIT 1
+) AS back ON true
+LEFT JOIN LATERAL (
+    SELECT journals.id AS journal
+    FROM journals
+    WHERE journals.shard = redemptions.shard AND verb = 'redeem' AND redemptions.seq BETWEEN first_seq AND last_seq
+    ORDER BY last_seq - first_seq
+    LIMIT 1
+) AS redeemed ON true;
+
 -- Nothing in the books is changed or removed; a correction is a new journal that names what it reverses.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

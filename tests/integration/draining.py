@@ -105,6 +105,14 @@ class Books:
         query = "SELECT account, balance FROM v_balances WHERE commodity = %s"
         return dict((account, int(balance)) for account, balance in self.rows(query, f"coupon:{campaign}"))
 
+    def money(self, campaign: str = "c") -> dict[str, int]:
+        """Account → balance of the money book, where it is not 0; there is one currency."""
+        found = self.rows(
+            "SELECT currency, account, balance FROM v_campaign_money WHERE campaign = %s AND balance <> 0", campaign
+        )
+        assert {currency for currency, _, _ in found} <= {"CNY"}
+        return {account: int(balance) for _, account, balance in found}
+
     def state(self, shard: str = "c/0") -> str:
         """running or stopped."""
         return str(self.value("SELECT state FROM checkpoints WHERE shard = %s", shard))

@@ -36,7 +36,13 @@ def a_detail(order: str, total_minor: int = 5000, minor: int = 500) -> str:
 
 def a_reason(reason: str, minor: int = 0) -> str:
     """What the gateway tells of a rollback."""
-    told = {"reason": reason, "lines": [{"sku": "A1", "discount_minor": minor}], "shipping_discount_minor": 0}
+    told = {
+        "reason": reason,
+        "merchant": "m-1",
+        "currency": "CNY",
+        "lines": [{"sku": "A1", "discount_minor": minor}],
+        "shipping_discount_minor": 0,
+    }
     return msgspec.json.encode({**told, "funders": [{"account": "platform", "minor": minor}], "actor": "s-1"}).decode()
 
 
@@ -113,6 +119,7 @@ class LifeSale(Sale):
         states |= {row["code"]: row["state"] for row in rows if row["state"]}
         assert dict(books.rows("SELECT code, state FROM coupons WHERE shard = %s", name)) == states
         self._prove_redemptions(rows)
+        self._prove_money(rows)
 
     def _prove_redemptions(self, rows: list[dict[str, Any]]) -> None:
         back: Counter[str] = Counter()
@@ -126,6 +133,47 @@ class LifeSale(Sale):
         assert self.books.rows(query, self.name) == [
             (row["ref"], row["seq"], row["minor"]) for row in rows if row["kind"] == "rolled_back"
         ]
+
+    def _prove_money(self, rows: list[dict[str, Any]]) -> None:
+        campaign = self.on.shard.campaign
+        [(value,)] = self.books.rows("SELECT definition -> 'value' FROM campaigns WHERE id = %s", campaign)
+        found = self.books.money(campaign)
+        assert sum(found.values()) == 0
+        if value["type"] == "balance":
+            [(owed,)] = self.books.rows(
+                'SELECT coalesce(sum(coalesce("left", %s)), 0)::bigint FROM coupons '
+                "WHERE shard = %s AND state IN ('claimed', 'reserved')",
+                value["minor"],
+                self.name,
+            )
+            assert found.get(f"liability:gift:{campaign}", 0) == -owed
+            return
+        expected = {
+            account: minor for account, minor in reckoned_money(campaign, rows, value["minor"]).items() if minor
+        }
+        assert found == expected
+
+
+def reckoned_money(campaign: str, rows: list[dict[str, Any]], unit_minor: int) -> Counter[str]:
+    """Account → balance of the money book of discounts, from the rows of the sub-ledger and nothing else."""
+    units, balances = reckoned(rows), Counter[str]()
+    authorised = -units["supply"] * unit_minor
+    committed = (units["outstanding"] + units["reserved"]) * unit_minor
+    balances["budget:authorised"] = -authorised
+    balances[f"commitment:{campaign}"] = committed
+    balances["budget:available"] = authorised - committed
+    for row in rows:
+        if row["kind"] not in ("redeemed", "rolled_back"):
+            continue
+        sign, told = 1 if row["kind"] == "redeemed" else -1, row["detail"] or {}
+        rest = row["minor"]
+        for share in told.get("funders", []):
+            balances[f"expense:promotion:{share['account']}"] += sign * share["minor"]
+            rest -= share["minor"]
+        balances[f"suspense:promotion:{campaign}"] += sign * rest
+        merchant = told.get("merchant")
+        balances[f"payable:{merchant}" if merchant else "payable"] -= sign * row["minor"]
+    return balances
 
 
 def reckoned(rows: list[dict[str, Any]]) -> Counter[str]:
@@ -150,7 +198,9 @@ def reckoned(rows: list[dict[str, Any]]) -> Counter[str]:
 
 async def open_life(door: Door, books: Books, campaign: str = "c", stock: int = 1000, **rules: Any) -> LifeSale:
     """A campaign of one shard in the books and in Redis, with *stock*."""
-    books.add_campaign(campaign)
+    minor = rules.get("unit_minor", 500)
+    kind = "balance" if rules.get("kind") == "balance" else "amount_off"
+    books.add_campaign(campaign, value={"type": kind, "minor": minor})
     return LifeSale(await open_shard(door, stock, campaign, **rules), books)
 
 

@@ -1,0 +1,79 @@
+"""`fairclaim ledger`: what finance asks of the books, straight from PostgreSQL."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
+from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
+from gateway.cli.ready import server_urls
+
+if TYPE_CHECKING:
+    from reconciler.verifying import ChainReport, CheckedShard
+
+app = typer.Typer(no_args_is_help=True, help="The books: verify.")
+
+
+@app.callback()
+def _ledger() -> None:
+    """The books: verify."""
+
+
+@app.command()
+def verify(
+    shard: Annotated[
+        str | None, flag_of("ledger verify", "--shard", help="Only this one, such as demo/0.", show_default=False)
+    ] = None,
+    postgres_url: PostgresUrl = None,
+    ready_file: ReadyFile = None,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """
+    Walk the hash chain of the journals and name the first that was changed, removed or put in between.
+
+    Reads one snapshot of the books and changes nothing; the reconciler may run. A shard whose chain holds shows its
+    head, which stands for every journal of it.
+
+    \b
+    Example:
+      fairclaim ledger verify --shard demo/0
+
+    Exit codes: 0 every chain holds, 1 one is broken, 2 usage, 3 no such shard, 6 PostgreSQL can't be reached.
+    """
+    import psycopg
+
+    from gateway.cli.key import postgres_fail
+    from reconciler.verifying import verify as walk
+
+    (url,) = server_urls(
+        settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir), "postgres_url"
+    )
+    try:
+        report = walk(url, shard)
+    except ValueError as error:
+        raise Fail(USAGE, "bad_shard", f"--shard: {error}", "it is written campaign/number, such as demo/0") from None
+    except LookupError:
+        raise Fail(NOT_FOUND, "shard_not_found", f"the books have no shard {shard!r}") from None
+    except psycopg.Error as error:
+        raise postgres_fail(error) from None
+    emit({"holds": report.holds, "journals": report.journals, "shards": report.shards}, as_json, lambda: _shown(report))
+    if not report.holds:
+        raise typer.Exit(FAILURE)
+
+
+def _shown(report: "ChainReport") -> str:
+    broken = sum(checked.fault is not None for checked in report.shards)
+    told = f"{report.journals:,} journals of {len(report.shards)} shards hold"
+    return "\n".join([*map(_line, report.shards), f"{told}; {broken} chains are broken" if broken else told])
+
+
+def _line(checked: "CheckedShard") -> str:
+    fault = checked.fault
+    if fault is None:
+        return f"{checked.shard}: {checked.journals:,} journals, head {checked.head or 'none'}"
+    if fault.journal is None:
+        return f"{checked.shard}: broken, no journal is left: {fault.reason}"
+    place = f"journal {fault.journal} ({fault.verb}, seq {fault.first_seq} to {fault.last_seq})"
+    return f"{checked.shard}: broken after {checked.journals:,} journals, at {place}: {fault.reason}"

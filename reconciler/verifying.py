@@ -1,0 +1,116 @@
+"""
+Walk the hash chain of every shard and name the first journal that it does not bear out.
+
+One snapshot of the books, so a drain may go on meanwhile. Journals come in pieces: a chain may be longer than memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+
+from lua.keys import Shard
+from reconciler.ledger import connect_options, sealed_row
+from reconciler.postings import SealedJournal, chain_hash
+from reconciler.queries import QUERIES
+
+CONNECT_MS_MAX = 5000
+JOURNALS_PER_FETCH = 5000
+
+CHANGED = "it is not what was sealed: it or one of its postings was changed, added or removed"
+UNLINKED = "it does not follow the journal before it: one was changed, removed or put in between"
+CUT_SHORT = "the chain ends before the hash that the checkpoint keeps: journals after it are missing"
+NO_CHECKPOINT = "its shard has no checkpoint"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first place where a chain does not hold. *journal* is None where none of the shard is left."""
+
+    journal: int | None
+    verb: str | None
+    first_seq: int | None
+    last_seq: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class CheckedShard:
+    """How far the chain of a shard holds: *journals* up to *head*, in hex; *fault* is None where that is all."""
+
+    shard: str
+    journals: int
+    head: str
+    fault: Fault | None
+
+
+@dataclass(frozen=True)
+class ChainReport:
+    """Every shard, by its name."""
+
+    shards: tuple[CheckedShard, ...]
+
+    @property
+    def journals(self) -> int:
+        """Journals that the chains bear out."""
+        return sum(checked.journals for checked in self.shards)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every journal is as it was sealed, and none is missing."""
+        return all(checked.fault is None for checked in self.shards)
+
+
+def verify(postgres_url: str, shard: str | None = None) -> ChainReport:
+    """
+    Check the chain of *shard* (written <campaign>/<n>), or of all; changes nothing.
+
+    Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
+    when the database can't be reached or used.
+    """
+    if shard is not None:
+        Shard.parse(shard)
+    session = {"role": "fairclaim_reader", "statement_timeout": "0"}
+    conninfo = connect_options(postgres_url, postgres_ms_max=0, connect_ms_max=CONNECT_MS_MAX, session=session)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with connection.transaction():
+            heads = connection.execute(QUERIES["list_heads"], {"shard": shard}).fetchall()
+            if shard is not None and not heads:
+                raise LookupError(shard)
+            return ChainReport(tuple(_check(connection, name, head) for name, head in heads))
+
+
+def _check(connection: psycopg.Connection, shard: str, head: bytes | None) -> CheckedShard:
+    """*head* is what the checkpoint keeps; None where there is no checkpoint."""
+    previous, count = b"", 0
+    last: tuple[int, SealedJournal] | None = None
+    for last in _journals(connection, shard):
+        _, link = last
+        reason = NO_CHECKPOINT if head is None else _broken(previous, link)
+        if reason:
+            return CheckedShard(shard, count, previous.hex(), _fault(last, reason))
+        previous, count = link.hash, count + 1
+    return CheckedShard(shard, count, previous.hex(), None if previous == head else _fault(last, CUT_SHORT))
+
+
+def _broken(previous: bytes, link: SealedJournal) -> str:
+    if link.previous_hash != previous:
+        return UNLINKED
+    return "" if link.hash == chain_hash(previous, link.journal) else CHANGED
+
+
+def _fault(at: tuple[int, SealedJournal] | None, reason: str) -> Fault:
+    if at is None:
+        return Fault(None, None, None, None, reason)
+    number, link = at
+    return Fault(number, link.journal.verb, link.journal.first_seq, link.journal.last_seq, reason)
+
+
+def _journals(connection: psycopg.Connection, shard: str) -> Iterator[tuple[int, SealedJournal]]:
+    """The journals of *shard* in the order they were sealed in, each with its id."""
+    with connection.cursor(name="journals") as cursor:
+        cursor.itersize = JOURNALS_PER_FETCH
+        cursor.execute(QUERIES["load_journals"], {"shard": shard})
+        for number, *row in cursor:
+            yield number, sealed_row(shard, *row)
