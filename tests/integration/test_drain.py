@@ -121,6 +121,10 @@ async def test_an_archived_campaign_is_drained_to_its_end_however_late(
     spent, revoked = [await sale.claim_one(name) for name in ("a", "b")]
     await sale.on.publish(fresh=False, version=2, state="ended")
     books.rows("UPDATE campaigns SET state = 'archived', version = 2, updated_at = now() - interval '1 day'")
+    books.rows(
+        "INSERT INTO campaign_versions (campaign, version, state, definition, changed_by) "
+        "SELECT campaign, 2, 'archived', definition, changed_by FROM campaign_versions"
+    )
 
     async with draining(redis_url, books.url):
 
