@@ -84,11 +84,12 @@ async def sign_in(request: Request) -> Response:
     visit = visit_of(request)
     fields = await posted(request, visit)
     here, errors = services(request), Errors()
-    typed = {name: one(fields, name) for name in ("store", "staff", "currency", "zone")}
+    typed = {name: one(fields, name) for name in ("store", "merchant", "staff", "currency", "zone")}
     text = one(fields, "key")
     if not text:
         errors["key"] = "Enter the store's API key."
     read_text(typed["store"], "the store", NAME_CHARS_MAX, "store", errors, required=False)
+    read_text(typed["merchant"], "the merchant", NAME_CHARS_MAX, "merchant", errors, required=False)
     read_text(typed["staff"], "your name", NAME_CHARS_MAX, "staff", errors, required=False)
     if typed["currency"] not in CURRENCIES:
         errors["currency"] = "Choose the currency of your prices."
@@ -163,7 +164,9 @@ async def redeem(request: Request) -> Response:
     if order is None:
         return _order_page(request, who, form, 400, errors=errors)
     try:
-        done = await _desk(request, who).redeem(key, form.code, order, who.session.staff or None)
+        done = await _desk(request, who).redeem(
+            key, form.code, order, merchant=who.session.merchant or None, staff=who.session.staff or None
+        )
     except Refusal as refusal:
         return _not_redeemed(request, who, form, order, key, refusal)
     query = "" if quoted in (None, done.minor) else f"?quoted={quoted}"

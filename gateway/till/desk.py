@@ -70,7 +70,9 @@ class Desk(Protocol):
     async def quote(self, code: str, order: Order) -> Quote:
         """What *code* would take off *order*."""
 
-    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redeemed:
+    async def redeem(
+        self, idempotency_key: str, code: str, order: Order, *, merchant: str | None, staff: str | None
+    ) -> Redeemed:
         """Redeem *code* for *order*; once, however often it is asked with one *idempotency_key*."""
 
     async def redemption(self, redemption: str) -> Redemption:

@@ -36,6 +36,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     signed_in_s: int = 0
     key_id: str = ""
     store: str = ""
+    merchant: str = ""
     staff: str = ""
     currency: str = ""
     zone: str = ""
@@ -63,7 +64,9 @@ class Sessions:
         """The session of a browser that is not signed in."""
         return Session(form=new_form(), expires_s=int(now_s) + self._idle_s_max)
 
-    def sign_in(self, key_id: str, now_s: float, *, store: str, staff: str, currency: str, zone: str) -> Session:
+    def sign_in(
+        self, key_id: str, now_s: float, *, store: str, merchant: str, staff: str, currency: str, zone: str
+    ) -> Session:
         """A new session of the till that showed the key *key_id*."""
         return Session(
             form=new_form(),
@@ -71,6 +74,7 @@ class Sessions:
             signed_in_s=int(now_s),
             key_id=key_id,
             store=store,
+            merchant=merchant,
             staff=staff,
             currency=currency,
             zone=zone,

@@ -31,9 +31,11 @@ class StoreDesk:
         lines = tuple(line.discount_minor for line in item.lines)
         return Quote(item.code, item.discount.minor, lines, item.shipping_discount_minor, item.reason)
 
-    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redeemed:
+    async def redeem(
+        self, idempotency_key: str, code: str, order: Order, *, merchant: str | None, staff: str | None
+    ) -> Redeemed:
         """Redeem *code* for *order*, once for its key, and once for the order."""
-        body = RedemptionBody(code=code, order=order, staff=staff).checked()
+        body = RedemptionBody(code=code, order=order, merchant=merchant, staff=staff).checked()
         done, _ = await self._redeeming.redemptions.redeem(code, body, idempotency_key, self._asker)
         return Redeemed(done.id, done.discount.minor)
 

@@ -14,7 +14,7 @@ from gateway.till.store_desk import StoreDesk
 from gateway.worth.order import Order
 from tests.http import Worker
 
-STORE, STAFF = "Nanjing Road 12", "Wang Lei"
+STORE, MERCHANT, STAFF = "Nanjing Road 12", "m-tea", "Wang Lei"
 
 
 class FaultyDesk(StoreDesk):
@@ -29,10 +29,12 @@ class FaultyDesk(StoreDesk):
         self._shop.orders.append(order)
         return await super().quote(code, order)
 
-    async def redeem(self, idempotency_key: str, code: str, order: Order, staff: str | None) -> Redeemed:
+    async def redeem(
+        self, idempotency_key: str, code: str, order: Order, *, merchant: str | None, staff: str | None
+    ) -> Redeemed:
         """Done; once *together* of them are here, and its answer may get lost."""
         await self._shop.arrive(idempotency_key)
-        done = await super().redeem(idempotency_key, code, order, staff)
+        done = await super().redeem(idempotency_key, code, order, merchant=merchant, staff=staff)
         self._shop.redeemed.add(done.id)
         self._shop.lose()
         return done
@@ -113,6 +115,7 @@ class Shop:
         await page.goto("/till")
         await page.get_by_label("API key").fill(await self.key())
         await page.get_by_label("Store").fill(STORE)
+        await page.get_by_label("Merchant").fill(MERCHANT)
         await page.get_by_label("Your name").fill(STAFF)
         await page.get_by_label("Currency").select_option(currency)
         await page.get_by_role("button", name="Sign in").click()

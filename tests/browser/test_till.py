@@ -9,7 +9,7 @@ from playwright.async_api import Page
 from gateway.errors import PROBLEMS, Refusal
 from gateway.till.words import notice_of
 from tests.browser.conftest import NewPage
-from tests.browser.shop import STAFF, STORE, Shop, enter, redeem
+from tests.browser.shop import MERCHANT, STAFF, STORE, Shop, enter, redeem
 from tests.browser.watching import IN_BROWSER, Watch, picture
 
 pytestmark = IN_BROWSER
@@ -61,6 +61,7 @@ async def test_an_order_from_quote_to_receipt(shop: Shop, page: Page) -> None:
         "−5.00 CNY",
     ):
         assert shown in receipt
+    assert (await shop.only())["merchant"] == MERCHANT
     assert page.url.endswith(f"/till/redemptions/{(await shop.only())['id']}")
 
 

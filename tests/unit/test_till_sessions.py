@@ -17,7 +17,8 @@ def sessions(*kids: str) -> Sessions:
 
 def signed_in(made: Sessions) -> Session:
     """The session of a till."""
-    return made.sign_in("abcdefgh", NOW_S, store="Straße 1", staff="王雷", currency="CNY", zone="Asia/Shanghai")
+    told = {"store": "Straße 1", "merchant": "m-1", "staff": "王雷", "currency": "CNY", "zone": "Asia/Shanghai"}
+    return made.sign_in("abcdefgh", NOW_S, **told)
 
 
 def test_what_is_sealed_is_opened() -> None:
