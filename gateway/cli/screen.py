@@ -23,6 +23,8 @@ def screen(ready: Ready, settings: Settings, now_s: float) -> str:
         "",
         f"  gateway    {ready.gateway_url}",
         f"  page       {ready.console_url}",
+        f"  till       {ready.gateway_url}/till   (sign in with the store key)",
+        f"  API        {ready.gateway_url}/docs",
         f"  state      {ready.gateway_url}/readyz   {ready.gateway_url}/metrics",
         f"  URLs, keys {shown_path(Path(settings.data_dir) / 'ready.json')}   (secret)",
         f"  logs       {shown_path(Path(settings.data_dir) / 'logs')}",
