@@ -30,6 +30,7 @@ from reconciler.timekeeper import Timekeeper
 
 log = logging.getLogger("fairclaim.reconciler")
 
+CANCEL_AGAIN_S = 0.1
 EXAMINE_S = 3.0  # how often a shard is compared with the books, stopped or not
 
 
@@ -78,6 +79,15 @@ async def run(options: DrainOptions, stop: asyncio.Event, passing: Passing = uno
     await Drain(options, stop, passing).run()
 
 
+async def _end(task: "asyncio.Task[None]") -> None:
+    """End a background task, also one in which a library swallows a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a background task failed", exc_info=task.exception())
+
+
 class Drain:
     """One reconciler."""
 
@@ -116,9 +126,8 @@ class Drain:
             sweeping.cancel()
             await self._finish()
         finally:
-            sweeping.cancel()
-            holding.cancel()
-            await asyncio.gather(sweeping, holding, return_exceptions=True)
+            await _end(sweeping)
+            await _end(holding)
             await self._ledger.close()
             await self._streams.close()
 
