@@ -26,11 +26,11 @@ from reconciler.shard import Break, Position, Record, read_batch
 from reconciler.steps import Passing, Step, unobserved
 from reconciler.streams import Streams, StreamsAway
 from reconciler.sweeper import Sweeper, SweeperOptions
+from reconciler.tasks import end
 from reconciler.timekeeper import Timekeeper
 
 log = logging.getLogger("fairclaim.reconciler")
 
-CANCEL_AGAIN_S = 0.1
 EXAMINE_S = 3.0  # how often a shard is compared with the books, stopped or not
 
 
@@ -79,15 +79,6 @@ async def run(options: DrainOptions, stop: asyncio.Event, passing: Passing = uno
     await Drain(options, stop, passing).run()
 
 
-async def _end(task: "asyncio.Task[None]") -> None:
-    """End a background task, also one in which a library swallows a cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
-    if not task.cancelled() and task.exception() is not None:
-        log.error("a background task failed", exc_info=task.exception())
-
-
 class Drain:
     """One reconciler."""
 
@@ -126,8 +117,8 @@ class Drain:
             sweeping.cancel()
             await self._finish()
         finally:
-            await _end(sweeping)
-            await _end(holding)
+            await end(sweeping)
+            await end(holding)
             await self._ledger.close()
             await self._streams.close()
 
