@@ -15,8 +15,12 @@ from gateway.issuing import batch as batches
 from gateway.issuing.batch import BatchState
 from lua.door import Door
 from lua.keys import CampaignId
+from tests.conftest import redis_binaries
 from tests.integration.campaigning import ACTOR, Died, Site, every_point, open_pool
 from tests.integration.issuing import ask, codes_of, issued_codes, make, prove_exact, rest_is_over
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 
 @pytest.fixture

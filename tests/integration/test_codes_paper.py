@@ -11,10 +11,13 @@ import zxingcpp
 from PIL import Image
 
 from gateway.codes import parse_code
-from tests.conftest import Eventually
+from tests.conftest import Eventually, redis_binaries
 from tests.integration.draining import Books, draining
 from tests.integration.site_http import Http, open_http
 from tests.pictures import drawn
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 BATCHES = "/v1/campaigns/flash/code-batches"
 

@@ -12,9 +12,12 @@ import pytest
 
 from gateway.api.examples import ORDER
 from gateway.keys import key_id
-from tests.conftest import Eventually
+from tests.conftest import Eventually, redis_binaries
 from tests.integration.drained import Drained
 from tests.integration.guesses import ELSEWHERE, HOME, Guesses, open_guesses
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 
 @pytest.fixture

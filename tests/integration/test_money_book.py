@@ -7,10 +7,14 @@ import pytest
 
 from lua.door import Door
 from reconciler.quarantine import replay
+from tests.conftest import redis_binaries
 from tests.entries import a_step, changed
 from tests.integration.draining import Books, draining
 from tests.integration.life import LifeSale, open_life, put
 from tests.integration.test_quarantine_life import damage, mend
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is the books."""
 
 
 @pytest.fixture

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from gateway.keys import ROLES
-from tests.conftest import Eventually
+from tests.conftest import Eventually, redis_binaries
 from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done, told
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 
 @pytest.fixture

@@ -13,11 +13,14 @@ from gateway.issuing.revoking import Revoking
 from lua.door import Door
 from lua.keys import CampaignId, Shard
 from tests.builders import ShardUnderTest, a_code, an_ask
-from tests.conftest import Eventually
+from tests.conftest import Eventually, redis_binaries
 from tests.integration.campaigning import ACTOR, Died, Site, every_point, open_pool
 from tests.integration.draining import draining
 from tests.integration.issuing import ask, make
 from tests.integration.site_http import open_http
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 
 @pytest.fixture

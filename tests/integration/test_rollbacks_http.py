@@ -13,9 +13,12 @@ import pytest
 from gateway.keys import ROLES
 from gateway.wire import rfc3339
 from tests.builders import now_ms
-from tests.conftest import Eventually
+from tests.conftest import Eventually, redis_binaries
 from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done, told
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 ORDER = an_order("o-1", 1000, 2000, shipping_minor=50)
 """A coupon of 500 takes 167 of its first line and 333 of its second."""

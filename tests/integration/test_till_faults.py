@@ -11,10 +11,13 @@ import pytest
 from lua.keys import CampaignId, Shard
 from lua.link import Done, Link, ScriptCall
 from lua.scripts import load_script
-from tests.conftest import Eventually
+from tests.conftest import Eventually, redis_binaries
 from tests.integration.site_http import Http, open_http
 from tests.integration.tilling import Till, an_order, done, told
 from tests.proxy import Proxy
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 Asking = Callable[[Till, str, str], Coroutine[Any, Any, httpx2.Response]]
 """Till, code and the id of an earlier redemption of it → the answer; repeated with the same key."""

@@ -9,7 +9,11 @@ import pytest
 
 from gateway.till.pages import ASSETS, HEADERS
 from gateway.till.sessions import COOKIE
+from tests.conftest import redis_binaries
 from tests.http import Worker
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and what follows."""
 
 FORM = "application/x-www-form-urlencoded"
 
