@@ -111,6 +111,10 @@ class Stacks:
             raise Refusal("idempotency_key_reused", "This key, or this order with these codes, came with another body.")
         if here.state is StackState.HOLDING or (here.key != key and here.state is StackState.COMMITTING):
             raise Refusal("unknown", _DECIDING)
+        if here.state is StackState.UNDOING:
+            with _told_unknown():
+                await self.take_further(here.id)
+            return None  # nothing is left of it, so the request is as good as new
         return await self._finished(here.id)
 
     async def _is_live(self, here: StackRow) -> bool:

@@ -16,6 +16,8 @@ from tests.integration.stacking import DISCOUNTS, TILL, Process, StackSite, a_re
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 """The scripts have their turn on Redis 7 elsewhere; here the points between them matter."""
+HELD_AT = 33
+"""The point where all four codes are held and nothing is decided; if steps are added it moves, and its test says so."""
 RETURNED = RollbackBody(reason="returned")
 
 
@@ -91,6 +93,23 @@ async def test_a_process_killed_at_any_point_leaves_all_or_nothing(site: StackSi
         assert stack.discount.minor == 5000
         if not died:
             assert at > 30, "a stack of four has more points than that"
+            return
+
+
+async def test_a_request_repeated_while_its_stack_is_undone(site: StackSite) -> None:
+    """A recovery killed anywhere: the same request undoes the rest and then redeems, and is not told of the undoing."""
+    for at in every_point():
+        order = f"o-{at}"
+        codes = await site.claimed(order)
+        assert await site.killed(HELD_AT, redeeming(order, codes))
+        died = await site.killed(at, lambda process: process.recovery.once("worker"))
+
+        stack = await ask_again(site, order, codes)
+
+        assert stack.discount.minor == 5000
+        assert await site.prove_all_or_none(codes)
+        if not died:
+            assert at > 10, "four holds go, and two states are committed"
             return
 
 
