@@ -14,7 +14,7 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-ROLES = ("fairclaim_gateway", "fairclaim_reconciler", "fairclaim_reader")
+ROLES = ("fairclaim_gateway", "fairclaim_reconciler", "fairclaim_clerk", "fairclaim_reader", "fairclaim_analyst")
 """Roles without login; each process takes its own with SET ROLE after it connects."""
 
 POSTGRES_VERSION_MIN = 15

@@ -190,7 +190,7 @@ WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %
 -- name: insert_break
 INSERT INTO breaks (shard, kind, expected, found)
 VALUES (%(shard)s, %(kind)s, %(expected)s, %(found)s)
-ON CONFLICT (shard, kind) WHERE resolved_at IS NULL DO NOTHING
+ON CONFLICT (shard, kind, figure) WHERE resolved_at IS NULL DO NOTHING
 
 -- name: resume_shard
 UPDATE checkpoints
@@ -198,7 +198,8 @@ SET state = 'running', updated_at = now()
 WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %(entry_id)s AND head = %(head)s
 
 -- name: resolve_breaks
-UPDATE breaks SET resolved_at = now() WHERE shard = %(shard)s AND resolved_at IS NULL
+UPDATE breaks SET resolved_at = now(), state = 'resolved'
+WHERE shard = %(shard)s AND resolved_at IS NULL AND kind NOT IN ('figure', 'coupon', 'holder', 'outside')
 
 -- name: evict
 -- End the sessions of other reconcilers that stand in the way of *pid*: stopped in the middle of a transaction.

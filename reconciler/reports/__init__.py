@@ -1,0 +1,1 @@
+"""Reports of the books, and what they are written as."""

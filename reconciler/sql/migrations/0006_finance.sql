@@ -1,0 +1,240 @@
+-- What finance signs: totals a day, legal entities and their periods, manual journals, stocktakes, exports.
+
+-- A legal entity keeps books of its own. Everything up to closed_through is closed: nothing is posted there any more.
+CREATE TABLE legal_entities (
+    id             text        NOT NULL,
+    zone           text        NOT NULL DEFAULT 'UTC',
+    closed_through date,
+    head           bytea       NOT NULL DEFAULT '\x',  -- hash of the last manual journal
+    journals       bigint      NOT NULL DEFAULT 0,     -- manual journals so far
+    CONSTRAINT legal_entities_pkey PRIMARY KEY (id),
+    CONSTRAINT legal_entities_id_check CHECK (id ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+    CONSTRAINT legal_entities_journals_check CHECK (journals >= 0)
+);
+INSERT INTO legal_entities (id) VALUES ('main');
+
+-- original_date is the date of a late journal, whose effective_date is the first one that was open. A manual journal
+-- (shard is manual:<entity>) is about a shard where it moves units, and ref is its id.
+ALTER TABLE journals
+    ADD COLUMN entity text NOT NULL DEFAULT 'main',
+    ADD COLUMN original_date date,
+    ADD COLUMN about text,
+    ADD COLUMN ref text,
+    ADD COLUMN reason text,
+    ADD CONSTRAINT journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id);
+
+-- The date each state change is booked on, as its journal.
+ALTER TABLE coupon_entries ADD COLUMN effective_date date NOT NULL DEFAULT '1970-01-01';
+
+-- What journals moved, a day: written in the transaction that posts them. Reports read this, and a verdict compares it
+-- with the postings. shard is that of the journal, or what a manual journal is about.
+CREATE TABLE account_days (
+    shard          text        NOT NULL,
+    effective_date date        NOT NULL,
+    commodity      text        NOT NULL,
+    account        text        NOT NULL,
+    entity         text        NOT NULL,
+    debit          numeric(38) NOT NULL,
+    credit         numeric(38) NOT NULL,
+    CONSTRAINT account_days_pkey PRIMARY KEY (shard, effective_date, commodity, account)
+);
+
+-- What state changes moved, a day, by what reports ask for: channel is that of the claim, store that of the redemption.
+-- worth_minor is what the units may cost at worst, minor what was given away or given back, order_minor what the orders
+-- were worth (of redemptions only).
+CREATE TABLE movement_days (
+    shard          text        NOT NULL,
+    effective_date date        NOT NULL,
+    verb           text        NOT NULL,
+    source         text        NOT NULL,
+    destination    text        NOT NULL,
+    channel        text        NOT NULL,
+    store          text        NOT NULL,
+    currency       text        NOT NULL,
+    campaign       text        NOT NULL,
+    entity         text        NOT NULL,
+    entries        bigint      NOT NULL,
+    units          bigint      NOT NULL,
+    worth_minor    numeric(38) NOT NULL,
+    minor          numeric(38) NOT NULL,
+    order_minor    numeric(38) NOT NULL,
+    CONSTRAINT movement_days_pkey PRIMARY KEY (shard, effective_date, verb, source, destination, channel, store, currency)
+);
+
+-- A month or a day of an entity: open where there is no row.
+CREATE TABLE periods (
+    entity     text        NOT NULL,
+    kind       text        NOT NULL,
+    starts     date        NOT NULL,
+    ends       date        NOT NULL,  -- the last day of it
+    state      text        NOT NULL,
+    changed_by text        NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT periods_pkey PRIMARY KEY (entity, kind, starts),
+    CONSTRAINT periods_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
+    CONSTRAINT periods_kind_check CHECK (kind IN ('month', 'day')),
+    CONSTRAINT periods_state_check CHECK (state IN ('open', 'hold', 'closed')),
+    CONSTRAINT periods_ends_check CHECK (ends >= starts)
+);
+
+-- What a close was signed on. A period that was reopened and closed again has several.
+CREATE TABLE close_reports (
+    id        bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    entity    text        NOT NULL,
+    kind      text        NOT NULL,
+    starts    date        NOT NULL,
+    report    jsonb       NOT NULL,
+    closed_by text        NOT NULL,
+    closed_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT close_reports_pkey PRIMARY KEY (id),
+    CONSTRAINT close_reports_period_fkey FOREIGN KEY (entity, kind, starts) REFERENCES periods (entity, kind, starts)
+);
+
+-- A journal that a person makes and another one approves. lines is a list of {debit, credit, commodity, minor}.
+CREATE TABLE manual_journals (
+    id             text        NOT NULL,
+    entity         text        NOT NULL,
+    effective_date date        NOT NULL,
+    about          text,
+    reverses       bigint,
+    reason         text        NOT NULL,
+    attachment     text        NOT NULL DEFAULT '',
+    lines          jsonb       NOT NULL,
+    state          text        NOT NULL DEFAULT 'drafted',
+    made_by        text        NOT NULL,
+    made_at        timestamptz NOT NULL DEFAULT now(),
+    checked_by     text,
+    checked_at     timestamptz,
+    refused        text,   -- why it was rejected, or could not be posted
+    journal        bigint,
+    CONSTRAINT manual_journals_pkey PRIMARY KEY (id),
+    CONSTRAINT manual_journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
+    CONSTRAINT manual_journals_journal_fkey FOREIGN KEY (journal) REFERENCES journals (id),
+    CONSTRAINT manual_journals_reverses_fkey FOREIGN KEY (reverses) REFERENCES journals (id),
+    CONSTRAINT manual_journals_state_check CHECK (state IN ('drafted', 'approved', 'posted', 'rejected')),
+    CONSTRAINT manual_journals_checker_check CHECK (checked_by IS DISTINCT FROM made_by)
+);
+CREATE INDEX manual_journals_approved_idx ON manual_journals (made_at) WHERE state = 'approved';
+
+-- One comparison of a shard in Redis with the books, at one seq.
+CREATE TABLE stocktakes (
+    id       bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    shard    text        NOT NULL,
+    seq      bigint      NOT NULL,
+    taken_at timestamptz NOT NULL DEFAULT now(),
+    asked_by text        NOT NULL,  -- 'clerk' where it was nobody
+    figures  jsonb       NOT NULL,  -- figure -> [expected, found]
+    sampled  jsonb       NOT NULL,  -- how many coupons and holders were compared field by field
+    breaks   integer     NOT NULL,
+    CONSTRAINT stocktakes_pkey PRIMARY KEY (id)
+);
+CREATE INDEX stocktakes_shard_idx ON stocktakes (shard, id DESC);
+
+-- A break lives: open, explained, resolved. The drain's resolve themselves when the shard resumes.
+DROP INDEX breaks_open_key;
+ALTER TABLE breaks
+    DROP CONSTRAINT breaks_kind_check,
+    ADD CONSTRAINT breaks_kind_check CHECK (kind IN ('seq_gap', 'epoch_changed', 'behind', 'rules_missing',
+        'shard_unreadable', 'rows_refused', 'figure', 'coupon', 'holder', 'outside')),
+    ADD COLUMN figure text NOT NULL DEFAULT '',   -- which one: stock, reserved, …; a code or a holder
+    ADD COLUMN likely text NOT NULL DEFAULT '',   -- what is likely
+    ADD COLUMN seq bigint,
+    ADD COLUMN state text NOT NULL DEFAULT 'open',
+    ADD COLUMN explained_by text,
+    ADD COLUMN explained_at timestamptz,
+    ADD COLUMN explanation text,
+    ADD COLUMN resolved_by text,
+    ADD COLUMN resolution text,
+    ADD COLUMN compensation text,                 -- the change that made it good: a manual journal, a stock adjustment
+    ADD CONSTRAINT breaks_state_check CHECK (state IN ('open', 'explained', 'resolved')),
+    ADD CONSTRAINT breaks_resolved_check CHECK ((state = 'resolved') = (resolved_at IS NOT NULL));
+CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind, figure) WHERE resolved_at IS NULL;
+
+-- A file of orders or payments that another system has, to be matched with the redemptions by order.
+CREATE TABLE outside_files (
+    id         text        NOT NULL,
+    name       text        NOT NULL,
+    currency   text        NOT NULL,
+    since      date        NOT NULL,
+    until      date        NOT NULL,
+    merchant   text,
+    store      text,
+    rows       bigint      NOT NULL,
+    sha256     text        NOT NULL,
+    uploaded_by text       NOT NULL,
+    uploaded_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT outside_files_pkey PRIMARY KEY (id)
+);
+CREATE TABLE outside_rows (
+    file     text   NOT NULL,
+    line     bigint NOT NULL,
+    order_id text   NOT NULL,
+    minor    bigint NOT NULL,
+    CONSTRAINT outside_rows_pkey PRIMARY KEY (file, line),
+    CONSTRAINT outside_rows_file_fkey FOREIGN KEY (file) REFERENCES outside_files (id)
+);
+CREATE INDEX outside_rows_order_idx ON outside_rows (file, order_id);
+CREATE TABLE outside_runs (
+    id      bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    file    text        NOT NULL,
+    ran_by  text        NOT NULL,
+    ran_at  timestamptz NOT NULL DEFAULT now(),
+    summary jsonb       NOT NULL,
+    CONSTRAINT outside_runs_pkey PRIMARY KEY (id),
+    CONSTRAINT outside_runs_file_fkey FOREIGN KEY (file) REFERENCES outside_files (id)
+);
+
+-- A report that is made in the background, in parts, so that another process goes on where one died.
+CREATE TABLE exports (
+    id           text        NOT NULL,
+    report       text        NOT NULL,
+    format       text        NOT NULL,
+    asked        jsonb       NOT NULL,
+    state        text        NOT NULL DEFAULT 'waiting',
+    parts        integer     NOT NULL DEFAULT 0,
+    rows         bigint      NOT NULL DEFAULT 0,
+    rows_about   bigint,                -- as estimated at the start
+    manifest     jsonb,
+    failed       text,
+    asked_by     text        NOT NULL,
+    asked_at     timestamptz NOT NULL DEFAULT now(),
+    worker       text,
+    leased_until timestamptz,
+    finished_at  timestamptz,
+    CONSTRAINT exports_pkey PRIMARY KEY (id),
+    CONSTRAINT exports_state_check CHECK (state IN ('waiting', 'running', 'done', 'failed', 'cancelled'))
+);
+CREATE INDEX exports_open_idx ON exports (asked_at) WHERE state IN ('waiting', 'running');
+
+CREATE TRIGGER close_reports_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON close_reports
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER stocktakes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stocktakes
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER breaks_kept BEFORE DELETE OR TRUNCATE ON breaks
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER manual_journals_kept BEFORE DELETE OR TRUNCATE ON manual_journals
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER account_days_kept BEFORE DELETE OR TRUNCATE ON account_days
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER movement_days_kept BEFORE DELETE OR TRUNCATE ON movement_days
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+GRANT SELECT ON legal_entities, account_days, movement_days, periods, close_reports, manual_journals, stocktakes,
+    outside_files, outside_rows, outside_runs, exports TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_clerk;
+GRANT INSERT, UPDATE (debit, credit) ON account_days TO fairclaim_reconciler;
+GRANT INSERT, UPDATE (entries, units, worth_minor, minor, order_minor) ON movement_days TO fairclaim_reconciler;
+GRANT UPDATE (head, journals) ON legal_entities TO fairclaim_reconciler;
+GRANT UPDATE (state, refused, journal) ON manual_journals TO fairclaim_reconciler;
+GRANT UPDATE (state) ON breaks TO fairclaim_reconciler;
+GRANT INSERT ON legal_entities, periods, close_reports, manual_journals, exports, outside_files, outside_rows,
+    outside_runs, stocktakes, breaks TO fairclaim_gateway;
+GRANT UPDATE (zone, closed_through) ON legal_entities TO fairclaim_gateway;
+GRANT UPDATE (state, changed_by, changed_at) ON periods TO fairclaim_gateway;
+GRANT UPDATE (state, checked_by, checked_at, refused) ON manual_journals TO fairclaim_gateway;
+GRANT UPDATE (state, explained_by, explained_at, explanation, resolved_at, resolved_by, resolution, compensation)
+    ON breaks TO fairclaim_gateway;
+GRANT UPDATE (state, failed, finished_at) ON exports TO fairclaim_gateway;
+GRANT INSERT ON stocktakes, breaks TO fairclaim_clerk;
+GRANT UPDATE (state, parts, rows, rows_about, manifest, failed, worker, leased_until, finished_at)
+    ON exports TO fairclaim_clerk;
