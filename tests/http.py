@@ -119,7 +119,14 @@ class Worker:
         http: type[Any] | None = None,
         **changes: Any,
     ) -> None:
-        base = Settings(redis_url=redis_url, postgres_url=postgres_url, jwt_keys=JWT_KEYS, data_dir=str(folder))
+        # A claim may wait for long: a machine that is busy with other tests is not what these tests are about.
+        base = Settings(
+            redis_url=redis_url,
+            postgres_url=postgres_url,
+            jwt_keys=JWT_KEYS,
+            data_dir=str(folder),
+            claim_wait_ms_max=15_000,
+        )
         self.settings = msgspec.structs.replace(base, **changes)
         self.app: Starlette = create_app(self.settings, slot=slot)
         self.entered: list[Scope] = []
