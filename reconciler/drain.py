@@ -11,49 +11,30 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from time import monotonic
 
 import psycopg
 
 from lua.keys import Shard
+from reconciler.booking import book
 from reconciler.deadlines import Deadlines
-from reconciler.ledger import ROWS_REFUSED, Fenced, Ledger
+from reconciler.ledger import ROWS_REFUSED, ClosedMeanwhile, Fenced, Ledger
 from reconciler.money import Terms
+from reconciler.options import DrainOptions
 from reconciler.outages import Outage
 from reconciler.ownership import Ownership
-from reconciler.postings import journals_for, seal
-from reconciler.shard import Break, Position, Record, read_batch
+from reconciler.poster import Poster
+from reconciler.shard import Batch, Break, Position, QuarantinedRecord, Record, read_batch
 from reconciler.steps import Passing, Step, unobserved
 from reconciler.streams import Streams, StreamsAway
-from reconciler.sweeper import Sweeper, SweeperOptions
+from reconciler.sweeper import Sweeper
 from reconciler.tasks import end
 from reconciler.timekeeper import Timekeeper
 
 log = logging.getLogger("fairclaim.reconciler")
 
 EXAMINE_S = 3.0  # how often a shard is compared with the books, stopped or not
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrainOptions:
-    """
-    One reconciler's options. Units: milliseconds.
-
-    *entries_max* bounds a batch of one shard, *stop_ms_max* the last drain after stop; *retry_ms_max* caps the pause
-    between tries while a server is away.
-    """
-
-    redis_url: str
-    postgres_url: str
-    entries_max: int = 256
-    block_ms: int = 500
-    shards_max: int = 1000
-    retry_ms_max: int = 2000
-    call_ms_max: int = 2000
-    connect_ms_max: int = 1000
-    postgres_ms_max: int = 3000
-    stop_ms_max: int = 15_000
-    sweeper: SweeperOptions = field(default_factory=SweeperOptions)
 
 
 @dataclass
@@ -99,26 +80,30 @@ class Drain:
         timekeeper = Timekeeper(
             options.redis_url, call_ms_max=options.call_ms_max, connect_ms_max=options.connect_ms_max
         )
+        self._poster = Poster(options.postgres_url, **bounds, retry_ms_max=options.retry_ms_max)
         self._sweeper = Sweeper(options.sweeper, deadlines, timekeeper, self._drained, options.retry_ms_max)
         self._redis_outage = Outage("Redis", options.retry_ms_max)
         self._books_outage = Outage("PostgreSQL (books)", options.retry_ms_max)
         self._entries_max = options.entries_max
         self._owned: dict[str, Owned] = {}
+        self._closed_through: dict[str, date | None] = {}
 
     async def run(self) -> None:
-        """Drain and sweep until stop, then drain to the tails."""
+        """Drain, sweep and post until stop, then drain to the tails."""
         holding = asyncio.create_task(self._ownership.run())
-        sweeping = asyncio.create_task(self._sweeper.run())
+        beside = [asyncio.create_task(self._sweeper.run()), asyncio.create_task(self._poster.run())]
         try:
             while not self._stop.is_set():
                 await self._try_turn(self._options.block_ms)
-                if sweeping.done():  # it never ends by itself, so this is a defect, and it has to be heard of
-                    sweeping.result()
-            sweeping.cancel()
+                for task in beside:
+                    if task.done():  # it never ends by itself, so this is a defect, and it has to be heard of
+                        task.result()
+            for task in beside:
+                task.cancel()
             await self._finish()
         finally:
-            await end(sweeping)
-            await end(holding)
+            for task in (*beside, holding):
+                await end(task)
             await self._ledger.close()
             await self._streams.close()
 
@@ -228,7 +213,7 @@ class Drain:
         if record is None:
             expected = {"seq": owned.position.seq + 1, "after": owned.position.entry_id}
             return Break("seq_gap", expected, {"seq": None, "last_seq": attached.seq})
-        return read_batch(owned.shard, owned.position, [record], unranged=False).break_
+        return read_batch(owned.position, [record], unranged=False).break_
 
     async def _settle(self, owned: Owned, break_: Break | None) -> None:
         """Stop or resume the shard as *break_* says."""
@@ -245,17 +230,14 @@ class Drain:
 
     async def _drain(self, owned: Owned, records: Sequence[Record]) -> None:
         """Commit one batch of a shard and trim behind it."""
-        batch = read_batch(owned.shard, owned.position, records, unranged=owned.unranged)
+        batch = read_batch(owned.position, records, unranged=owned.unranged)
         try:
             if batch.entry_id != owned.position.entry_id:
-                await self._load_terms(owned, {entry.version for entry in batch.entries})
-                journals = journals_for(owned.shard, batch.entries, owned.terms.__getitem__)
-                sealed = seal(owned.position.head, journals)
-                owned.position = await self._ledger.commit(str(owned.shard), owned.position, batch, sealed)
+                quarantined = await self._commit(owned, batch)
                 self._books_outage.answered()
                 owned.unranged = batch.still_unranged(owned.unranged)
                 self._passing(Step.AFTER_COMMIT)
-                self._log_quarantined(owned, [bad.entry_id for bad in batch.quarantined])
+                self._log_quarantined(owned, [bad.entry_id for bad in quarantined])
                 await self._streams.trim(owned.shard, owned.position.entry_id)
                 self._passing(Step.AFTER_TRIM)
             if batch.break_ is not None:
@@ -268,10 +250,19 @@ class Drain:
             found = {"constraint": error.diag.constraint_name, "error": error.diag.message_primary, "until": batch.seq}
             await self._settle(owned, Break("rows_refused", expected, found))
 
-    async def _load_terms(self, owned: Owned, versions: set[int]) -> None:
-        unknown = sorted(versions - owned.terms.keys())
+    async def _commit(self, owned: Owned, batch: Batch) -> list[QuarantinedRecord]:
+        """Book *batch* on dates that are open, and move on; what went into quarantine."""
+        unknown = sorted({entry.version for entry in batch.entries} - owned.terms.keys())
         if unknown:
             owned.terms.update(await self._ledger.terms(owned.shard.campaign, unknown))
+        while True:
+            booking = book(owned.shard, batch, owned.terms.__getitem__, self._closed_through)
+            try:
+                owned.position = await self._ledger.commit(owned.shard, owned.position, batch, booking)
+            except ClosedMeanwhile as error:
+                self._closed_through.update(error.closed_through)
+            else:
+                return booking.quarantined
 
     async def _stop_shard(self, owned: Owned, break_: Break) -> None:
         if break_ == owned.break_ and not owned.running:
