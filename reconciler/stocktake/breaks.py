@@ -1,8 +1,8 @@
 """
 What becomes of a difference: it is written down when it is first seen, explained, and resolved.
 
-Nothing resolves by itself: whoever resolves a break says why and by which change it was made good, and a fresh stocktake
-of that shard has to find it gone. Breaks of the drain are its own: they end when the shard is as the books expect.
+Nothing resolves by itself: whoever resolves a break says why and by which change it was made good, and a fresh
+stocktake of that shard has to find it gone. Breaks of the drain are its own: they end when the shard is as expected.
 """
 
 import json
@@ -59,7 +59,7 @@ class BreakRefused(Exception):
     """
     A break can't be explained or resolved. *code* says why:
 
-    break_not_found · invalid_state (it is resolved, or it is the drain's) · break_remains (a fresh stocktake finds it) ·
+    break_not_found · invalid_state (it is resolved, or the drain's) · break_remains (a fresh stocktake finds it) ·
     not_ready (the shard could not be compared) · bad_request (no words, or too many)
     """
 
