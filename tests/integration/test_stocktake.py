@@ -28,9 +28,7 @@ class Stocked:
     async def find(self) -> dict[str, tuple[dict[str, Any], dict[str, Any], str]]:
         """What a stocktake of everything finds: kind and name → expected, found, cause."""
         names = ("kept", "held", "spent", "back", "revoked", "late", "over")
-        wanted = Wanted(
-            [CouponCode(code) for code in self.codes.values()], [HolderId(name) for name in names]
-        )
+        wanted = Wanted([CouponCode(code) for code in self.codes.values()], [HolderId(name) for name in names])
         taken = await stocktake(self.sale, 0, wanted)
         assert not taken.unfinished
         return {f"{one.kind} {one.name}": (one.expected, one.found, one.cause.code) for one in taken.found}
