@@ -4,7 +4,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile migrate doctor                 run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger                                                   reads the books
+    ledger verdict                                           reads the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -24,6 +24,7 @@ from gateway.cli.serve import serve
 from gateway.cli.status import status
 from gateway.cli.token import token
 from gateway.cli.up import up
+from gateway.cli.verdict import verdict
 from gateway.cli.worker import worker
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
 app.command("status")(status)
+app.command("verdict")(verdict)
 
 
 def run(arguments: list[str]) -> int:
