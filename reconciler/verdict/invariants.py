@@ -82,8 +82,8 @@ INVARIANTS = (
     ),
     Invariant(
         "totals",
-        "the totals of each day are what was posted on it",
-        ("totals_are_the_postings",),
+        "the totals of each day are what was posted and booked on it",
+        ("totals_are_the_postings", "movements_are_the_changes"),
     ),
 )
 """In the order they are reported in."""

@@ -94,6 +94,7 @@ FORGERIES = {
         "totals",
         "UPDATE account_days SET debit = debit + 1, credit = credit + 1 WHERE account = 'payable:m-1'",
     ),
+    "movements_are_the_changes": ("totals", "UPDATE movement_days SET minor = minor + 1 WHERE verb = 'redeem'"),
 }  # fmt: skip
 """Check → the invariant it belongs to, and what breaks it."""
 
