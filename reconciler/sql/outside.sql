@@ -59,7 +59,7 @@ WITH file AS (
     FROM file
     CROSS JOIN redemptions
     JOIN campaigns ON campaigns.id = redemptions.campaign
-    WHERE coalesce(definition ->> 'legal_entity', 'main') = file.entity
+    WHERE coalesce(nullif(definition ->> 'legal_entity', ''), 'main') = file.entity
 ), ours AS (
     SELECT order_id, count(*) FILTER (WHERE asked) AS redemptions, CASE (SELECT measure FROM file)
             WHEN 'discount' THEN sum(minor) FILTER (WHERE asked)
@@ -98,7 +98,7 @@ GROUP BY outcome
 -- Redemptions that name no order: nobody can match them.
 SELECT count(*) AS redemptions, coalesce(sum(redemptions.minor - rolled_back_minor), 0) AS minor
 FROM redemptions JOIN campaigns ON campaigns.id = redemptions.campaign CROSS JOIN outside_files AS file
-WHERE file.id = %(file)s AND order_id IS NULL AND coalesce(definition ->> 'legal_entity', 'main') = file.entity
+WHERE file.id = %(file)s AND order_id IS NULL AND coalesce(nullif(definition ->> 'legal_entity', ''), 'main') = file.entity
     AND (redeemed_at AT TIME ZONE file.zone)::date BETWEEN file.since AND file.until
     AND (file.merchant IS NULL OR redemptions.merchant = file.merchant)
     AND (file.store IS NULL OR redemptions.store = file.store)
@@ -140,3 +140,6 @@ LIMIT %(rows_max)s
 
 -- name: note
 INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)
+
+-- name: see_entity
+SELECT id FROM legal_entities WHERE id = %(entity)s
