@@ -61,7 +61,7 @@ async def _judge(
     elif invariant.name == "chain":
         merge(found, await _walk(postgres_url, scope))
     elif invariant.name == "live":
-        merge(found, await compare_live(door, postgres_url, scope.shards))
+        merge(found, await compare_live(door, postgres_url, scope.campaign))
     return Judged(invariant.name, invariant.says, not found.wrong, found.figures, found.wrong, found.first)
 
 

@@ -128,3 +128,23 @@ async def test_a_broken_invariant_is_named(door: Door, books: Books, sale: LifeS
     [judgement] = [each for each in found.invariants if each.name == name]
     assert judgement.wrong >= 1
     assert len(judgement.first or {}) > 2
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "name"),
+    [("stock", "", "13", "stock"), ("counters", "redeemed", "9", "redeemed"), ("counters", "claimed", "9", "claimed")],
+)
+async def test_a_change_in_redis_is_named(
+    door: Door, books: Books, sale: LifeSale, part: str, field: str, value: str, name: str
+) -> None:
+    """A figure set by hand in Redis: the invariant of both stores is the one that is broken, and says which figure."""
+    key = sale.on.shard.key(part)
+    await (door.redis.hset(key, field, value) if field else door.redis.set(key, value))
+    found = await judged(door, books)
+
+    assert broken(found) == {"live": "stocktake"}
+    [judgement] = [each for each in found.invariants if each.name == "live"]
+    assert judgement.first is not None
+    assert (judgement.first["shard"], judgement.first["name"]) == ("c/0", name)
+    assert judgement.first["likely"]
+    assert (await judged(door, books, "g")).holds
