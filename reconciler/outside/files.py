@@ -19,7 +19,7 @@ QUERIES = parse_queries((files("reconciler") / "sql" / "outside.sql").read_text(
 
 Measure = Literal["discount", "net", "order"]
 """
-What a line's amount is: the discount given on the order; net, what of that did not come back; or what the order was worth.
+What a line's amount is: the discount given on the order; net, what of it did not come back; what the order was worth.
 """
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -81,19 +81,20 @@ class _Same(Exception):
 
 
 async def add_file(
-    connection: AsyncConnection[Any], asked: AskedFile, pieces: AsyncIterator[bytes], actor: str
+    connection: AsyncConnection[Any], asked: AskedFile, pieces: AsyncIterator[bytes], actor: str, *, patience_s: int = 0
 ) -> tuple[OutsideFile, bool]:
     """
     Keep the CSV that comes in *pieces*; whether it was there already comes along: the same bytes asked to be compared
     with the same are one file.
 
-    Shape: *connection* is in autocommit mode. Errors: FaultyFile, LookupError for an entity that is not there, and then
-    nothing is kept; psycopg.Error.
+    Shape: *connection* is in autocommit mode. Units: a statement may take *patience_s* seconds, 0 for any time. Errors:
+    FaultyFile, LookupError for an entity that is not there, and then nothing is kept; psycopg.Error.
     """
     identity = f"of_{token_hex(8)}"
     reader = Reader(identity, asked.currency)
     try:
         async with connection.transaction():
+            await be_patient(connection, patience_s)
             if not await _rows(connection, "see_entity", {"entity": asked.entity}):
                 raise LookupError(asked.entity)
             async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_rows"]) as copy:
@@ -116,7 +117,7 @@ async def add_file(
 async def list_files(
     connection: AsyncConnection[Any], before: tuple[datetime, str] | None, rows_max: int
 ) -> list[tuple[OutsideFile, dict[str, Any] | None]]:
-    """Files, newest first, from after the place *before*; each with the summary of its last run. Errors: psycopg.Error."""
+    """Files, newest first, after the place *before*, each with the summary of its last run. Errors: psycopg.Error."""
     at, identity = before or (FOREVER, "")
     values = {"before": at, "before_id": identity, "rows_max": rows_max}
     return [(_file(row), row["summary"]) for row in await _rows(connection, "list_files", values)]
@@ -135,10 +136,19 @@ async def note(
 ) -> None:
     """Who did what to the file *identity*, for the audit log."""
     told = msgspec.json.encode(detail).decode()
-    await _rows(connection, "note", {"actor": actor, "action": action, "subject": f"outside:{identity}", "detail": told})
+    await _rows(
+        connection, "note", {"actor": actor, "action": action, "subject": f"outside:{identity}", "detail": told}
+    )
 
 
-async def rows_of(connection: AsyncConnection[Any], statement: bytes, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+async def be_patient(connection: AsyncConnection[Any], patience_s: int) -> None:
+    """Let each statement of this transaction take *patience_s* seconds, 0 for any time."""
+    await connection.execute(b"SELECT set_config('statement_timeout', %s, true)", (f"{patience_s}s",))
+
+
+async def rows_of(
+    connection: AsyncConnection[Any], statement: bytes, values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """The rows of *statement*, if it gives any."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement, values)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from psycopg import AsyncConnection
 
-from reconciler.outside.files import QUERIES, note, rows_of, see_file
+from reconciler.outside.files import QUERIES, be_patient, note, rows_of, see_file
 
 Outcome = Literal["missing_here", "missing_there", "amount_differs", "duplicate"]
 OUTCOMES: tuple[Outcome, ...] = ("missing_here", "missing_there", "amount_differs", "duplicate")
@@ -42,8 +42,8 @@ class Summary(msgspec.Struct):
 
 class Difference(msgspec.Struct):
     """
-    An order that does not match. *here_minor* is null where nothing was redeemed on it, *there_minor* where it is not in
-    the file; *line* is its first line there, *lines* and *redemptions* how many there are.
+    An order that does not match. *here_minor* is null where nothing was redeemed on it, *there_minor* where it is not
+    in the file; *line* is its first line there, *lines* and *redemptions* how many there are.
     """
 
     order_id: str
@@ -67,17 +67,21 @@ class Run(msgspec.Struct):
     first: list[Difference]
 
 
-async def run_file(connection: AsyncConnection[Any], identity: str, actor: str, *, dry_run: bool) -> Run:
+async def run_file(
+    connection: AsyncConnection[Any], identity: str, actor: str, *, dry_run: bool, patience_s: int = 0
+) -> Run:
     """
     Match the file *identity* with the redemptions as they are now.
 
     A dry run keeps nothing. Else the run is kept with every difference, a break of the entity is opened where there is
     one, and resolved where there is none any more.
 
-    Shape: *connection* is in autocommit mode. Errors: LookupError, psycopg.Error.
+    Shape: *connection* is in autocommit mode. Units: a statement may take *patience_s* seconds, 0 for any time. Errors:
+    LookupError, psycopg.Error.
     """
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        await be_patient(connection, patience_s)
         file = await see_file(connection, identity)
         of_file: dict[str, Any] = {"file": identity}
         summary = _summary(
@@ -145,7 +149,7 @@ def likely(summary: Summary) -> str:
     """Pure: what is likely where a run found differences."""
     said = {
         "duplicate": "the other system sent the file, or a part of it, twice",
-        "missing_here": "orders of another period, entity or currency are in the file, or a redemption was never sent here",
+        "missing_here": "orders of another period, entity or currency are in the file, or a redemption never came here",
         "missing_there": "orders were cancelled there and not rolled back here, or the file is cut short",
         "amount_differs": "a refund was booked on one side only",
     }

@@ -18,7 +18,7 @@ TOTALS = ("stock", "outstanding", "reserved", "redeemed", "expired", "revoked")
 
 async def compare_live(door: Door, postgres_url: str, campaign: str | None) -> Finding:
     """
-    Take stock of the shards of *campaign*, or of all that are there; what differs is wrong, and so is a shard that can't be compared.
+    Take stock of the shards of *campaign*, or of all; what differs is wrong, and so is a shard that can't be compared.
 
     On a connection of its own: each shard is compared with the books as they are at its turn. Errors: psycopg.Error;
     DoorError and RedisError.

@@ -50,5 +50,3 @@ def _add(told: Told, code: str, holder: str, line: int) -> None:
     code = code.upper().replace("-", "").replace(" ", "")
     if told.coupons.setdefault(code, holder) != holder:
         told.twice.append(code)
-
-

@@ -7,8 +7,6 @@ from reconciler.verdict.judging import Verdict, judge
 from tests.integration.draining import Books, draining
 from tests.integration.life import LifeSale, open_life
 
-OWNED = ("journals", "postings", "coupon_entries", "coupons", "redemptions", "rollbacks", "account_days", "movement_days")
-
 
 async def live_in(door: Door, redis_url: str, books: Books) -> tuple[LifeSale, LifeSale]:
     """
@@ -34,7 +32,6 @@ async def live_in(door: Door, redis_url: str, books: Books) -> tuple[LifeSale, L
     async with draining(redis_url, books.url):
         pass
     return sale, gifts
-
 
 
 def forge(books: Books, *statements: str) -> None:

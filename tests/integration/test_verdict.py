@@ -1,6 +1,6 @@
 """`fairclaim verdict`: each invariant broken on purpose, in either store, is named with the row that breaks it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,10 +23,10 @@ def books(postgres_url: str) -> Iterator[Books]:
 
 
 @pytest.fixture
-async def sale(door: Door, redis_url: str, books: Books) -> AsyncIterator[LifeSale]:
+async def sale(door: Door, redis_url: str, books: Books) -> LifeSale:
     """A sale that everything happened in, drained."""
     sale, _ = await live_in(door, redis_url, books)
-    yield sale
+    return sale
 
 
 def of_holder(name: str) -> str:
@@ -34,10 +34,13 @@ def of_holder(name: str) -> str:
     return f"shard = 'c/0' AND holder = '{name}'"
 
 
-LIMIT = "UPDATE campaign_versions SET definition = jsonb_set(definition, '{{limits}}', '{{\"{}\": {}}}') WHERE campaign = 'c'"
+LIMIT = (
+    "UPDATE campaign_versions SET definition = jsonb_set(definition, '{{limits}}', '{{\"{}\": {}}}')"
+    " WHERE campaign = 'c'"
+)
 JOURNAL = "(SELECT min(id) FROM journals WHERE shard = 'c/0' AND verb = '{}')"
 CLAIM_AGAIN = (
-    "INSERT INTO coupon_entries SELECT (r).* FROM (SELECT jsonb_populate_record(e, '{{\"seq\": 99, \"code\": \"X\"}}') AS r"
+    'INSERT INTO coupon_entries SELECT (r).* FROM (SELECT jsonb_populate_record(e, \'{{"seq": 99, "code": "X"}}\') AS r'
     " FROM coupon_entries AS e WHERE {} AND kind = 'claimed') AS again"
 )
 

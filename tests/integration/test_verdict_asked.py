@@ -40,7 +40,12 @@ async def sell(till: Till, eventually: Eventually) -> Told:
     """A sale of two shards with every limit, a shared code and a campaign of balances; what the claimants were told."""
     publish = till.http.publish
     await publish(
-        stock=40, shards=2, limits=LIMITS, on_revoke=BACK, on_rollback={**BACK, "coupon": "end"}, timezone="Asia/Shanghai"
+        stock=40,
+        shards=2,
+        limits=LIMITS,
+        on_revoke=BACK,
+        on_rollback={**BACK, "coupon": "end"},
+        timezone="Asia/Shanghai",
     )
     await publish(id="card", value={"type": "balance", "minor": 1000}, stock=5)
     await till.shared("TEATIME", 3)
@@ -72,7 +77,7 @@ async def sell(till: Till, eventually: Eventually) -> Told:
 async def test_a_sale_through_a_gateway_is_clean(
     till: Till, door: Door, redis_url: str, postgres_url: str, eventually: Eventually
 ) -> None:
-    """Every verb, limit and kind of coupon, with a drain behind it: all invariants hold, then and while it is behind."""
+    """Every verb, limit and kind of coupon: all invariants hold, when it is drained and while the drain is behind."""
     with Books(postgres_url) as books:
         async with draining(redis_url, postgres_url):
             told = await sell(till, eventually)
@@ -92,7 +97,7 @@ async def test_a_sale_through_a_gateway_is_clean(
 async def test_what_was_told_has_to_be_there(
     till: Till, door: Door, redis_url: str, postgres_url: str, eventually: Eventually
 ) -> None:
-    """An answer without a coupon, a coupon nobody was told of, one told to two: each is found, and a timeout is none."""
+    """An answer without a coupon, a coupon nobody was told of, one told to two: all are found; a timeout is no fault."""
     async with draining(redis_url, postgres_url):
         await till.http.publish()
         mine, other = await till.claimed("ann", "bob")
