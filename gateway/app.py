@@ -24,6 +24,7 @@ from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
 from gateway.finance import breaks, stocktakes
+from gateway.finance import outside, verdict
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -99,6 +100,8 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *revocations.routes,
         *stocktakes.routes,
         *breaks.routes,
+        *verdict.routes,
+        *outside.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

@@ -34,6 +34,7 @@ PROBLEMS: dict[str, Problem] = {
     "code_batch_not_found": Problem(404, "No such code batch", False),
     "revocation_not_found": Problem(404, "No such revocation", False),
     "break_not_found": Problem(404, "No such break", False),
+    "outside_file_not_found": Problem(404, "No such file of orders", False),
     "method_not_allowed": Problem(405, "Not with this method", False),
     "request_timeout": Problem(408, "The request did not come in time", True),
     "limit_reached": Problem(409, "You hold as many as one person may", False),

@@ -27,7 +27,7 @@ log = logging.getLogger("fairclaim.guard")
 LINGER_S = 1.0
 """How long a refused client may go on sending: a close with unread data would take the answer away from it."""
 
-_IMPORT = re.compile(rb"/v1/campaigns/[^/?]+/code-imports(?:\?|\Z)")
+_IMPORT = re.compile(rb"/v1/(?:campaigns/[^/?]+/code-imports|outside-files)(?:\?|\Z)")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?\Z")
 _CLOSE = b"connection: close\r\n"
 

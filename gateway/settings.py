@@ -103,9 +103,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 85
     retry_after_s_max: Annotated[int, _meta("s", "Retry-After is drawn from 1 to this", low=1, high=60)] = 3
     body_bytes_max: Annotated[int, _meta("bytes", "a request body", low=1024, high=1_048_576)] = 65_536
-    import_bytes_max: Annotated[int, _meta("bytes", "the body of an import of codes", low=1024, high=67_108_864)] = (
-        4_194_304
-    )
+    import_bytes_max: Annotated[
+        int, _meta("bytes", "the body of an import of codes, or of a file of orders", low=1024, high=67_108_864)
+    ] = 4_194_304
     head_bytes_max: Annotated[int, _meta("bytes", "request line and headers of a request", low=1024, high=65_536)] = (
         16_384
     )

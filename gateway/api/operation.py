@@ -77,6 +77,8 @@ PATH = {
     "redemption": "The id of a redemption, or of several that were made as one.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
     "revocation": "The id of a revocation.",
+    "file": "The id of a file of orders.",
+    "run": "The number of a run of a file.",
 }
 """What stands between braces in a path → what it is."""
 

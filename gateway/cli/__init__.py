@@ -5,6 +5,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     up serve worker reconcile migrate doctor                 run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
     ledger stocktake breaks                                  finance: reads the books
+    ledger verdict outside                                   reads the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -15,6 +16,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import breaks, campaign, codes, key, ledger
+from gateway.cli import campaign, codes, key, ledger, outside
 from gateway.cli.claim import claim
 from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
@@ -25,6 +27,7 @@ from gateway.cli.status import status
 from gateway.cli.stocktake import stocktake
 from gateway.cli.token import token
 from gateway.cli.up import up
+from gateway.cli.verdict import verdict
 from gateway.cli.worker import worker
 
 app = typer.Typer(
@@ -70,6 +73,8 @@ app.add_typer(ledger.app, name="ledger")
 app.command("status")(status)
 app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")
+app.command("verdict")(verdict)
+app.add_typer(outside.app, name="outside")
 
 
 def run(arguments: list[str]) -> int:

@@ -322,30 +322,36 @@ ALTER TABLE breaks
     ADD CONSTRAINT breaks_resolved_check CHECK ((state = 'resolved') = (resolved_at IS NOT NULL));
 CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind, figure) WHERE resolved_at IS NULL;
 
--- A file of orders or payments that another system has, to be matched with the redemptions by order.
+-- A file of orders or payments that another system has, to be matched with the redemptions by order. What a line's minor
+-- is compared with says measure: the discount that was given, what of it did not come back, or what the order was worth.
 CREATE TABLE outside_files (
     id         text        NOT NULL,
     name       text        NOT NULL,
+    entity     text        NOT NULL,
     currency   text        NOT NULL,
     since      date        NOT NULL,
     until      date        NOT NULL,
+    zone       text        NOT NULL,
     merchant   text,
     store      text,
+    measure    text        NOT NULL,
     rows       bigint      NOT NULL,
     sha256     text        NOT NULL,
     uploaded_by text       NOT NULL,
     uploaded_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT outside_files_pkey PRIMARY KEY (id)
+    CONSTRAINT outside_files_pkey PRIMARY KEY (id),
+    CONSTRAINT outside_files_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
+    CONSTRAINT outside_files_measure_check CHECK (measure IN ('discount', 'net', 'order')),
+    CONSTRAINT outside_files_until_check CHECK (until >= since)
 );
+-- Its lines. No foreign key, because that would cost the COPY of a million lines a look-up each.
 CREATE TABLE outside_rows (
     file     text   NOT NULL,
     line     bigint NOT NULL,
     order_id text   NOT NULL,
     minor    bigint NOT NULL,
-    CONSTRAINT outside_rows_pkey PRIMARY KEY (file, line),
-    CONSTRAINT outside_rows_file_fkey FOREIGN KEY (file) REFERENCES outside_files (id)
+    CONSTRAINT outside_rows_pkey PRIMARY KEY (file, line)
 );
-CREATE INDEX outside_rows_order_idx ON outside_rows (file, order_id);
 CREATE TABLE outside_runs (
     id      bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     file    text        NOT NULL,
@@ -354,6 +360,22 @@ CREATE TABLE outside_runs (
     summary jsonb       NOT NULL,
     CONSTRAINT outside_runs_pkey PRIMARY KEY (id),
     CONSTRAINT outside_runs_file_fkey FOREIGN KEY (file) REFERENCES outside_files (id)
+);
+-- What a run found that does not match. here_minor or there_minor is null where the order is missing on that side.
+CREATE TABLE outside_differences (
+    run         bigint  NOT NULL,
+    order_id    text    NOT NULL,
+    outcome     text    NOT NULL,
+    line        bigint,            -- the first of the order
+    lines       bigint  NOT NULL,
+    redemptions bigint  NOT NULL,
+    here_minor  numeric(38),
+    there_minor numeric(38),
+    note        text    NOT NULL,
+    CONSTRAINT outside_differences_pkey PRIMARY KEY (run, order_id),
+    CONSTRAINT outside_differences_run_fkey FOREIGN KEY (run) REFERENCES outside_runs (id),
+    CONSTRAINT outside_differences_outcome_check CHECK (outcome IN ('missing_here', 'missing_there', 'amount_differs',
+        'duplicate'))
 );
 
 -- A report that is made in the background, in parts, so that another process goes on where one died.
@@ -395,7 +417,7 @@ GRANT SELECT ON v_balances, v_money_movements, v_money_days, v_money_balances, v
     v_merchant_money, v_trial_balance, v_reversals, v_coupon_movements TO fairclaim_reader, fairclaim_gateway,
     fairclaim_reconciler;
 GRANT SELECT ON legal_entities, account_days, movement_days, periods, close_reports, manual_journals, stocktakes,
-    outside_files, outside_rows, outside_runs, exports TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler;
+    outside_files, outside_rows, outside_runs, outside_differences, exports TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_clerk;
 GRANT INSERT, UPDATE (debit, credit) ON account_days TO fairclaim_reconciler;
 GRANT INSERT, UPDATE (entries, units, worth_minor, minor, order_minor) ON movement_days TO fairclaim_reconciler;
@@ -403,7 +425,7 @@ GRANT UPDATE (head, journals) ON legal_entities TO fairclaim_reconciler;
 GRANT UPDATE (state, refused, journal) ON manual_journals TO fairclaim_reconciler;
 GRANT UPDATE (state) ON breaks TO fairclaim_reconciler;
 GRANT INSERT ON legal_entities, periods, close_reports, manual_journals, exports, outside_files, outside_rows,
-    outside_runs, stocktakes, breaks TO fairclaim_gateway;
+    outside_runs, outside_differences, stocktakes, breaks TO fairclaim_gateway;
 GRANT UPDATE (zone, closed_through) ON legal_entities TO fairclaim_gateway;
 GRANT UPDATE (state, changed_by, changed_at) ON periods TO fairclaim_gateway;
 GRANT UPDATE (state, checked_by, checked_at, refused) ON manual_journals TO fairclaim_gateway;

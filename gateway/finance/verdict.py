@@ -1,0 +1,115 @@
+"""
+GET /v1/reports/verdict: every invariant, judged by a process of its own.
+
+A verdict reads whole tables and works on them for seconds, which is no work for a process that decides claims. There is
+one at a time, whichever worker is asked: an advisory lock says so.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import msgspec
+from psycopg import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.operation import Operation, Parameter
+from gateway.campaigns.bounds import ID_PATTERN
+from gateway.errors import Refusal
+from gateway.routes.access import staff
+from gateway.routes.paging import query_value
+from gateway.services import Services, services
+from gateway.settings import PREFIX
+from gateway.sql import postgres
+from gateway.wire import json_response
+from reconciler.verdict.judging import Verdict
+
+READERS = ("finance", "auditor")
+VERDICT_S_MAX = 120.0
+RETRY_AFTER_S = 10
+HOLDS, BROKEN, NO_CAMPAIGN = 0, 1, 3
+"""Exit codes of `fairclaim verdict`."""
+
+_LOCK = b"SELECT pg_try_advisory_lock(1717659753, 3) AS locked"
+_UNLOCK = b"SELECT pg_advisory_unlock(1717659753, 3)"
+
+
+async def verdict(request: Request) -> Response:
+    """
+    Judge every invariant, of one campaign or of everything: each with its figures, and the first row that violates it.
+
+    The answer is 200 whether they hold or not: `holds` says it. There is one verdict at a time, so 503 may say that
+    another one is on its way; 503 too where it takes longer than two minutes, and then `fairclaim verdict` is the way.
+    """
+    await staff(request, *READERS)
+    campaign = query_value(request, "campaign")
+    if campaign is not None and not ID_PATTERN.fullmatch(campaign):
+        raise Refusal("campaign_not_found")
+    here = services(request)
+    async with postgres(here.pool) as connection, _alone(connection):
+        return json_response(await _judged(here, campaign))
+
+
+@asynccontextmanager
+async def _alone(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
+    """No other verdict while this lasts. Errors: Refusal("overloaded") where there is one."""
+    cursor = await connection.execute(_LOCK)
+    row: Any = await cursor.fetchone()
+    if not row["locked"]:
+        raise Refusal("overloaded", "Another verdict is on its way.", retry_after_s=RETRY_AFTER_S)
+    try:
+        yield
+    finally:
+        await connection.execute(_UNLOCK)
+
+
+async def _judged(here: Services, campaign: str | None) -> Verdict:
+    """What `fairclaim verdict --json` says. Errors: Refusal campaign_not_found, overloaded, not_ready."""
+    arguments = ["-m", "gateway.cli", "verdict", "--json", *(["--campaign", campaign] if campaign else [])]
+    urls = {"REDIS_URL": here.settings.redis_url, "POSTGRES_URL": here.settings.postgres_url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        # By variable: other users of the machine can read a command line.
+        env={**os.environ, **{PREFIX + name: url for name, url in urls.items()}},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(VERDICT_S_MAX):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        detail = f"It takes longer than {VERDICT_S_MAX:.0f} s: ask `fairclaim verdict` on the command line."
+        raise Refusal("overloaded", detail, retry_after_s=RETRY_AFTER_S) from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode == NO_CAMPAIGN:
+        raise Refusal("campaign_not_found")
+    if process.returncode not in (HOLDS, BROKEN):
+        raise Refusal("not_ready", "Redis or the books can't be reached at the moment.")
+    return msgspec.json.decode(out, type=Verdict)
+
+
+routes = [
+    Operation(
+        "GET",
+        "/v1/reports/verdict",
+        verdict,
+        under="Finance",
+        who=READERS,
+        query=(
+            Parameter(
+                "campaign", Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN.pattern}$")], "Judge only this one."
+            ),
+        ),
+        gives={200: Verdict},
+        refuses=("campaign_not_found",),
+    )
+]

@@ -1,0 +1,153 @@
+"""`fairclaim verdict`: each invariant broken on purpose, in either store, is named with the row that breaks it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lua.door import Door
+from reconciler.verdict.invariants import INVARIANTS
+from tests.conftest import redis_binaries
+from tests.integration.draining import Books
+from tests.integration.life import LifeSale
+from tests.integration.lived_in import broken, forge, judged, live_in
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""What the scripts do on Redis 7 is tests/scripts' to prove; here it is the books."""
+
+
+@pytest.fixture
+def books(postgres_url: str) -> Iterator[Books]:
+    """An empty, migrated database."""
+    with Books(postgres_url) as books:
+        yield books
+
+
+@pytest.fixture
+async def sale(door: Door, redis_url: str, books: Books) -> LifeSale:
+    """A sale that everything happened in, drained."""
+    sale, _ = await live_in(door, redis_url, books)
+    return sale
+
+
+def of_holder(name: str) -> str:
+    """The coupon of a holder of campaign c."""
+    return f"shard = 'c/0' AND holder = '{name}'"
+
+
+LIMIT = (
+    "UPDATE campaign_versions SET definition = jsonb_set(definition, '{{limits}}', '{{\"{}\": {}}}')"
+    " WHERE campaign = 'c'"
+)
+JOURNAL = "(SELECT min(id) FROM journals WHERE shard = 'c/0' AND verb = '{}')"
+CLAIM_AGAIN = (
+    'INSERT INTO coupon_entries SELECT (r).* FROM (SELECT jsonb_populate_record(e, \'{{"seq": 99, "code": "X"}}\') AS r'
+    " FROM coupon_entries AS e WHERE {} AND kind = 'claimed') AS again"
+)
+
+FORGERIES = {
+    "stock_accounted_for": ("units", f"UPDATE coupons SET units = 2 WHERE {of_holder('flo')}"),
+    "stock_never_below_zero": ("units", "UPDATE coupon_entries SET seq = 99 WHERE shard = 'c/0' AND kind = 'adjusted'"),
+    "no_number_missing": ("sequence", "DELETE FROM coupon_entries WHERE shard = 'c/0' AND kind = 'published'"),
+    "nobody_above_the_limit": (
+        "limits",
+        f"UPDATE coupon_entries SET holder = 'ann' WHERE {of_holder('flo')}",
+        f"UPDATE coupons SET holder = 'ann' WHERE {of_holder('flo')}",
+    ),
+    "no_day_above_the_limit": ("limits", LIMIT.format("per_day", 5)),
+    "no_budget_exceeded": ("limits", LIMIT.format("budget_minor", 2999)),
+    "claims_are_coupons": ("answers", f"DELETE FROM coupons WHERE {of_holder('flo')}"),
+    "debits_are_credits": ("balanced", "UPDATE account_days SET debit = debit + 1 WHERE account = 'payable:m-1'"),
+    "journals_have_postings": ("balanced", f"DELETE FROM postings WHERE journal = {JOURNAL.format('restock')}"),
+    "commitments_are_the_worst_case": ("commitment", "UPDATE coupons SET \"left\" = 1 WHERE shard = 'g/0'"),
+    "budget_is_whole": (
+        "commitment",
+        f"UPDATE postings SET source = 'budget:reserve' WHERE journal = {JOURNAL.format('restock')} AND line = 2",
+    ),
+    "accounts_are_the_changes": (
+        "control",
+        f"UPDATE postings SET amount = 7 WHERE journal = {JOURNAL.format('claim')} AND line = 1",
+    ),
+    "coupons_are_their_last_change": ("control", f"UPDATE coupons SET state = 'claimed' WHERE {of_holder('ann')}"),
+    "money_is_the_redemptions": (
+        "control",
+        "UPDATE redemptions SET funders = '[{\"account\": \"me\", \"minor\": 500}]' WHERE id = 'R-ann'",
+    ),
+    "redemptions_are_the_changes": ("redemptions", "UPDATE redemptions SET minor = 501 WHERE id = 'R-ann'"),
+    "given_back_is_the_rollbacks": ("redemptions", "UPDATE redemptions SET rolled_back_minor = 99 WHERE id = 'R-bob'"),
+    "one_live_redemption": (
+        "redemptions",
+        "UPDATE redemptions SET code = (SELECT code FROM redemptions WHERE id = 'R-ann') WHERE id = 'R-bob'",
+    ),
+    "nothing_done_twice": ("once", CLAIM_AGAIN.format(of_holder("flo"))),
+    "chain": ("chain", "UPDATE journals SET effective_date = effective_date + 1 WHERE verb = 'claim'"),
+    "nothing_in_quarantine": (
+        "settled",
+        "INSERT INTO quarantine (shard, entry_id, fields, reason) VALUES ('c/0', '1-1', '{}', 'unreadable')",
+    ),
+    "nothing_in_suspense": (
+        "settled",
+        f"INSERT INTO postings VALUES ({JOURNAL.format('redeem')}, 9, 'payable:m-1', 'suspense:promotion:c', 'CNY', 5)",
+    ),
+    "no_break_unresolved": (
+        "settled",
+        "INSERT INTO breaks (shard, kind, expected, found) VALUES ('c/0', 'figure', '1', '2')",
+    ),
+    "no_shard_stopped": ("settled", "UPDATE checkpoints SET state = 'stopped' WHERE shard = 'c/0'"),
+    "totals_are_the_postings": (
+        "totals",
+        "UPDATE account_days SET debit = debit + 1, credit = credit + 1 WHERE account = 'payable:m-1'",
+    ),
+    "movements_are_the_changes": ("totals", "UPDATE movement_days SET minor = minor + 1 WHERE verb = 'redeem'"),
+}  # fmt: skip
+"""Check → the invariant it belongs to, and what breaks it."""
+
+
+async def test_a_sale_without_a_fault_is_one(door: Door, books: Books, sale: LifeSale) -> None:
+    """Every invariant holds, of all campaigns and of one, and every check of the books has a forgery here."""
+    found = await judged(door, books)
+
+    assert broken(found) == {}
+    assert (found.holds, found.campaign, found.shards) == (True, None, 2)
+    assert [each.name for each in found.invariants] == [each.name for each in INVARIANTS]
+    assert {check for each in INVARIANTS for check in each.queries} <= FORGERIES.keys()
+    figures = {each.name: each.figures for each in found.invariants}
+    assert figures["units"] == {"put in": 25, "in stock": 17, "went out": 8, "came back": 0}
+    assert figures["commitment"] == {"CNY committed": 1500, "CNY owed on balances": 1700}
+    assert figures["redemptions"] == {"redemptions": 4, "rollbacks": 2, "standing": 3}
+    of_gifts = await judged(door, books, "g")
+    assert (of_gifts.holds, of_gifts.shards) == (True, 1)
+    assert {each.name: each.figures for each in of_gifts.invariants}["units"]["put in"] == 5
+
+
+@pytest.mark.parametrize("check", FORGERIES)
+async def test_a_broken_invariant_is_named(door: Door, books: Books, sale: LifeSale, check: str) -> None:
+    """The verdict is no, and names the invariant, the check that found it and a row of it."""
+    name, *statements = FORGERIES[check]
+    forge(books, *statements)
+    found = await judged(door, books)
+
+    assert not found.holds
+    assert broken(found)[name] == check
+    [judgement] = [each for each in found.invariants if each.name == name]
+    assert judgement.wrong >= 1
+    assert len(judgement.first or {}) > 2
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "name"),
+    [("stock", "", "13", "stock"), ("counters", "redeemed", "9", "redeemed"), ("counters", "claimed", "9", "claimed")],
+)
+async def test_a_change_in_redis_is_named(
+    door: Door, books: Books, sale: LifeSale, part: str, field: str, value: str, name: str
+) -> None:
+    """A figure set by hand in Redis: the invariant of both stores is the one that is broken, and says which figure."""
+    key = sale.on.shard.key(part)
+    await (door.redis.hset(key, field, value) if field else door.redis.set(key, value))
+    found = await judged(door, books)
+
+    assert broken(found) == {"live": "stocktake"}
+    [judgement] = [each for each in found.invariants if each.name == "live"]
+    assert judgement.first is not None
+    assert (judgement.first["shard"], judgement.first["name"]) == ("c/0", name)
+    assert judgement.first["likely"]
+    assert (await judged(door, books, "g")).holds
