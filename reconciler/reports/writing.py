@@ -11,10 +11,10 @@ same bytes, whenever and wherever they are written by the same version of this s
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Literal, NamedTuple, get_args
 
-from reconciler.reports.rows import OddCell, Row, Sums, clean
+from reconciler.reports.rows import OddCell, Row, Sums, batches, clean
 from reconciler.reports.shape import Asked, Report
 
-__all__ = ["FORMATS", "STREAMED", "Format", "OddCell", "Wrong", "chunks", "file_name", "write"]
+__all__ = ["FORMATS", "STREAMED", "Format", "OddCell", "Wrong", "check_format", "chunks", "file_name", "write"]
 
 Format = Literal["csv", "json", "ndjson", "xlsx", "parquet", "beancount"]
 """What a report may be written as."""
@@ -118,6 +118,6 @@ def write(report: Report, asked: Asked, rows: Iterable[Sequence[Any]], format: F
 
 
 def _counted(rows: Iterator[Row], sums: Sums) -> Iterator[Row]:
-    for row in rows:
-        sums.add((row,))
-        yield row
+    for batch in batches(rows):
+        sums.add(batch)
+        yield from batch
