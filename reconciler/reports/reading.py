@@ -5,56 +5,38 @@ Whole numbers come as int and shares as Decimal, whatever type the statement giv
 goes by its columns alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import psycopg
 
 from reconciler.reports.clauses import fill
-from reconciler.reports.shape import Asked, Column, Query, Report
+from reconciler.reports.rows import Row, clean
+from reconciler.reports.shape import Asked, Query, Report
 
 ROWS_FETCHED = 5_000
 """How many rows are fetched at once: some megabytes, whatever the report."""
 
 
-def columns_of(report: Report, asked: Asked) -> tuple[Column, ...]:
-    """The columns of *report*."""
-    return report.columns(asked)
-
-
-def converter(columns: Sequence[Column]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """What makes a row of PostgreSQL one whose values are as its columns say."""
-    whole = [column.kind in ("count", "minor") for column in columns]
-
-    def convert(row: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(
-            int(value) if is_whole and isinstance(value, Decimal) else value
-            for is_whole, value in zip(whole, row, strict=True)
-        )
-
-    return convert
-
-
-def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Iterator[tuple[Any, ...]]:
+def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Iterator[Row]:
     """
     Every row of *report*, never more than ROWS_FETCHED of them in memory. *connection* must be in a transaction, one of
     REPEATABLE READ where two reports have to agree.
 
     Errors: psycopg.Error.
     """
-    query, convert = report.query(asked), converter(report.columns(asked))
+    query = report.query(asked)
     with connection.cursor(name="report") as cursor:
         cursor.itersize = ROWS_FETCHED
         cursor.execute(query.statement.encode(), query.values)
-        for row in cursor:
-            yield convert(row)
+        yield from clean(report.columns(asked), cursor)
 
 
 class Page(NamedTuple):
     """Some rows of a report: *rows* in its order, *after* the place to go on from, None at the end."""
 
-    rows: list[tuple[Any, ...]]
+    rows: list[Row]
     after: list[Any] | None
 
 
@@ -92,7 +74,7 @@ def page_of(
 ) -> Page:
     """The page that *found*, the rows of page_query(), make."""
     columns = report.columns(asked)
-    rows = list(map(converter(columns), found[:rows_max]))
+    rows = list(clean(columns, found[:rows_max]))
     if len(found) <= rows_max:
         return Page(rows, None)
     if not report.key:
