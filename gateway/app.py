@@ -25,6 +25,7 @@ from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
 from gateway.finance import breaks, stocktakes
 from gateway.finance import outside, verdict
+from gateway.finance import reports
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -102,6 +103,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *breaks.routes,
         *verdict.routes,
         *outside.routes,
+        *reports.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

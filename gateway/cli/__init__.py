@@ -6,6 +6,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     campaign codes claim token key status                    talk to a running gateway
     ledger stocktake breaks                                  finance: reads the books
     ledger verdict outside                                   reads the books
+    ledger report                                            read the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -22,6 +23,7 @@ from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
 from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, wants_json
 from gateway.cli.reconcile import reconcile
+from gateway.cli.report import report
 from gateway.cli.serve import serve
 from gateway.cli.status import status
 from gateway.cli.stocktake import stocktake
@@ -70,6 +72,7 @@ app.command("claim")(claim)
 app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
+app.command("report")(report)
 app.command("status")(status)
 app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")
