@@ -23,8 +23,8 @@ COLUMNS = (
     Column("line", "count", "The posting's number in its journal."),
     Column("account", "text", "The account."),
     Column("currency", "text", "The currency of the amounts."),
-    Column("debit_minor", "minor", "What came into the account.", total=True),
-    Column("credit_minor", "minor", "What went out of it.", total=True),
+    Column("debit", "minor", "What came into the account.", total=True),
+    Column("credit", "minor", "What went out of it.", total=True),
 )
 
 _STATEMENT = """
@@ -32,7 +32,7 @@ SELECT * FROM (
     SELECT {since} AS date, 0::bigint AS journal, entity, '' AS shard, 'opening' AS verb, NULL::date AS original_date,
         NULL::timestamptz AS occurred_at, NULL AS reason, NULL AS ref,
         row_number() OVER (ORDER BY entity, account, commodity)::integer AS line, account, commodity AS currency,
-        greatest(sum(debit - credit), 0) AS debit_minor, greatest(sum(credit - debit), 0) AS credit_minor, 0 AS side
+        greatest(sum(debit - credit), 0) AS debit, greatest(sum(credit - debit), 0) AS credit, 0 AS side
     FROM account_days
     WHERE effective_date < {since} AND commodity NOT LIKE 'coupon:%%'{days}
     GROUP BY entity, account, commodity

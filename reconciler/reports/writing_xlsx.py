@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import xlsxwriter  # type: ignore[import-untyped]
+from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 from xlsxwriter.format import Format as CellFormat  # type: ignore[import-untyped]
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell  # type: ignore[import-untyped]
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
@@ -101,7 +102,10 @@ def write_xlsx(report: Report, columns: Sequence[Column], asked: Asked, rows: It
         sheet, used = _open_sheet(book, report, columns, look, len(places) + 1), 0
     _write_totals(sheet, used + 2, columns, sums, places, look)
     _write_about(book, report, columns, asked, look)
-    book.close()
+    try:
+        book.close()
+    except FileCreateError as error:  # what it makes of an OSError, such as a disk that is full
+        raise OSError(str(error)) from error
 
 
 def _look(book: xlsxwriter.Workbook) -> _Look:
