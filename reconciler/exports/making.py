@@ -23,14 +23,15 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-from reconciler.clerk import clerk_conninfo
+from reconciler.desk import clerk_conninfo
 from reconciler.exports.manifest import manifest_of, read_books
 from reconciler.exports.spool import Lost, encoded, keep, read, sync
 from reconciler.exports.store import EXPORTS, Export, Part, Spool, export_of
+from reconciler.reports.asking import BadAsk
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.rows import OddCell, Row, clean
 from reconciler.reports.shape import Query, Report
-from reconciler.reports.writing import FORMATS, Wrong, write
+from reconciler.reports.writing import FORMATS, write
 
 FETCH_ROWS = 5_000
 NOTE_EVERY_S = 1.0
@@ -39,7 +40,7 @@ NICE = 10
 """Claims and the drain go first."""
 GONE = 5
 """The exit code when the export is another worker's, or nobody's any more."""
-REFUSED = (Wrong, OddCell, OverflowError, OSError, psycopg.ProgrammingError, psycopg.DataError)
+REFUSED = (BadAsk, OddCell, OverflowError, OSError, psycopg.ProgrammingError, psycopg.DataError)
 """What would be so again, however often it is tried."""
 
 
@@ -108,7 +109,7 @@ class _Making:
         self._folder.mkdir(parents=True, exist_ok=True)
         export, report = self._export, REPORTS.get(self._export.report)
         if report is None:
-            raise Wrong("report", f"there is no report {export.report!r} any more")
+            raise BadAsk("report", f"there is no {export.report!r} any more")
         try:
             spool = export.spool if export.spool.complete else self._read(report, export.spool)
             self._write(report, spool)

@@ -21,7 +21,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from reconciler.clerk import Desk, clerk_conninfo
+from reconciler.desk import Desk, clerk_conninfo
 from reconciler.exports.making import GONE, Order
 from reconciler.exports.store import EXPORTS, ID, Export, export_of
 
