@@ -29,15 +29,16 @@ from reconciler.exports.spool import Lost, encoded, keep, read, sync
 from reconciler.exports.store import EXPORTS, Export, Part, Spool, export_of
 from reconciler.reports.asking import BadAsk
 from reconciler.reports.catalog import REPORTS
-from reconciler.reports.rows import OddCell, Row, clean
+from reconciler.reports.reading import rows_of
+from reconciler.reports.rows import OddCell, Row
 from reconciler.reports.shape import Query, Report
 from reconciler.reports.writing import FORMATS, write
 
-FETCH_ROWS = 5_000
 NOTE_EVERY_S = 1.0
 """How often it is written down how far the file is."""
 NICE = 10
 """Claims and the drain go first."""
+NOTE_ROWS = 5_000
 GONE = 5
 """The exit code when the export is another worker's, or nobody's any more."""
 REFUSED = (BadAsk, OddCell, OverflowError, OSError, psycopg.ProgrammingError, psycopg.DataError)
@@ -125,18 +126,13 @@ class _Making:
     def _read(self, report: Report, before: Spool) -> Spool:
         """Put the rows into parts; those of *before* that are the same are kept."""
         asked = self._export.asked
-        query, columns = report.query(asked), report.columns(asked)
         with psycopg.connect(self._conninfo) as books:
             books.isolation_level, books.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
             spool = Spool(books=read_books(books, asked))
-            about = _rows_about(books, query)
-            with books.cursor(name="export") as cursor:
-                cursor.itersize = FETCH_ROWS
-                cursor.execute(query.statement.encode(), query.values)
-                rows = clean(columns, cursor)
-                while part := self._next_part(rows, spool, before):
-                    spool = msgspec.structs.replace(spool, parts=(*spool.parts, part))
-                    self._advance(spool, about)
+            about, rows = _rows_about(books, report.query(asked)), rows_of(books, report, asked)
+            while part := self._next_part(rows, spool, before):
+                spool = msgspec.structs.replace(spool, parts=(*spool.parts, part))
+                self._advance(spool, about)
         spool = msgspec.structs.replace(spool, complete=True)
         self._advance(spool, spool.rows)
         return spool
@@ -187,7 +183,7 @@ class _Making:
         """*rows*, and every now and then a note of how many went by."""
         due = monotonic() + NOTE_EVERY_S
         for number, row in enumerate(rows):
-            if number % FETCH_ROWS == 0 and monotonic() >= due:
+            if number % NOTE_ROWS == 0 and monotonic() >= due:
                 self.change("note_written", written=number)
                 due = monotonic() + NOTE_EVERY_S
             yield row

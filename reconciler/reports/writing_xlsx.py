@@ -156,7 +156,7 @@ def _line_of(columns: Sequence[Column], asked: Asked, look: _Look) -> Callable[[
         cells = [f'<row r="{number}">']
         for at, head, kind, style in plan:
             value = row[at]
-            if value is None:
+            if value is None or value == "":
                 continue
             if kind == "text":
                 cells.append(f"{head}{number}{_text(value)}")
@@ -208,7 +208,7 @@ def _write_totals(
                 value = float(major(totals[column.name], of)) if amount else totals[column.name]
                 style = look.money_totals[places(of)] if amount else look.total
                 sheet.write_formula(row + number, at, _formula(at, currency, of, filled), style, value)
-            elif at == currency:
+            elif at == currency and of:
                 sheet.write_string(row + number, at, of, look.total)
             elif at == label:
                 sheet.write_string(row + number, at, "Total", look.total)
@@ -223,7 +223,8 @@ def _formula(at: int, currency: int | None, of: str, filled: Sequence[_Place]) -
 
     if currency is None:
         return "=" + "+".join(f"SUM({area(at, place)})" for place in filled)
-    return "=" + "+".join(f'SUMIFS({area(at, place)},{area(currency, place)},"{of}")' for place in filled)
+    # What is of no currency has no cell there, which is what "=" finds.
+    return "=" + "+".join(f'SUMIFS({area(at, place)},{area(currency, place)},"{of or "="}")' for place in filled)
 
 
 def _write_about(

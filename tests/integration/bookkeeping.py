@@ -2,6 +2,14 @@
 
 import psycopg
 
+_CAMPAIGN = b"""
+WITH campaign AS (
+    INSERT INTO campaigns (id, version, state, definition) VALUES (%(campaign)s, 1, 'scheduled', '{}')
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO checkpoints (shard, campaign) VALUES (%(shard)s, %(campaign)s) ON CONFLICT DO NOTHING
+"""
+
 _JOURNALS = """
 WITH made AS (
     INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date, previous_hash, hash)
@@ -49,7 +57,9 @@ def add_journals(
     A journal's seq begins with *first*; its date follows from it.
     """
     told = {"count": count, "first": first, "shard": shard, "since": since, "days": days}
+    campaign = shard.partition("/")[0]
     with psycopg.connect(postgres_url) as connection:
+        connection.execute(_CAMPAIGN, {"shard": shard, "campaign": campaign})
         connection.execute(_JOURNALS.encode(), {**told, "currency": currency, "merchant": merchant})
 
 
