@@ -35,7 +35,7 @@ FROM moved
 JOIN made ON made.id = moved.journal
 CROSS JOIN LATERAL (VALUES (destination, amount, 0::numeric), (source, 0, amount)) AS side (account, debit, credit)
 GROUP BY shard, effective_date, commodity, account
-ON CONFLICT (shard, effective_date, commodity, account)
+ON CONFLICT ON CONSTRAINT account_days_pkey
 DO UPDATE SET debit = account_days.debit + excluded.debit, credit = account_days.credit + excluded.credit
 """
 
