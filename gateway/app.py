@@ -26,6 +26,7 @@ from gateway.errors import Refusal
 from gateway.finance import breaks, stocktakes
 from gateway.finance import outside, verdict
 from gateway.finance import reports
+from gateway.finance import exports
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -104,6 +105,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *verdict.routes,
         *outside.routes,
         *reports.routes,
+        *exports.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

@@ -75,6 +75,7 @@ PATH = {
     "break": "The id of a break.",
     "campaign": "The id of a campaign.",
     "report": "The name of a report.",
+    "export": "The id of an export.",
     "redemption": "The id of a redemption, or of several that were made as one.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
     "revocation": "The id of a revocation.",

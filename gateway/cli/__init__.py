@@ -2,11 +2,12 @@
 The command line, and the one room that may import both gateway and reconciler: it puts them together.
 
     output.py   how every command answers; exit codes        flags.py   settings as flags
-    up serve worker reconcile migrate doctor                 run and look after the processes
+    up serve worker reconcile clerk migrate doctor           run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
     ledger stocktake breaks                                  finance: reads the books
     ledger verdict outside                                   reads the books
     ledger report                                            read the books
+    ledger export                                            reads the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -18,7 +19,9 @@ import typer
 
 from gateway.cli import breaks, campaign, codes, key, ledger
 from gateway.cli import campaign, codes, key, ledger, outside
+from gateway.cli import campaign, codes, export, key, ledger
 from gateway.cli.claim import claim
+from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
 from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, wants_json
@@ -64,6 +67,7 @@ app.command("up")(up)
 app.command("serve")(serve)
 app.command("worker", hidden=True)(worker)
 app.command("reconcile")(reconcile)
+app.command("clerk")(clerk)
 app.command("migrate")(migrate)
 app.command("doctor")(doctor)
 app.add_typer(campaign.app, name="campaign")
@@ -73,6 +77,7 @@ app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
 app.command("report")(report)
+app.add_typer(export.app, name="export")
 app.command("status")(status)
 app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")

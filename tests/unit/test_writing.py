@@ -15,9 +15,10 @@ import pytest
 from gateway.campaigns.currencies import CURRENCIES, exponent
 from reconciler.currencies import major, major_text, places
 from reconciler.reports import writing_xlsx
+from reconciler.reports.asking import BadAsk
 from reconciler.reports.rows import OddCell, Sums, clean
 from reconciler.reports.shape import Asked, Column, Query, Report
-from reconciler.reports.writing import FORMATS, STREAMED, Format, Wrong, check_format, chunks, file_name, write
+from reconciler.reports.writing import FORMATS, STREAMED, Format, check_format, chunks, file_name, write
 
 COLUMNS = (
     Column("store", "text", "The store."),
@@ -225,11 +226,11 @@ def test_sums_go_on_where_they_were_left() -> None:
 def test_what_a_report_can_be_written_as() -> None:
     """A format that is none, that the report can't have, or that can't be streamed is refused by name."""
     for format in ("pdf", "beancount"):
-        with pytest.raises(Wrong, match="format: ") as refused:
+        with pytest.raises(BadAsk, match="format: ") as refused:
             check_format(REPORT, format)
         assert refused.value.field == "format"
     for format in FORMATS.keys() - set(STREAMED):
-        with pytest.raises(Wrong, match="make an export"):
+        with pytest.raises(BadAsk, match="make an export"):
             chunks(REPORT, Asked(), [], format)
 
 
