@@ -73,9 +73,12 @@ PATH = {
     "asset": "The name of a file that the page loads.",
     "batch": "The id of a code batch.",
     "campaign": "The id of a campaign.",
+    "entity": "The id of a legal entity.",
+    "kind": "The kind of a period: month or day.",
     "redemption": "The id of a redemption, or of several that were made as one.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
     "revocation": "The id of a revocation.",
+    "starts": "The first day of a period, such as 2026-11-01; a month is written 2026-11 too.",
 }
 """What stands between braces in a path → what it is."""
 

@@ -5,6 +5,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     up serve worker reconcile migrate doctor                 run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
     ledger                                                   reads the books
+    period entity                                            finance: what is closed, and whose books they are
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import campaign, codes, key, ledger
+from gateway.cli import campaign, codes, entity, key, ledger, period
 from gateway.cli.claim import claim
 from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
@@ -66,6 +67,8 @@ app.command("claim")(claim)
 app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(period.app, name="period")
+app.add_typer(entity.app, name="entity")
 app.command("status")(status)
 
 

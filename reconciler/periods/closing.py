@@ -44,6 +44,10 @@ class WrongState(Exception):
         self.state, self.allowed = state, allowed
 
 
+class NotAllowed(Exception):
+    """Whoever asks may not reopen what is closed."""
+
+
 class NotClosable(Exception):
     """A check does not hold. *checks* are all of them."""
 
@@ -83,12 +87,12 @@ async def hold(books: Books, period: Period, actor: str) -> State:
     return "hold"
 
 
-async def reopen(books: Books, period: Period, actor: str, reason: str) -> State:
+async def reopen(books: Books, period: Period, actor: str, reason: str, *, may_reopen: bool) -> State:
     """
-    Open a period again: one on hold, or the last one that was closed.
+    Open a period again: one on hold or, for who *may_reopen* it, the last one that was closed.
 
     What is booked on it from now on is in no report until it is closed again. Its earlier reports stay. Errors:
-    NoEntity, WrongState (for a closed one that another was closed after), psycopg.Error.
+    NoEntity, WrongState (for a closed one that another was closed after), NotAllowed, psycopg.Error.
     """
     async with _locked(books, period) as (connection, _):
         state = await state_of(connection, period)
@@ -96,6 +100,8 @@ async def reopen(books: Books, period: Period, actor: str, reason: str) -> State
             raise WrongState(f"{period.label} is open", state, ("hold", "closed"))
         detail = {"reason": reason, "from": state}
         if state == "closed":
+            if not may_reopen:
+                raise NotAllowed
             after = await row(connection, "closed_after", period._asdict())
             if after is not None:
                 raise WrongState(

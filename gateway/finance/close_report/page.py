@@ -29,7 +29,7 @@ def page(document: Document) -> bytes:
 
 
 def _cell(column: Column, text: str, first: bool) -> Markup:
-    names = [name for name, applies in (("number", column.number), ("code", column.code)) if applies]
+    names = [name for name in ("number", "code", "whole") if getattr(column, name)]
     attribute = Markup(' class="{}"').format(" ".join(names)) if names else Markup("")
     if first:
         return Markup('<th scope="row"{}>{}</th>').format(attribute, text)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from reportlab.lib.colors import HexColor
@@ -24,7 +25,8 @@ PLAIN, BOLD, FIXED, WIDE = "Helvetica", "Helvetica-Bold", "Courier", "STSong-Lig
 
 MARGIN = 16 * mm
 WIDTH = A4[0] - 2 * MARGIN
-CHARS_A_COLUMN_MAX = 60
+PADDING = 6  # of a frame, which reportlab keeps within the margins
+CHARS_A_COLUMN_MAX, CHARS_A_NUMBER = 60, 9
 _PLAINER = str.maketrans({"\u2212": "-", "\u202f": "\u00a0", "\u2009": "\u00a0"})
 
 pdfmetrics.registerFont(UnicodeCIDFont(WIDE))
@@ -71,7 +73,7 @@ class _Numbered(Canvas):
             self.__dict__.update(page)
             self._pages = pages
             self.setFillColor(QUIET)
-            self.setFont(_font(self._foot, PLAIN), 7)
+            self.setFont(WIDE if any(map(_is_wide, self._foot)) else PLAIN, 7)
             self.drawString(MARGIN, 10 * mm, self._foot)
             self.setFont(PLAIN, 7)
             self.drawRightString(A4[0] - MARGIN, 10 * mm, f"{number} / {len(pages)}")
@@ -87,8 +89,8 @@ def paper(document: Document) -> bytes:
     template = SimpleDocTemplate(
         data,
         pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
+        leftMargin=MARGIN - PADDING,
+        rightMargin=MARGIN - PADDING,
         topMargin=16 * mm,
         bottomMargin=18 * mm,
         title=foot,
@@ -105,7 +107,7 @@ def paper(document: Document) -> bytes:
 
 
 def _head(document: Document) -> list[Flowable]:
-    stamp = Table([["CLOSED"]], style=[
+    stamp = Table([["CLOSED"]], hAlign="RIGHT", style=[
         ("BOX", (0, 0), (-1, -1), 1.4, GOOD), ("TEXTCOLOR", (0, 0), (-1, -1), GOOD),
         ("FONT", (0, 0), (-1, -1), BOLD, 10), ("ALIGN", (0, 0), (-1, -1), "CENTER"),
         ("TOPPADDING", (0, 0), (-1, -1), 4), ("BOTTOMPADDING", (0, 0), (-1, -1), 6),
@@ -175,13 +177,14 @@ def _widths(section: Section) -> list[float]:
     sizes = []
     for at, column in enumerate(section.columns):
         cells = [row[at] for row in (*section.rows, *section.totals)]
-        longest = max((pdfmetrics.stringWidth(text, BOLD, 7.6) for text in cells if column.number), default=0)
+        whole = column.number or column.whole
+        longest = max((pdfmetrics.stringWidth(text, BOLD, 7.6) for text in cells if whole), default=0)
         words = max((pdfmetrics.stringWidth(word, PLAIN, 7) for word in column.name.split()), default=0)
         chars = max(map(len, cells), default=1)
-        sizes.append((max(longest, words) + 8, 0 if column.number else min(max(chars, 8), CHARS_A_COLUMN_MAX)))
+        sizes.append((max(longest, words) + 8, CHARS_A_NUMBER if whole else min(max(chars, 8), CHARS_A_COLUMN_MAX)))
     free = WIDTH - sum(least for least, _ in sizes)
     shares = sum(share for _, share in sizes)
-    if shares == 0 or free <= 0:
+    if free <= 0:
         return [WIDTH * least / sum(least for least, _ in sizes) for least, _ in sizes]
     return [least + free * share / shares for least, share in sizes]
 
@@ -194,7 +197,7 @@ def _signatures() -> list[Flowable]:
     table = Table(
         [row], colWidths=[wide, gap, wide, gap, 34 * mm], style=[*lines, ("LEFTPADDING", (0, 0), (-1, -1), 0)]
     )
-    return [CondPageBreak(40 * mm), Spacer(0, 22 * mm), table]
+    return [CondPageBreak(20 * mm), Spacer(0, 14 * mm), table]
 
 
 def _cell(column: Column, text: str, style: str) -> Paragraph:
@@ -204,16 +207,13 @@ def _cell(column: Column, text: str, style: str) -> Paragraph:
 
 def _text(style: str, text: str, styles: dict[str, ParagraphStyle] = STYLES) -> Paragraph:
     shown = text.translate(_PLAINER)
-    wanted = styles[style].fontName
-    font = _font(shown, wanted)
-    escaped = escape(shown, quote=False)
-    return Paragraph(escaped if font == wanted else f'<font name="{font}">{escaped}</font>', styles[style])
+    runs = [
+        f'<font name="{WIDE}">{escape("".join(run), quote=False)}</font>' if wide else escape("".join(run), quote=False)
+        for wide, run in groupby(shown, key=_is_wide)
+    ]
+    return Paragraph("".join(runs), styles[style])
 
 
-def _font(text: str, wanted: str) -> str:
-    """*wanted*, or the font that has every character where it has not."""
-    try:
-        text.encode("cp1252")
-    except UnicodeEncodeError:
-        return WIDE
-    return wanted
+def _is_wide(char: str) -> bool:
+    """Whether the fonts for Latin text lack *char*."""
+    return not char.encode("cp1252", "ignore")

@@ -15,11 +15,16 @@ from reconciler.periods.report import Account, Campaign, CloseReport, Late, Line
 
 
 class Column(NamedTuple):
-    """A column; a *number* stands to the right, a *code* is set in a fixed width and may break anywhere."""
+    """
+    A column; a *number* stands to the right, a *code* is set in a fixed width and may break anywhere.
+
+    Neither a number nor what is *whole* is ever broken.
+    """
 
     name: str
     number: bool = False
     code: bool = False
+    whole: bool = False
 
 
 class Section(NamedTuple):
@@ -118,7 +123,7 @@ class _Wording:
             "What was checked",
             "The period could be closed because all of it held. A figure counts what is in the way; that of the "
             "journals counts those that were proved.",
-            [Column("check"), Column("result"), Column("figure", number=True)],
+            [Column("check"), Column("result", whole=all(one.holds for one in checks)), Column("figure", number=True)],
             rows,
             broken=frozenset(number for number, one in enumerate(checks) if not one.holds),
         )
@@ -222,8 +227,8 @@ class _Wording:
             f"Late entries: {report.late_count}",
             about + self._more(report.late_count, report.late),
             [
-                Column("own date"),
-                Column("booked on"),
+                Column("own date", whole=True),
+                Column("booked on", whole=True),
                 Column("journal", number=True),
                 Column("shard, verb and seq"),
                 Column("what it moved"),
@@ -238,11 +243,11 @@ class _Wording:
 
     def _manual(self) -> Section:
         report = self._report
-        names = ("date", "made by", "approved by", "reason", "attachment", "what it moved")
+        names = ("made by", "approved by", "reason", "attachment", "what it moved")
         return Section(
             f"Manual journals: {report.manual_count}",
             "Made by one person and approved by another." + self._more(report.manual_count, report.manual),
-            [Column("journal", number=True), *(Column(name) for name in names)],
+            [Column("journal", number=True), Column("date", whole=True), *(Column(name) for name in names)],
             [
                 [
                     str(one.journal), str(one.effective_date), one.made_by, one.checked_by, one.reason,
