@@ -112,7 +112,7 @@ async def _answered() -> AsyncIterator[None]:
     except NoEntity:
         raise Refusal("not_found", "There is no such legal entity.") from None
     except WrongState as error:
-        told = {"from": error.state, "allowed": list(error.allowed)}
+        told: dict[str, Any] = {"from": error.state, "allowed": list(error.allowed)}
         raise Refusal("invalid_state", f"Not possible: {error}.", **told) from None
     except NotAllowed:
         raise Refusal("forbidden", "Reopening what is closed needs an API key with role admin.") from None

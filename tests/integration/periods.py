@@ -147,3 +147,63 @@ async def open_months(door: Door, redis_url: str, books: Books) -> Months:
     await months.claim("2024-02-01", "F")
     await months.drained()
     return months
+
+
+_FORGED = "UPDATE {} SET {} WHERE effective_date = '2024-01-05' AND {}"
+_DAY = _FORGED.format("account_days", "{} = {} + 1", "commodity = 'CNY' AND account = 'commitment:c'")
+_OTHER = _FORGED.format("account_days", "{} = {} + 1", "commodity = 'CNY' AND account = 'budget:available'")
+FAULTS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
+    ("breaks",): (
+        ["INSERT INTO breaks (shard, kind, figure, expected, found) VALUES ('c/0', 'figure', 'stock', '1', '2')"],
+        ["DELETE FROM breaks"],
+    ),
+    ("quarantine",): (
+        ["INSERT INTO quarantine (shard, entry_id, fields, reason) VALUES ('c/0', '9-9', '{}', 'why')"],
+        ["DELETE FROM quarantine"],
+    ),
+    ("manual",): (
+        [
+            "INSERT INTO manual_journals (id, entity, effective_date, reason, lines, made_by) "
+            "VALUES ('mj', 'main', '2024-01-31', 'why', '[]', 'ann')"
+        ],
+        ["DELETE FROM manual_journals"],
+    ),
+    ("stocktake",): (
+        [
+            "INSERT INTO stocktakes (shard, seq, asked_by, figures, sampled, breaks) "
+            "VALUES ('c/0', 3, 'test', '{}', '{}', 0)"
+        ],
+        ["DELETE FROM stocktakes WHERE seq = 3"],
+    ),
+    ("drained",): (
+        ["UPDATE checkpoints SET state = 'stopped'"],
+        ["UPDATE checkpoints SET state = 'running'"],
+    ),
+    ("trial_balance", "totals"): (
+        [_DAY.format("debit", "debit")],
+        [_DAY.format("debit", "debit - 2")],
+    ),
+    ("totals",): (
+        [_DAY.format("debit", "debit"), _OTHER.format("credit", "credit")],
+        [_DAY.format("debit", "debit - 2"), _OTHER.format("credit", "credit - 2")],
+    ),
+    ("suspense", "totals"): (
+        [
+            "UPDATE account_days SET account = 'suspense:promotion:c' "
+            "WHERE effective_date = '2024-01-07' AND account = 'expense:promotion:brand'"
+        ],
+        [
+            "UPDATE account_days SET account = 'expense:promotion:brand' "
+            "WHERE effective_date = '2024-01-07' AND account = 'suspense:promotion:c'"
+        ],
+    ),
+    ("roll_forward",): (
+        [_FORGED.format("movement_days", "units = 6", "verb = 'claim'")],
+        [_FORGED.format("movement_days", "units = 5", "verb = 'claim'")],
+    ),
+    ("chain",): (
+        ["UPDATE journals SET occurred_at = occurred_at + interval '1 s' WHERE verb = 'expire'"],
+        ["UPDATE journals SET occurred_at = occurred_at - interval '1 s' WHERE verb = 'expire'"],
+    ),
+}
+"""Names of the checks that fail → what makes them fail in January, and what makes it good again."""

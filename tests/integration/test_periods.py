@@ -12,7 +12,7 @@ from reconciler.periods.listing import list_periods, report_of
 from tests.conftest import Eventually, redis_binaries
 from tests.integration.draining import Books
 from tests.integration.life import prove_days
-from tests.integration.periods import Months, open_months
+from tests.integration.periods import FAULTS, Months, open_months
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 
@@ -75,64 +75,7 @@ async def test_whatever_is_in_the_way_is_named(months: Months) -> None:
     assert (await months.in_the_way("2024-01"))["hold"] == ["it is open"]
     await months.hold("2024-01")
     assert await months.in_the_way("2024-01") == {}
-    forged = "UPDATE {} SET {} WHERE effective_date = '2024-01-05' AND {}"
-    day = forged.format("account_days", "{} = {} + 1", "commodity = 'CNY' AND account = 'commitment:c'")
-    other = forged.format("account_days", "{} = {} + 1", "commodity = 'CNY' AND account = 'budget:available'")
-    faults: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
-        ("breaks",): (
-            ["INSERT INTO breaks (shard, kind, figure, expected, found) VALUES ('c/0', 'figure', 'stock', '1', '2')"],
-            ["DELETE FROM breaks"],
-        ),
-        ("quarantine",): (
-            ["INSERT INTO quarantine (shard, entry_id, fields, reason) VALUES ('c/0', '9-9', '{}', 'why')"],
-            ["DELETE FROM quarantine"],
-        ),
-        ("manual",): (
-            [
-                "INSERT INTO manual_journals (id, entity, effective_date, reason, lines, made_by) "
-                "VALUES ('mj', 'main', '2024-01-31', 'why', '[]', 'ann')"
-            ],
-            ["DELETE FROM manual_journals"],
-        ),
-        ("stocktake",): (
-            [
-                "INSERT INTO stocktakes (shard, seq, asked_by, figures, sampled, breaks) "
-                "VALUES ('c/0', 3, 'test', '{}', '{}', 0)"
-            ],
-            ["DELETE FROM stocktakes WHERE seq = 3"],
-        ),
-        ("drained",): (
-            ["UPDATE checkpoints SET state = 'stopped'"],
-            ["UPDATE checkpoints SET state = 'running'"],
-        ),
-        ("trial_balance", "totals"): (
-            [day.format("debit", "debit")],
-            [day.format("debit", "debit - 2")],
-        ),
-        ("totals",): (
-            [day.format("debit", "debit"), other.format("credit", "credit")],
-            [day.format("debit", "debit - 2"), other.format("credit", "credit - 2")],
-        ),
-        ("suspense", "totals"): (
-            [
-                "UPDATE account_days SET account = 'suspense:promotion:c' "
-                "WHERE effective_date = '2024-01-07' AND account = 'expense:promotion:brand'"
-            ],
-            [
-                "UPDATE account_days SET account = 'expense:promotion:brand' "
-                "WHERE effective_date = '2024-01-07' AND account = 'suspense:promotion:c'"
-            ],
-        ),
-        ("roll_forward",): (
-            [forged.format("movement_days", "units = 6", "verb = 'claim'")],
-            [forged.format("movement_days", "units = 5", "verb = 'claim'")],
-        ),
-        ("chain",): (
-            ["UPDATE journals SET occurred_at = occurred_at + interval '1 s' WHERE verb = 'expire'"],
-            ["UPDATE journals SET occurred_at = occurred_at - interval '1 s' WHERE verb = 'expire'"],
-        ),
-    }
-    for names, (fault, repair) in faults.items():
+    for names, (fault, repair) in FAULTS.items():
         months.forge(*fault)
         found = await months.in_the_way("2024-01")
         assert tuple(found) == names
