@@ -72,6 +72,7 @@ IDEMPOTENCY_KEY = Parameter(
 PATH = {
     "asset": "The name of a file that the page loads.",
     "batch": "The id of a code batch.",
+    "break": "The id of a break.",
     "campaign": "The id of a campaign.",
     "entity": "The id of a legal entity.",
     "kind": "The kind of a period: month or day.",

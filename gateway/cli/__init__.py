@@ -4,7 +4,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile migrate doctor                 run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger                                                   reads the books
+    ledger stocktake breaks                                  finance: reads the books
     period entity                                            finance: what is closed, and whose books they are
 
 Commands import what they need when they run, so that --help and completion are quick.
@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import campaign, codes, entity, key, ledger, period
+from gateway.cli import breaks, campaign, codes, entity, key, ledger, period
 from gateway.cli.claim import claim
 from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
@@ -23,6 +23,7 @@ from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, 
 from gateway.cli.reconcile import reconcile
 from gateway.cli.serve import serve
 from gateway.cli.status import status
+from gateway.cli.stocktake import stocktake
 from gateway.cli.token import token
 from gateway.cli.up import up
 from gateway.cli.worker import worker
@@ -70,6 +71,8 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(period.app, name="period")
 app.add_typer(entity.app, name="entity")
 app.command("status")(status)
+app.command("stocktake")(stocktake)
+app.add_typer(breaks.app, name="breaks")
 
 
 def run(arguments: list[str]) -> int:
