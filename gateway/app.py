@@ -27,6 +27,7 @@ from gateway.finance import breaks, stocktakes
 from gateway.finance import outside, verdict
 from gateway.finance import reports
 from gateway.finance import exports
+from gateway.finance import breaks, entities, period_reports, periods, stocktakes
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -100,6 +101,9 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *codes.routes,
         *paper.routes,
         *revocations.routes,
+        *entities.routes,
+        *periods.routes,
+        *period_reports.routes,
         *stocktakes.routes,
         *breaks.routes,
         *verdict.routes,

@@ -17,6 +17,7 @@ The reconciler: from the stream into the books, exactly once.
     sweeper.py     has Redis book what is over, beside the drain
     deadlines.py   the sweeper's reading of PostgreSQL: what is due
     timekeeper.py  the sweeper's side of Redis: the clock, and the scripts that end what is over
+    periods/       months and days of a legal entity: checks, close, reopen, what is signed
     outages.py     a log line a change of state, and how long to wait
     steps.py       the numbered points at which tests kill it
     queries.py     sql/queries.sql by name

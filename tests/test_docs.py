@@ -21,6 +21,7 @@ from lua.entries import Adjusted, Attached, Changed, Claimed, Issued, Published
 from lua.keys import PARTS
 from lua.outcomes import Outcome
 from lua.scripts import SCRIPTS, load_script
+from reconciler.periods.checks import SAYS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -285,3 +286,10 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
     assert broken == []
     assert pages <= {Path(link).name for link in re.findall(r"\]\(([^)#:]+)", readme)}
+
+
+def test_every_check_of_a_close_is_in_its_table() -> None:
+    """docs/accounting.md lists the checks of a close in the order they are made."""
+    rows = table(page("accounting"), "check", "holds where", "what to do where it does not")
+
+    assert names(rows) == list(SAYS)

@@ -33,8 +33,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
 }
 """
-Room → the other rooms it may import. The command line puts the two sides together, so it may see both; the benchmark
-measures the scripts themselves, so it may run them.
+Room → the other rooms it may import. The command line puts the two sides together, so it may see both; finance reads
+the books, which are the reconciler's; the benchmark measures the scripts themselves, so it may run them.
 """
 
 
@@ -66,7 +66,7 @@ def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_imports_go_one_way() -> None:
-    """gateway → lua ← reconciler, function-level imports included; only gateway/cli may see both sides."""
+    """gateway → lua ← reconciler, function-level imports included; only the command line and finance see both sides."""
     wrong = []
     for path in OURS:
         parts = path.relative_to(ROOT).parts

@@ -8,6 +8,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     ledger verdict outside                                   reads the books
     ledger report                                            read the books
     ledger export                                            reads the books
+    period entity                                            finance: what is closed, and whose books they are
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -20,6 +21,7 @@ import typer
 from gateway.cli import breaks, campaign, codes, key, ledger
 from gateway.cli import campaign, codes, key, ledger, outside
 from gateway.cli import campaign, codes, export, key, ledger
+from gateway.cli import breaks, campaign, codes, entity, key, ledger, period
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor
@@ -78,6 +80,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
 app.command("report")(report)
 app.add_typer(export.app, name="export")
+app.add_typer(period.app, name="period")
+app.add_typer(entity.app, name="entity")
 app.command("status")(status)
 app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")

@@ -1,0 +1,51 @@
+"""Periods, their checks and their closes, for people."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway.cli.tables import facts, table, verdict
+
+if TYPE_CHECKING:
+    from reconciler.periods.calendar import Period
+    from reconciler.periods.closing import Closed
+    from reconciler.periods.listing import Listed, Signed
+
+
+def periods_shown(found: "Sequence[Listed]") -> str:
+    """A line a period."""
+    columns = ("period", "state", "changed by", "changed, UTC@")
+    rows = [[_label(one), one.state, one.changed_by, one.changed_at and one.changed_at.isoformat()] for one in found]
+    return table(columns, rows, none="no periods")
+
+
+def seen_shown(found: "Listed", reports: "Sequence[Signed]") -> str:
+    """A period and its closes."""
+    told = facts(
+        [
+            ("period", f"{_label(found)} of {found.entity}"),
+            ("days", f"{found.starts} to {found.ends}"),
+            ("state", found.state),
+            ("changed by", found.changed_by),
+        ]
+    )
+    rows = [[str(one.id), one.closed_by, one.closed_at.isoformat()] for one in reports]
+    return f"{told}\n\n{table(('report', 'closed by', 'closed, UTC@'), rows, none='it was never closed')}"
+
+
+def checks_shown(period: "Period", done: "Closed") -> str:
+    """Every check with its figure, what does not hold with what was found, and what came of it."""
+    rows = [
+        [one.name, verdict(one.holds, "holds", "does not", ""), one.figure, "" if one.holds else "; ".join(one.found)]
+        for one in done.checks
+    ]
+    shown = table(("check", "result", "figure#", "found"), rows)
+    broken = sum(not one.holds for one in done.checks)
+    if broken:
+        return f"{shown}\n{period.label} of {period.entity} can't be closed: {broken} of {len(rows)} checks do not hold"
+    if done.number is None:
+        return f"{shown}\n{period.label} of {period.entity} could be closed; nothing was changed"
+    return f"{shown}\n{period.label} of {period.entity} is closed; its report is number {done.number}"
+
+
+def _label(one: "Listed") -> str:
+    return f"{one.starts:%Y-%m}" if one.kind == "month" else f"{one.starts}"

@@ -1,0 +1,55 @@
+"""The legal entities: who keeps books of his own."""
+
+import re
+from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from reconciler.periods.statements import read, row, rows
+
+ID_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
+
+ZONES = frozenset((files("tzdata") / "zones").read_text(encoding="utf-8").split()) - {"Factory"}
+"""Every zone that this software is installed with, whatever the machine has."""
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """A legal entity: its id, the zone its reports are of, and the last day that is closed."""
+
+    id: str
+    zone: str
+    closed_through: date | None
+
+
+class BadEntity(ValueError):
+    """An entity can't be like that; *field* is what is wrong, the text what is allowed."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(f"{field}: {text}")
+        self.field = field
+
+
+async def list_entities(connection: AsyncConnection[Any]) -> list[Entity]:
+    """Every legal entity by its id. Errors: psycopg.Error."""
+    return await read(connection, "entities", {}, Entity)
+
+
+async def add_entity(connection: AsyncConnection[Any], entity: str, zone: str, actor: str) -> Entity | None:
+    """
+    Add a legal entity; None where there is one of this id.
+
+    Errors: BadEntity; psycopg.Error.
+    """
+    if not re.fullmatch(ID_PATTERN, entity):
+        raise BadEntity("id", "1 to 63 of a-z, 0-9 and hyphens, the first no hyphen")
+    if zone not in ZONES:
+        raise BadEntity("zone", "a zone of IANA, such as Asia/Shanghai")
+    async with connection.transaction():
+        if await row(connection, "add_entity", {"entity": entity, "zone": zone}) is None:
+            return None
+        told = {"actor": actor, "action": "entity.added", "subject": f"entity:{entity}"}
+        await rows(connection, "audit", {**told, "detail": msgspec.json.encode({"zone": zone}).decode()})
+    return Entity(entity, zone, None)

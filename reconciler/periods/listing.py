@@ -1,0 +1,87 @@
+"""Periods and what became of them, also of those that nobody has touched."""
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from reconciler.periods.calendar import Kind, Period, State, periods_between
+from reconciler.periods.closing import NoEntity, state_of
+from reconciler.periods.report import CloseReport
+from reconciler.periods.statements import read, row, rows
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A period. *changed_by* and *changed_at* are null where nobody has touched it."""
+
+    entity: str
+    kind: Kind
+    starts: date
+    ends: date
+    state: State
+    changed_by: str | None
+    changed_at: datetime | None
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """One close of a period."""
+
+    id: int
+    closed_by: str
+    closed_at: datetime
+
+
+async def list_periods(
+    connection: AsyncConnection[Any], entity: str, kind: Kind, today: date, *, before: date | None, limit: int
+) -> list[Listed]:
+    """
+    At most *limit* periods, the newest first, from before *before* back to the first day of the books.
+
+    Errors: NoEntity; psycopg.Error.
+    """
+    if await row(connection, "entity", {"entity": entity}) is None:
+        raise NoEntity(entity)
+    span = await row(connection, "span", {"entity": entity}) or {}
+    last = max(today, span["last"] or today)
+    shown = []
+    for period in periods_between(entity, kind, span["first"] or today, last):
+        if before is None or period.starts < before:
+            shown.append(period)
+        if len(shown) == limit:
+            break
+    if not shown:
+        return []
+    reach = {"entity": entity, "first": shown[-1].starts, "last": shown[0].ends}
+    touched = await rows(connection, "period_rows", reach)
+    return [_listed(period, touched) for period in shown]
+
+
+def _listed(period: Period, touched: list[dict[str, Any]]) -> Listed:
+    own = next((one for one in touched if (one["kind"], one["starts"]) == (period.kind, period.starts)), {})
+    closed = any(
+        one["state"] == "closed" and one["starts"] <= period.starts and one["ends"] >= period.ends for one in touched
+    )
+    state: State = "closed" if closed else own.get("state", "open")
+    return Listed(*period, state, own.get("changed_by"), own.get("changed_at"))
+
+
+async def one_period(connection: AsyncConnection[Any], period: Period) -> tuple[Listed, list[Signed]]:
+    """A period and its closes, the last first. Errors: NoEntity; psycopg.Error."""
+    values = period._asdict()
+    if await row(connection, "entity", values) is None:
+        raise NoEntity(period.entity)
+    found = await row(connection, "period", values) or {}
+    listed = Listed(*period, await state_of(connection, period), found["changed_by"], found["changed_at"])
+    return listed, await read(connection, "reports", values, Signed)
+
+
+async def report_of(
+    connection: AsyncConnection[Any], period: Period, number: int | None = None
+) -> tuple[Signed, CloseReport] | None:
+    """The last close report of a period, or that of id *number*; None where there is none. Errors: psycopg.Error."""
+    found = await row(connection, "report", {**period._asdict(), "id": number})
+    if found is None:
+        return None
+    signed = Signed(found["id"], found["closed_by"], found["closed_at"])
+    return signed, msgspec.convert(found["report"], CloseReport, strict=False)

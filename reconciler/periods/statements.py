@@ -1,0 +1,34 @@
+"""The statements of sql/periods.sql by name."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+
+from reconciler.queries import parse_queries
+
+T = TypeVar("T")
+
+STATEMENTS = parse_queries((files("reconciler") / "sql" / "periods.sql").read_text(encoding="utf-8"))
+"""Name → statement, as bytes for psycopg."""
+
+
+async def rows(connection: AsyncConnection[Any], name: str, values: Mapping[str, Any]) -> list[DictRow]:
+    """Every row of the statement *name*. Errors: psycopg.Error."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(STATEMENTS[name], values)
+        return await cursor.fetchall() if cursor.description else []
+
+
+async def row(connection: AsyncConnection[Any], name: str, values: Mapping[str, Any]) -> DictRow | None:
+    """The first row of the statement *name*, or None. Errors: psycopg.Error."""
+    found = await rows(connection, name, values)
+    return found[0] if found else None
+
+
+async def read(connection: AsyncConnection[Any], name: str, values: Mapping[str, Any], kind: type[T]) -> list[T]:
+    """Every row of the statement *name* as *kind*, whose fields are its columns. Errors: psycopg.Error."""
+    return [msgspec.convert(found, kind, strict=False) for found in await rows(connection, name, values)]

@@ -1,0 +1,206 @@
+"""Periods on real books: what a close is signed on, what is in its way, and what comes after it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lua.door import Door
+from reconciler.periods.calendar import parse_period
+from reconciler.periods.closing import NoEntity, NotAllowed, NotClosable, WrongState, hold, reopen
+from reconciler.periods.listing import list_periods, report_of
+from tests.conftest import Eventually, redis_binaries
+from tests.integration.draining import Books
+from tests.integration.life import prove_days
+from tests.integration.periods import FAULTS, Months, open_months
+
+pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+
+JANUARY, FEBRUARY = parse_period("main", "2024-01"), parse_period("main", "2024-02")
+
+
+@pytest.fixture
+async def months(door: Door, redis_url: str, postgres_url: str) -> AsyncIterator[Months]:
+    """January and February of 2024, drained, and a stocktake."""
+    with Books(postgres_url) as books:
+        months = await open_months(door, redis_url, books)
+        months.take_stock()
+        yield months
+
+
+async def test_a_month_is_closed_on_what_its_books_say(months: Months) -> None:
+    """Trial balance zero, roll-forward to the unit, every head: figures of January alone, by a reckoning of hand."""
+    await months.hold("2024-01")
+    done = await months.close("2024-01")
+
+    report = done.report
+    assert report is not None
+    assert all(check.holds for check in report.checks)
+    accounts = {one.account: (one.opening, one.debit, one.credit, one.closing) for one in report.accounts}
+    assert accounts == {
+        "budget:authorised": (0, 5_000, 50_000, -45_000),
+        "budget:available": (0, 52_000, 9_000, 43_000),
+        "commitment:c": (0, 4_000, 2_000, 2_000),
+        "expense:promotion:brand": (0, 300, 150, 150),
+        "expense:promotion:platform": (0, 700, 350, 350),
+        "payable:m-1": (0, 500, 1_000, -500),
+    }
+    [campaign] = report.campaigns
+    assert campaign.adds_up
+    assert (campaign.restocked, campaign.withdrawn, campaign.returned, campaign.closing_stock) == (100, 10, 1, 84)
+    assert (campaign.claimed, campaign.issued, campaign.redeemed, campaign.rolled_back) == (5, 2, 2, 1)
+    assert (campaign.expired, campaign.revoked, campaign.closing_out) == (1, 1, 4)
+    assert (campaign.currency, campaign.given_minor, campaign.given_back_minor) == ("CNY", 1_000, 500)
+    assert [(one.shard, one.head) for one in report.chains] == [
+        ("c/0", months.books.value("SELECT encode(head, 'hex') FROM checkpoints"))
+    ]
+    assert (report.late_count, report.manual_count) == (0, 0)
+    assert months.closed_through() == "2024-01-31"
+    async with months.connection() as connection:
+        kept = await report_of(connection, JANUARY)
+    assert kept is not None
+    assert kept[1] == report
+    assert months.books.rows("SELECT actor, action, subject FROM audit_log ORDER BY id") == [
+        ("ann", "period.held", "period:main/2024-01"),
+        ("ann", "period.closed", "period:main/2024-01"),
+    ]
+    with pytest.raises(WrongState, match="is closed"):
+        await months.close("2024-01")
+    with pytest.raises(WrongState, match="is closed"):
+        await months.hold("2024-01")
+
+
+async def test_whatever_is_in_the_way_is_named(months: Months) -> None:
+    """Each check fails alone by what it is about, says what was found, and the period stays open; then it closes."""
+    assert (await months.in_the_way("2024-01"))["hold"] == ["it is open"]
+    await months.hold("2024-01")
+    assert await months.in_the_way("2024-01") == {}
+    for names, (fault, repair) in FAULTS.items():
+        months.forge(*fault)
+        found = await months.in_the_way("2024-01")
+        assert tuple(found) == names
+        assert all(found.values())
+        assert months.closed_through() is None
+        months.forge(*repair)
+
+    assert (await months.close("2024-01")).number == 1
+
+
+async def test_periods_close_in_order_and_when_they_are_over(months: Months) -> None:
+    """Neither before what is open before it, nor before its last day is over by the clock of Redis."""
+    today = months.books.value("SELECT to_char(now(), 'YYYY-MM-DD')")
+
+    assert (await months.in_the_way("2024-02"))["order"] == ["2024-01-03 and what follows it is open"]
+    assert (await months.in_the_way(today))["over"] == [f"in UTC it is {today}"]
+
+
+async def test_a_month_closes_while_the_next_one_s_sale_goes_on(months: Months) -> None:
+    """What waits on a stream is told by its date: a state change of January keeps it open, one of later does not."""
+    await months.hold("2024-01")
+    await months.claim("2024-01-31", "G")
+    await months.claim("2024-02-02", "H")
+
+    assert await months.in_the_way("2024-01") == {"drained": ["c/0: seq 18 of 2024-01-31 is not in the books yet"]}
+
+    await months.drained()
+    assert await months.in_the_way("2024-01") == {"stocktake": ["c/0: compared at seq 17, and seq 18 is of the period"]}
+    months.take_stock()
+    await months.claim("2024-02-03", "I")
+    assert (await months.close("2024-01")).report is not None
+
+
+async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months: Months) -> None:
+    """With its own date in the journal; January's figures stay, February's report lists it, and all totals agree."""
+    await months.hold("2024-01")
+    closed = await months.close("2024-01")
+    await months.step("2024-01-31", "redeemed", "E")
+    await months.drained()
+    months.take_stock()
+    await months.hold("2024-02")
+    done = await months.close("2024-02")
+
+    assert closed.report is not None
+    assert done.report is not None
+    [late] = done.report.late
+    assert (str(late.original_date), str(late.effective_date), late.verb) == ("2024-01-31", "2024-02-01", "redeem")
+    assert [(one.destination, one.commodity, one.amount) for one in late.lines] == [
+        ("redeemed", "coupon:c", 1),
+        ("budget:available", "CNY", 500),
+        ("expense:promotion:platform", "CNY", 350),
+        ("expense:promotion:brand", "CNY", 150),
+    ]
+    closings = {one.account: one.closing for one in closed.report.accounts}
+    assert {one.account: one.opening for one in done.report.accounts} == closings
+    [january], [february] = closed.report.campaigns, done.report.campaigns
+    assert (february.opening_stock, february.opening_out) == (january.closing_stock, january.closing_out)
+    assert (february.claimed, february.redeemed, february.closing_out) == (1, 1, 4)
+    assert months.closed_through() == "2024-02-29"
+    prove_days(months.books)
+
+
+async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Eventually) -> None:
+    """A close waits for a batch that has begun, and is refused where that brought something of the period."""
+    await months.hold("2024-01")
+    async with months.connection() as other:
+        await other.execute("SET ROLE NONE")
+        async with other.transaction():
+            await other.execute("SELECT FROM legal_entities WHERE id = 'main' FOR KEY SHARE")
+            await other.execute(
+                "INSERT INTO account_days (shard, effective_date, commodity, account, entity, debit, credit) "
+                "VALUES ('c/0', '2024-01-31', 'CNY', 'a', 'main', 5, 5)"
+            )
+            closing = asyncio.create_task(months.close("2024-01"))
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            await eventually(lambda: months.books.value(waits) == 1)
+
+    with pytest.raises(NotClosable, match="booked meanwhile"):
+        await closing
+    assert months.closed_through() is None
+
+
+async def test_only_the_last_closed_period_is_reopened(months: Months) -> None:
+    """By who may; the days of a month by reopening the month; what was closed before stays closed."""
+
+    async def again(period: str, *, may_reopen: bool = True) -> None:
+        await reopen(months.connection, parse_period("main", period), "root", "an invoice", may_reopen=may_reopen)
+
+    months.forge("UPDATE legal_entities SET closed_through = '2024-01-29'")
+    for period in ("2024-01-30", "2024-01-31", "2024-01", "2024-02-01"):
+        await months.hold(period)
+        await months.close(period)
+
+    for period, because in (("2024-01", "day from 2024-02-01"), ("2024-01-31", "day from 2024-02-01")):
+        with pytest.raises(WrongState, match=because):
+            await again(period)
+    with pytest.raises(NotAllowed):
+        await again("2024-02-01", may_reopen=False)
+    await again("2024-02-01")
+    with pytest.raises(WrongState, match="month from 2024-01-01"):
+        await again("2024-01-31")
+    await again("2024-01")
+    assert months.closed_through() == "2024-01-31"
+    await again("2024-01-31")
+    assert months.closed_through() == "2024-01-30"
+    with pytest.raises(WrongState, match="is open"):
+        await again("2024-01-31")
+
+    told = "SELECT detail ->> 'reason', detail ->> 'closed_through' FROM audit_log WHERE action = 'period.reopened'"
+    assert months.books.rows(f"{told} ORDER BY id") == [
+        ("an invoice", "2024-01-31"),
+        ("an invoice", "2024-01-31"),
+        ("an invoice", "2024-01-30"),
+    ]
+    async with months.connection() as connection:
+        listed = await list_periods(connection, "main", "day", FEBRUARY.starts, before=FEBRUARY.starts, limit=3)
+    assert [(one.starts.day, one.state) for one in listed] == [(31, "open"), (30, "closed"), (29, "open")]
+
+
+async def test_a_hold_is_taken_away_by_who_may_hold(months: Months) -> None:
+    """A period on hold is opened again without the right to reopen; an entity that is not there has no periods."""
+    await months.hold("2024-01")
+    await months.hold("2024-01")
+    await reopen(months.connection, JANUARY, "ann", "too early", may_reopen=False)
+
+    assert (await months.in_the_way("2024-01"))["hold"] == ["it is open"]
+    with pytest.raises(NoEntity):
+        await hold(months.connection, parse_period("nobody", "2024-01"), "ann")
