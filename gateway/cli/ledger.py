@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import ledger_journal
 from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.ledger_balances import balance, statement
+from gateway.cli.ledger_journals import head, journals
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
 from gateway.cli.ready import server_urls
@@ -12,12 +15,19 @@ from gateway.cli.ready import server_urls
 if TYPE_CHECKING:
     from reconciler.verifying import ChainReport, CheckedShard
 
-app = typer.Typer(no_args_is_help=True, help="The books: verify.")
+app = typer.Typer(no_args_is_help=True, help="The books: balance, statement, journals, journal, head, verify.")
 
 
 @app.callback()
 def _ledger() -> None:
-    """The books: verify."""
+    """The books: balance, statement, journals, journal, head, verify."""
+
+
+app.command("balance")(balance)
+app.command("statement")(statement)
+app.command("journals")(journals)
+app.command("head")(head)
+app.add_typer(ledger_journal.app, name="journal")
 
 
 @app.command()

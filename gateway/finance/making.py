@@ -74,7 +74,8 @@ class ManualJournals:
                 if known is not None:
                     return _read(known), False
                 known = await row(connection, QUERIES["manual"], id=number)
-        assert known is not None, "the id was in the way, and no manual journal is ever removed"
+        if known is None:
+            raise Refusal("invalid_state", "Somebody else has just reversed it.", field="reverses")
         before = _read(known)
         if not _is_same(before, draft):
             raise Refusal("idempotency_key_reused", "This Idempotency-Key came with another journal.")
@@ -127,7 +128,7 @@ class ManualJournals:
         return [_read(each) for each in found]
 
     async def _insert(self, connection: Connection, number: str, draft: Draft, who: ApiKey) -> dict[str, Any] | None:
-        """The row of a new draft; None where another request with its key was quicker."""
+        """The row of a new draft; None where another one was quicker: with its key, or to reverse the same journal."""
         broken = list(broken_rules(draft, await _today(connection, draft.entity)))
         if broken:
             raise refuse("bad_request", broken)

@@ -35,11 +35,11 @@ WHERE journal = %(journal)s
 SELECT 1 AS found FROM journals WHERE id = %(journal)s
 
 -- name: insert_manual
--- Nothing where the id has one already.
+-- Nothing where the id has one already, or another one reverses the same journal.
 INSERT INTO manual_journals (id, entity, effective_date, about, reverses, reason, attachment, lines, made_by)
 VALUES (%(id)s, %(entity)s, %(effective_date)s, %(about)s, %(reverses)s, %(reason)s, %(attachment)s, %(lines)s::jsonb,
     %(made_by)s)
-ON CONFLICT (id) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING *
 
 -- name: manual
