@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psycopg
 
 from lua.keys import Shard
+from reconciler.books.head import DayHead, Tip
 from reconciler.ledger import connect_options, sealed_row
 from reconciler.postings import SealedJournal, chain_hash
 from reconciler.queries import QUERIES
@@ -21,6 +22,8 @@ CHANGED = "it is not what was sealed: it or one of its postings was changed, add
 UNLINKED = "it does not follow the journal before it: one was changed, removed or put in between"
 CUT_SHORT = "the chain ends before the hash that the checkpoint keeps: journals after it are missing"
 NO_CHECKPOINT = "its shard has no checkpoint"
+REWRITTEN = "it is not the one that the kept head has: the chain was written anew up to here"
+FEWER = "the chain has fewer journals than the kept head has"
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,9 @@ class ChainReport:
         return all(checked.fault is None for checked in self.shards)
 
 
-def verify(postgres_url: str, shard: str | None = None) -> ChainReport:
+def verify(postgres_url: str, shard: str | None = None, kept: DayHead | None = None) -> ChainReport:
     """
-    Check the chain of *shard* (written <campaign>/<n>), or of all; changes nothing.
+    Check the chain of *shard* (written <campaign>/<n>), or of all, also against a *kept* head; changes nothing.
 
     Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
     when the database can't be reached or used.
@@ -78,11 +81,14 @@ def verify(postgres_url: str, shard: str | None = None) -> ChainReport:
             heads = connection.execute(QUERIES["list_heads"], {"shard": shard}).fetchall()
             if shard is not None and not heads:
                 raise LookupError(shard)
-            return ChainReport(tuple(_check(connection, name, head) for name, head in heads))
+            tips = {} if kept is None else {tip.chain: tip for tip in kept.chains if shard in (None, tip.chain)}
+            checked = [_check(connection, name, head, tips.pop(name, None)) for name, head in heads]
+            gone = [CheckedShard(name, 0, "", _fault(None, FEWER)) for name in tips]
+            return ChainReport(tuple(checked + gone))
 
 
-def _check(connection: psycopg.Connection, shard: str, head: bytes | None) -> CheckedShard:
-    """*head* is what the checkpoint keeps; None where there is no checkpoint."""
+def _check(connection: psycopg.Connection, shard: str, head: bytes | None, kept: Tip | None) -> CheckedShard:
+    """*head* is what the checkpoint keeps; None where there is no checkpoint. *kept* is of a head that was kept."""
     previous, count = b"", 0
     last: tuple[int, SealedJournal] | None = None
     for last in _journals(connection, shard):
@@ -90,8 +96,11 @@ def _check(connection: psycopg.Connection, shard: str, head: bytes | None) -> Ch
         reason = NO_CHECKPOINT if head is None else _broken(previous, link)
         if reason:
             return CheckedShard(shard, count, previous.hex(), _fault(last, reason))
+        if kept is not None and count + 1 == kept.journals and link.hash.hex() != kept.head:
+            return CheckedShard(shard, count, previous.hex(), _fault(last, REWRITTEN))
         previous, count = link.hash, count + 1
-    return CheckedShard(shard, count, previous.hex(), None if previous == head else _fault(last, CUT_SHORT))
+    reason = FEWER if kept is not None and count < kept.journals else "" if previous == head else CUT_SHORT
+    return CheckedShard(shard, count, previous.hex(), _fault(last, reason) if reason else None)
 
 
 def _broken(previous: bytes, link: SealedJournal) -> str:
