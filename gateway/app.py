@@ -28,6 +28,7 @@ from gateway.finance import outside, verdict
 from gateway.finance import reports
 from gateway.finance import exports
 from gateway.finance import breaks, entities, period_reports, periods, stocktakes
+from gateway.finance import balances, journals, manual_journals
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -110,6 +111,9 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *outside.routes,
         *reports.routes,
         *exports.routes,
+        *balances.routes,
+        *manual_journals.routes,
+        *journals.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

@@ -30,6 +30,7 @@ LIVE = frozenset({OUTSTANDING, RESERVED})
 AUTHORISED, AVAILABLE = "budget:authorised", "budget:available"
 COMMITMENT, PAYABLE, EXPENSE = "commitment", "payable", "expense:promotion"
 CLEARING, LIABILITY, BREAKAGE, SUSPENSE = "clearing:gift", "liability:gift", "income:breakage", "suspense:promotion"
+BANK = "clearing:bank"
 
 MONEY_ACCOUNTS = {
     AUTHORISED: ("", "credit", "what stock was put in for, at the most it can cost; the other side of the budget"),
@@ -41,8 +42,12 @@ MONEY_ACCOUNTS = {
     CLEARING: ("campaign", "debit", "what is to be paid in for the balances of a campaign"),
     LIABILITY: ("campaign", "credit", "what is left on balances that are out"),
     BREAKAGE: ("campaign", "credit", "what was left on balances when they ended"),
+    BANK: ("", "debit", "what was paid in, less what was paid out: the other side is in the ledger of the bank"),
 }
 """Every account of the money book: what is named after its colon, its normal side, and what it holds."""
+
+CONTROL = frozenset({AUTHORISED, AVAILABLE, COMMITMENT, LIABILITY})
+"""Totals of the sub-ledger: coupons and what they may cost. People post here only about a shard."""
 
 
 def account(kind: str, name: str | None) -> str:

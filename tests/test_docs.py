@@ -189,7 +189,7 @@ def test_every_route_has_its_section() -> None:
     """docs/http.md has one section a route and method, and none for a route that is gone."""
     settings = Settings(redis_url="redis://x", postgres_url="postgresql://x", jwt_keys="k=" + 32 * "s")
     routes = {
-        f"{method} {route.path}"
+        f"{method} {route.path_format}"
         for route in create_app(settings).routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}

@@ -43,7 +43,9 @@ def document(operations: Sequence[Operation], settings: Settings) -> bytes:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         of_kinds = [next(told) for _ in operation.kinds]
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, of_kinds, settings)
+        paths.setdefault(operation.path_format, {})[operation.method.lower()] = _operation(
+            operation, of_kinds, settings
+        )
     headings = dict.fromkeys(operation.under for operation in operations)
     whole = {
         "openapi": "3.1.0",

@@ -70,6 +70,7 @@ IDEMPOTENCY_KEY = Parameter(
 )
 
 PATH = {
+    "account": "An account, such as payable:m-1.",
     "asset": "The name of a file that the page loads.",
     "batch": "The id of a code batch.",
     "break": "The id of a break.",
@@ -77,6 +78,8 @@ PATH = {
     "report": "The name of a report.",
     "export": "The id of an export.",
     "redemption": "The id of a redemption, or of several that were made as one.",
+    "journal": "The number of a journal.",
+    "manual": "The id of a manual journal.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
     "revocation": "The id of a revocation.",
     "file": "The id of a file of orders.",

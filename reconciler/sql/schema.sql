@@ -644,6 +644,8 @@ CREATE TABLE manual_journals (
     CONSTRAINT manual_journals_checker_check CHECK (checked_by IS DISTINCT FROM made_by)
 );
 CREATE INDEX manual_journals_approved_idx ON manual_journals (made_at) WHERE state = 'approved';
+-- A journal is reversed once.
+CREATE UNIQUE INDEX manual_journals_reverses_key ON manual_journals (reverses) WHERE state <> 'rejected';
 
 -- One comparison of a shard in Redis with the books, at one seq.
 CREATE TABLE stocktakes (

@@ -58,7 +58,7 @@ def test_every_route_is_in_the_document(app: Starlette, written: dict[str, Any])
     """Each route and method but HEAD is in it, and nothing else; the pages of the till are for people."""
     for_programs = [route for route in app.routes if route not in till.routes]
     routes = {
-        f"{method} {route.path}"
+        f"{method} {route.path_format}"
         for route in for_programs
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}

@@ -1,0 +1,74 @@
+"""The query of a request as what is asked of the books, and the parameters that say so in the document."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+
+from gateway.api.operation import Parameter
+from gateway.errors import Refusal
+from gateway.issuing.asked import refuse
+from gateway.routes.paging import query_value
+from reconciler.books.asked import BadAsk, Bounds, Scope, bounds_of
+from reconciler.books.chart import Entry, look_up
+from reconciler.reports.shape import Basis
+
+READERS = ("finance", "auditor")
+VALUE_CHARS_MAX = 200
+
+_TEXT = Annotated[str, msgspec.Meta(max_length=VALUE_CHARS_MAX)]
+
+BASIS = Parameter("basis", Basis, "Which of its dates a journal counts by; else the effective one.")
+ZONE = Parameter("zone", _TEXT, "Where days of instants begin and end, such as Asia/Shanghai; else UTC.")
+AS_OF = Parameter("as_of", _TEXT, "A date, all of it, or an instant (not by the effective date); else now.")
+SINCE = Parameter("since", _TEXT, "The first date, or an instant (not by the effective date); else from the beginning.")
+UNTIL = Parameter("until", _TEXT, "The last date, all of it, or an instant; else up to now.")
+ENTITY = Parameter("entity", _TEXT, "Of one legal entity.")
+CAMPAIGN = Parameter("campaign", _TEXT, "Of one campaign.")
+SCOPE = (ENTITY, CAMPAIGN)
+WINDOW = (SINCE, UNTIL, BASIS, ZONE)
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """What can't be asked is a bad request that names the field. Errors: Refusal("bad_request")."""
+    try:
+        yield
+    except BadAsk as error:
+        raise refuse(error.field, error.rule) from None
+
+
+def text_of(request: Request, name: str) -> str | None:
+    """The parameter *name*, None where it is not there or empty. Errors: Refusal("bad_request")."""
+    value = query_value(request, name) or None
+    if value is not None and (len(value) > VALUE_CHARS_MAX or "\0" in value):
+        raise refuse(name, f"at most {VALUE_CHARS_MAX} characters")
+    return value
+
+
+def bounds_in(request: Request, last: str = "until") -> Bounds:
+    """The bounds that the query asks for. Errors: Refusal("bad_request")."""
+    with asked():
+        return bounds_of(
+            text_of(request, "basis") or "effective",
+            text_of(request, "zone") or "UTC",
+            since=text_of(request, "since") if last == "until" else None,
+            until=text_of(request, last),
+            last=last,
+        )
+
+
+def scope_in(request: Request) -> Scope:
+    """The entity and the campaign that the query keeps to. Errors: Refusal("bad_request")."""
+    return Scope(text_of(request, "entity"), text_of(request, "campaign"))
+
+
+def account_in(request: Request) -> tuple[str, Entry]:
+    """The account in the path, and what the chart says of it. Errors: Refusal("not_found")."""
+    name = request.path_params["account"]
+    entry = look_up(name)
+    if entry is None or "\0" in name:
+        raise Refusal("not_found", "There is no such account in the chart.")
+    return name, entry

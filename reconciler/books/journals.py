@@ -1,0 +1,113 @@
+"""Journals as they were sealed: a list of them, or one with its postings and what reverses it."""
+
+from datetime import date
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from reconciler.books.asked import Bounds, Instant, Scope, told
+from reconciler.books.balances import fetch
+from reconciler.books.statements import BOOKS
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """
+    A journal. *chain* is whose hash chain it is in: a shard, or ``manual:`` and an entity.
+
+    *about* is the shard that a manual one is about, *ref* its id; *reverses* the journal that it is the opposite of.
+    Hashes are in hex.
+    """
+
+    id: int
+    chain: str
+    entity: str
+    verb: str
+    first_seq: int
+    last_seq: int
+    occurred_at: Instant
+    effective_date: date
+    original_date: date | None
+    posted_at: Instant
+    about: str | None
+    ref: str | None
+    reason: str | None
+    reverses: int | None
+    previous_hash: str
+    hash: str
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """A line of a journal: *amount* minor units of a currency, or coupons, to *debit* and from *credit*."""
+
+    line: int
+    debit: str
+    credit: str
+    commodity: str
+    amount: int
+
+
+class WholeJournal(Journal, frozen=True):
+    """A journal with its lines, and the journals that reverse it."""
+
+    lines: list[Posted]
+    reversed_by: list[int]
+
+
+class Wanted(NamedTuple):
+    """Which journals; None is all."""
+
+    bounds: Bounds = Bounds()
+    scope: Scope = Scope()
+    chain: str | None = None
+    verb: str | None = None
+    account: str | None = None
+
+
+async def journals(
+    connection: AsyncConnection[Any], wanted: Wanted, limit: int, under: int | None = None
+) -> list[Journal]:
+    """At most *limit* journals, the last posted first, with ids below *under*. Errors: psycopg.Error."""
+    return [Journal(**_told(row)) for row in await _rows(connection, wanted, limit=limit, under=under, number=None)]
+
+
+async def journal(connection: AsyncConnection[Any], number: int) -> WholeJournal | None:
+    """The journal of this id; None where there is none. Errors: psycopg.Error."""
+    found = await _rows(connection, Wanted(), limit=1, under=None, number=number)
+    if not found:
+        return None
+    lines = [
+        Posted(row["line"], row["destination"], row["source"], row["commodity"], int(row["amount"]))
+        for row in await fetch(connection, BOOKS["postings"], journal=number)
+    ]
+    reversed_by = [row["id"] for row in await fetch(connection, BOOKS["reversed_by"], journal=number)]
+    return WholeJournal(**_told(found[0]), lines=lines, reversed_by=reversed_by)
+
+
+async def _rows(
+    connection: AsyncConnection[Any], wanted: Wanted, *, limit: int, under: int | None, number: int | None
+) -> list[DictRow]:
+    return await fetch(
+        connection,
+        BOOKS["journals"],
+        id=number,
+        under=under,
+        basis=wanted.bounds.basis,
+        since=wanted.bounds.since,
+        before=wanted.bounds.before,
+        entity=wanted.scope.entity,
+        campaign=wanted.scope.campaign,
+        shard=wanted.chain,
+        verb=wanted.verb,
+        account=wanted.account,
+        limit=limit,
+    )
+
+
+def _told(row: DictRow) -> DictRow:
+    """A row in words that a program outside of PostgreSQL reads."""
+    kept = {name: value for name, value in row.items() if name != "shard"}
+    times = {name: told(row[name]) for name in ("occurred_at", "posted_at")}
+    hashes = {name: bytes(row[name]).hex() for name in ("previous_hash", "hash")}
+    return kept | times | hashes | {"chain": row["shard"]}
