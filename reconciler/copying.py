@@ -14,6 +14,7 @@ BIGINT_MAX = 2**63 - 1
 INTEGER_MAX = 2**31 - 1
 TIME_MS_MAX = 253_370_764_800_000  # the year 9999, from where zones run out of dates
 TEXT_CHARS_MAX = 512  # an index of PostgreSQL holds at most 2704 bytes a row
+PLACE_CHARS_MAX = 256  # of a channel and of a store: both are in one index
 JSON_CHARS_MAX = 1_000_000
 NULL = "\\N"
 

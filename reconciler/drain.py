@@ -11,18 +11,19 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from time import monotonic
 
 import psycopg
 
 from lua.keys import Shard
+from reconciler.booking import book
 from reconciler.deadlines import Deadlines
-from reconciler.ledger import ROWS_REFUSED, Fenced, Ledger
+from reconciler.ledger import ROWS_REFUSED, ClosedMeanwhile, Fenced, Ledger
 from reconciler.money import Terms
 from reconciler.outages import Outage
 from reconciler.ownership import Ownership
-from reconciler.postings import journals_for, seal
-from reconciler.shard import Break, Position, Record, read_batch
+from reconciler.shard import Batch, Break, Position, QuarantinedRecord, Record, read_batch
 from reconciler.steps import Passing, Step, unobserved
 from reconciler.streams import Streams, StreamsAway
 from reconciler.sweeper import Sweeper, SweeperOptions
@@ -104,6 +105,7 @@ class Drain:
         self._books_outage = Outage("PostgreSQL (books)", options.retry_ms_max)
         self._entries_max = options.entries_max
         self._owned: dict[str, Owned] = {}
+        self._closed_through: dict[str, date | None] = {}
 
     async def run(self) -> None:
         """Drain and sweep until stop, then drain to the tails."""
@@ -228,7 +230,7 @@ class Drain:
         if record is None:
             expected = {"seq": owned.position.seq + 1, "after": owned.position.entry_id}
             return Break("seq_gap", expected, {"seq": None, "last_seq": attached.seq})
-        return read_batch(owned.shard, owned.position, [record], unranged=False).break_
+        return read_batch(owned.position, [record], unranged=False).break_
 
     async def _settle(self, owned: Owned, break_: Break | None) -> None:
         """Stop or resume the shard as *break_* says."""
@@ -245,17 +247,14 @@ class Drain:
 
     async def _drain(self, owned: Owned, records: Sequence[Record]) -> None:
         """Commit one batch of a shard and trim behind it."""
-        batch = read_batch(owned.shard, owned.position, records, unranged=owned.unranged)
+        batch = read_batch(owned.position, records, unranged=owned.unranged)
         try:
             if batch.entry_id != owned.position.entry_id:
-                await self._load_terms(owned, {entry.version for entry in batch.entries})
-                journals = journals_for(owned.shard, batch.entries, owned.terms.__getitem__)
-                sealed = seal(owned.position.head, journals)
-                owned.position = await self._ledger.commit(str(owned.shard), owned.position, batch, sealed)
+                quarantined = await self._commit(owned, batch)
                 self._books_outage.answered()
                 owned.unranged = batch.still_unranged(owned.unranged)
                 self._passing(Step.AFTER_COMMIT)
-                self._log_quarantined(owned, [bad.entry_id for bad in batch.quarantined])
+                self._log_quarantined(owned, [bad.entry_id for bad in quarantined])
                 await self._streams.trim(owned.shard, owned.position.entry_id)
                 self._passing(Step.AFTER_TRIM)
             if batch.break_ is not None:
@@ -268,10 +267,19 @@ class Drain:
             found = {"constraint": error.diag.constraint_name, "error": error.diag.message_primary, "until": batch.seq}
             await self._settle(owned, Break("rows_refused", expected, found))
 
-    async def _load_terms(self, owned: Owned, versions: set[int]) -> None:
-        unknown = sorted(versions - owned.terms.keys())
+    async def _commit(self, owned: Owned, batch: Batch) -> list[QuarantinedRecord]:
+        """Book *batch* on dates that are open, and move on; what went into quarantine."""
+        unknown = sorted({entry.version for entry in batch.entries} - owned.terms.keys())
         if unknown:
             owned.terms.update(await self._ledger.terms(owned.shard.campaign, unknown))
+        while True:
+            booking = book(owned.shard, batch, owned.terms.__getitem__, self._closed_through)
+            try:
+                owned.position = await self._ledger.commit(owned.shard, owned.position, batch, booking)
+            except ClosedMeanwhile as error:
+                self._closed_through.update(error.closed_through)
+            else:
+                return booking.quarantined
 
     async def _stop_shard(self, owned: Owned, break_: Break) -> None:
         if break_ == owned.break_ and not owned.running:

@@ -11,18 +11,22 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from lua.keys import CampaignId
+from lua.keys import CampaignId, Shard
+from reconciler.booking import Booking
 from reconciler.copying import timestamp
+from reconciler.dating import ClosedThrough
 from reconciler.money import Terms, terms_of
-from reconciler.postings import Journal, Posting, SealedJournal
+from reconciler.movements import movement_values
+from reconciler.postings import Journal, Posting, SealedJournal, seal
 from reconciler.queries import QUERIES
-from reconciler.rows import COPIES
+from reconciler.rows import COPIES, Rows
 from reconciler.shard import Batch, Break, Position
 from reconciler.steps import Passing, Step, unobserved
 
@@ -36,6 +40,14 @@ COMMIT_MS_FACTOR = 10  # a batch may be thousands of rows: it gets ten times the
 
 class Fenced(Exception):
     """The position is not where this batch began: another reconciler, or a replay, has moved it."""
+
+
+class ClosedMeanwhile(Exception):
+    """A period was closed, or opened again, since the batch was booked: *closed_through* is what holds now."""
+
+    def __init__(self, closed_through: ClosedThrough) -> None:
+        super().__init__(f"closed through {closed_through}")
+        self.closed_through = closed_through
 
 
 @dataclass(frozen=True)
@@ -100,33 +112,30 @@ class Ledger:
             found = {version: terms_of(*told) for version, *told in await cursor.fetchall()}
         return {version: found.get(version, Terms()) for version in versions}
 
-    async def commit(self, shard: str, before: Position, batch: Batch, sealed: Sequence[SealedJournal]) -> Position:
+    async def commit(self, shard: Shard, before: Position, batch: Batch, booking: Booking) -> Position:
         """
-        Put *batch* into the books and return the position after it.
+        Put *batch*, as *booking* has it, into the books and return the position after it.
 
-        Errors: Fenced, and nothing was written; ROWS_REFUSED when a constraint refused a row, and nothing
-        was written; any other psycopg.Error leaves open whether it was (the next load tells).
+        Errors: Fenced, ClosedMeanwhile, and nothing was written; ROWS_REFUSED when a constraint refused a row, and
+        nothing was written; any other psycopg.Error leaves open whether it was (the next load tells).
         """
+        name, sealed = str(shard), seal(before.head, booking.journals)
         after = Position(before.epoch, batch.seq, batch.entry_id, sealed[-1].hash if sealed else before.head)
         async with self._session() as connection, connection.transaction():
-            await self._advance(connection, shard, before, after)
+            await self._advance(connection, name, before, after, booking.closed_through)
             self._passing(Step.AFTER_FENCE)
             for query in COPIES:
-                await _copy(connection, query, batch.rows.text(query))
+                await _copy(connection, query, booking.rows.text(query))
             self._passing(Step.AFTER_COPY)
-            if batch.rows.changes:
-                values = {"shard": shard, **batch.rows.changed_values()}
-                await connection.execute(QUERIES["change_coupons"], values)
-            if batch.rows.rolled_back:
-                await connection.execute(QUERIES["sum_rollbacks"], {"redemptions": list(batch.rows.rolled_back)})
+            await _change(connection, shard, booking.rows)
             if sealed:
-                await connection.execute(QUERIES["insert_journals"], journal_values(shard, sealed))
+                await connection.execute(QUERIES["insert_journals"], journal_values(name, sealed))
             if batch.earlier_range is not None:
                 first_seq, count = batch.earlier_range
-                values = {"shard": shard, "first_seq": first_seq, "count": count}
+                values = {"shard": name, "first_seq": first_seq, "count": count}
                 await connection.execute(QUERIES["settle_quarantine"], values)
-            for bad in batch.quarantined:
-                values = {**vars(bad), "shard": shard, "fields": json.dumps(bad.fields)}
+            for bad in booking.quarantined:
+                values = {**vars(bad), "shard": name, "fields": json.dumps(bad.fields)}
                 await connection.execute(QUERIES["insert_quarantine"], values)
             self._passing(Step.BEFORE_COMMIT)
         return after
@@ -172,18 +181,26 @@ class Ledger:
         except TimeoutError:
             await self.close()
             raise psycopg.OperationalError(f"no answer in {self._answer_s_max:.0f} s") from None
-        except (Fenced, *ROWS_REFUSED):
+        except (Fenced, ClosedMeanwhile, *ROWS_REFUSED):
             raise
         except BaseException:
             await self.close()
             raise
 
-    async def _advance(self, connection: AsyncConnection, shard: str, before: Position, after: Position) -> None:
-        """Move the position; evict whoever blocks it, because only a reconciler that is stuck holds it for long."""
+    async def _advance(
+        self, connection: AsyncConnection, shard: str, before: Position, after: Position, closed_through: ClosedThrough
+    ) -> None:
+        """
+        Move the position, and keep closed what is.
+
+        Whoever blocks it is evicted, because only a reconciler that is stuck holds it for long.
+        """
         evictor = asyncio.create_task(self._evict(connection.info.backend_pid))
         try:
             new = {"new_seq": after.seq, "new_entry_id": after.entry_id, "new_head": after.head}
             await _fence(connection, "advance", shard, before, **new)
+            if closed_through:
+                await _keep_closed(connection, closed_through)
         finally:
             evictor.cancel()
             await asyncio.gather(evictor, return_exceptions=True)
@@ -199,6 +216,30 @@ async def _fence(connection: AsyncConnection, query: str, shard: str, at: Positi
     cursor = await connection.execute(QUERIES[query], {"shard": shard, **vars(at), **new})
     if cursor.rowcount != 1:
         raise Fenced(f"{shard} is no longer at seq {at.seq}, entry {at.entry_id}, epoch {at.epoch}")
+
+
+async def _keep_closed(connection: AsyncConnection, assumed: ClosedThrough) -> None:
+    """Have no period of the entities closed or opened before this commits. Errors: ClosedMeanwhile."""
+    cursor = await connection.execute(QUERIES["hold_entities"], {"entities": list(assumed)})
+    now: dict[str, date | None] = dict.fromkeys(assumed) | dict(await cursor.fetchall())
+    if now != assumed:
+        raise ClosedMeanwhile(now)
+
+
+async def _change(connection: AsyncConnection, shard: Shard, rows: Rows) -> None:
+    """Bring coupons and redemptions to where the steps leave them, and sum what was moved."""
+    channels: dict[str, str] = {}
+    stores: dict[str, str | None] = {}
+    if rows.changes:
+        values = {"shard": str(shard), **rows.changed_values()}
+        cursor = await connection.execute(QUERIES["change_coupons"], values)
+        channels = dict(await cursor.fetchall())
+    if rows.rolled_back:
+        cursor = await connection.execute(QUERIES["sum_rollbacks"], {"redemptions": list(rows.rolled_back)})
+        stores = dict(await cursor.fetchall())
+    totals = rows.movements.totals(channels, stores)
+    if totals:
+        await connection.execute(QUERIES["add_movements"], movement_values(shard, totals))
 
 
 async def _copy(connection: AsyncConnection, query: str, text: str) -> None:
@@ -218,6 +259,12 @@ def journal_values(shard: str, sealed: Sequence[SealedJournal]) -> dict[str, obj
         "last_seqs": [journal.last_seq for journal in journals],
         "occurred": [timestamp(journal.occurred_ms) for journal in journals],
         "dates": [journal.effective_date for journal in journals],
+        "entities": [journal.entity for journal in journals],
+        "original_dates": [journal.original_date for journal in journals],
+        "abouts": [journal.about for journal in journals],
+        "refs": [journal.ref for journal in journals],
+        "reasons": [journal.reason for journal in journals],
+        "reverses": [journal.reverses for journal in journals],
         "previous": [link.previous_hash for link in sealed],
         "hashes": [link.hash for link in sealed],
         "of": [of for of, _, _ in moves],
@@ -231,7 +278,8 @@ def journal_values(shard: str, sealed: Sequence[SealedJournal]) -> dict[str, obj
 
 def sealed_row(shard: str, *row: object) -> SealedJournal:
     """A journal from what load_journals gives after its id."""
-    verb, first_seq, last_seq, occurred_at, effective_date, previous, digest, *columns = row
+    verb, first_seq, last_seq, occurred_at, effective_date, *further = row[:11]
+    previous, digest, *columns = row[11:]
     assert isinstance(occurred_at, datetime)
     since = occurred_at - datetime(1970, 1, 1, tzinfo=UTC)
     occurred_ms = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
@@ -239,5 +287,6 @@ def sealed_row(shard: str, *row: object) -> SealedJournal:
         Posting(source, destination, commodity, int(amount))
         for source, destination, commodity, amount in zip(*columns, strict=True)
     )
-    journal = Journal(shard, verb, first_seq, last_seq, occurred_ms, effective_date, postings)  # type: ignore[arg-type]
+    told: Any = (verb, first_seq, last_seq, occurred_ms, effective_date, postings, *further)
+    journal = Journal(shard, *told)
     return SealedJournal(journal, previous, digest)  # type: ignore[arg-type]

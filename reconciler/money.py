@@ -41,9 +41,13 @@ from reconciler.accounts import (
     SUSPENSE,
     account,
 )
+from reconciler.copying import TEXT_CHARS_MAX
 
 CURRENCY = re.compile(r"[A-Z]{3}")
 """A code of ISO 4217: the commodity of money."""
+
+MAIN_ENTITY = "main"
+"""The legal entity that is there from the start, and whose a campaign is that names none."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,15 @@ class Terms:
     What the books need of one version of a campaign's rules.
 
     *currency* is None where the version is not known; *unit_minor* is the most one coupon can cost, None where nothing
-    bounds it; *stored* says that a coupon is a balance to spend, which is owed to whoever has it.
+    bounds it; *stored* says that a coupon is a balance to spend, which is owed to whoever has it; *entity* is the legal
+    entity that keeps the books of it.
     """
 
     zone: tzinfo = UTC
     currency: str | None = None
     unit_minor: int | None = None
     stored: bool = False
+    entity: str = MAIN_ENTITY
 
 
 class Flow(NamedTuple):
@@ -113,16 +119,21 @@ def settlement_of(step: Step) -> Settlement:
         raise ValueError(f"{currency[:40]!r} is no currency")
     if any(share.minor < 0 or not share.account for share in shares):
         raise ValueError("a funder without a name, or a share below 0")
+    if max(map(len, [told.merchant or "", *(share.account for share in shares)])) > TEXT_CHARS_MAX:
+        raise ValueError(f"a merchant or a funder longer than {TEXT_CHARS_MAX} characters")
     if sum(share.minor for share in shares) > int(step.minor):
         raise ValueError("the funders pay more than the whole")
     return told
 
 
-def terms_of(timezone: str | None, currency: str | None, value: Mapping[str, Any] | None) -> Terms:
-    """The terms of a definition: its zone (UTC for none that is known), its currency and its value."""
+def terms_of(
+    timezone: str | None, currency: str | None, value: Mapping[str, Any] | None, entity: str | None = None
+) -> Terms:
+    """The terms of a definition: its zone (UTC for none that is known), its currency, its value and its entity."""
     value = value or {}
     known = currency if currency and CURRENCY.fullmatch(currency) else None
-    return Terms(zone_named(timezone), known, worst_minor(value), value.get("type") == "balance")
+    stored = value.get("type") == "balance"
+    return Terms(zone_named(timezone), known, worst_minor(value), stored, entity or MAIN_ENTITY)
 
 
 def worst_minor(value: Mapping[str, Any]) -> int | None:

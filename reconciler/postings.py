@@ -15,16 +15,17 @@ source account to a destination account, so a journal can't be unbalanced. What 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published
 from lua.keys import Shard
 from reconciler.accounts import OUTSTANDING, STOCK, SUPPLY
-from reconciler.money import Flow, Terms, money_of_step, money_of_stock, money_of_units
+from reconciler.dating import NOTHING_CLOSED, BookedOn, ClosedThrough, booked_on
+from reconciler.money import MAIN_ENTITY, Flow, Terms, money_of_step, money_of_stock, money_of_units
 
 VERBS = {
     "restock": (SUPPLY, STOCK),
@@ -61,7 +62,13 @@ class Posting:
 
 @dataclass(frozen=True)
 class Journal:
-    """What one verb did to one shard in one drained batch on one date of the campaign's zone."""
+    """
+    What one verb did to one shard in one drained batch on one date of the campaign's zone, or what a person booked.
+
+    *original_date* is the date of what came when the books of it were closed; *effective_date* is the one it is booked
+    on. What follows it is of manual journals only: *about* is the shard whose units are moved, *ref* the id of the
+    request, *reverses* the journal it makes good.
+    """
 
     shard: str
     verb: str
@@ -70,6 +77,12 @@ class Journal:
     occurred_ms: int
     effective_date: date
     postings: tuple[Posting, ...]
+    entity: str = MAIN_ENTITY
+    original_date: date | None = None
+    about: str | None = None
+    ref: str | None = None
+    reason: str | None = None
+    reverses: int | None = None
 
 
 @dataclass(frozen=True)
@@ -139,33 +152,39 @@ def _step_moves(campaign: str, entry: Changed, terms: Terms) -> list[Move]:
     return moves
 
 
-def journals_for(shard: Shard, entries: Iterable[Entry], terms_of: Callable[[int], Terms]) -> list[Journal]:
+def journals_for(
+    shard: Shard,
+    entries: Iterable[Entry],
+    terms_of: Callable[[int], Terms],
+    closed_through: ClosedThrough = NOTHING_CLOSED,
+) -> list[Journal]:
     """
-    Sum a batch into one journal a verb and effective date, with one posting a source, destination and commodity.
+    Sum a batch into one journal a verb, legal entity and date, with one posting a source, destination and commodity.
 
-    Both are in the order of their first seq. Shape: *entries* in seq order; *terms_of* maps a version of the rules to
-    its terms.
+    Both are in the order of their first seq. Late ones of several dates are several journals. Shape: *entries* in seq
+    order; *terms_of* maps a version of the rules to its terms.
     """
-    spans: dict[tuple[str, date], tuple[int, int, int]] = {}
-    sums: dict[tuple[str, date], dict[tuple[str, str, str], int]] = {}
+    spans: dict[tuple[str, str, BookedOn], tuple[int, int, int]] = {}
+    sums: dict[tuple[str, str, BookedOn], dict[tuple[str, str, str], int]] = {}
     for entry in entries:
         terms = terms_of(entry.version)
         moves = moves_of(shard.campaign, entry, terms)
         if not moves:
             continue
-        day = datetime.fromtimestamp(entry.at_ms / 1000, UTC).astimezone(terms.zone).date()
+        on = booked_on(entry, terms, closed_through)
         for verb, first_seq, last_seq, source, destination, commodity, amount in moves:
-            key, line = (verb, day), (source, destination, commodity)
+            key, line = (verb, terms.entity, on), (source, destination, commodity)
             first, last, occurred_ms = spans.get(key, (first_seq, 0, 0))
             spans[key] = (first, max(last, last_seq), max(occurred_ms, entry.at_ms))
             lines = sums.setdefault(key, {})
             lines[line] = lines.get(line, 0) + amount
     return [
         Journal(
-            str(shard), verb, first, last, occurred_ms, day,
-            tuple(Posting(*line, amount) for line, amount in sums[verb, day].items()),
+            str(shard), verb, first, last, occurred_ms, on.effective_date,
+            tuple(Posting(*line, amount) for line, amount in sums[verb, entity, on].items()),
+            entity, on.original_date,
         )
-        for (verb, day), (first, last, occurred_ms) in spans.items()
+        for (verb, entity, on), (first, last, occurred_ms) in spans.items()
     ]  # fmt: skip
 
 
@@ -184,20 +203,39 @@ def chain_hash(previous: bytes, journal: Journal) -> bytes:
     SHA-256 over the previous hash and the journal's canonical encoding.
 
     The encoding is a JSON array without spaces: shard, verb, first_seq, last_seq, occurred_ms, effective_date,
-    then an array of [source, destination, commodity, amount] a posting. Anybody can compute it from the tables.
+    then an array of [source, destination, commodity, amount] a posting. Where the journal has any of what _further()
+    gives, an object of it comes last. Anybody can compute it from the tables.
     """
-    encoded = msgspec.json.encode(
-        [
-            journal.shard,
-            journal.verb,
-            journal.first_seq,
-            journal.last_seq,
-            journal.occurred_ms,
-            journal.effective_date.isoformat(),
-            [[line.source, line.destination, line.commodity, line.amount] for line in journal.postings],
-        ]
-    )
-    return sha256(previous + encoded).digest()
+    encoded: list[Any] = [
+        journal.shard,
+        journal.verb,
+        journal.first_seq,
+        journal.last_seq,
+        journal.occurred_ms,
+        journal.effective_date.isoformat(),
+        [[line.source, line.destination, line.commodity, line.amount] for line in journal.postings],
+    ]
+    further = _further(journal)
+    if further:
+        encoded.append(further)
+    return sha256(previous + msgspec.json.encode(encoded)).digest()
+
+
+def _further(journal: Journal) -> dict[str, Any]:
+    """
+    Entity, unless it is main, original_date, about, ref, reason and reverses: in this order, without what is null.
+
+    A journal that was sealed before there were any of them is encoded as it was then.
+    """
+    told = {
+        "entity": journal.entity if journal.entity != MAIN_ENTITY else None,
+        "original_date": journal.original_date,
+        "about": journal.about,
+        "ref": journal.ref,
+        "reason": journal.reason,
+        "reverses": journal.reverses,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def broken_link(head: bytes, sealed: Sequence[SealedJournal]) -> int | None:

@@ -3,7 +3,8 @@ Put quarantined records right: decode them again and write what was left out.
 
 A record is quarantined when this software can't read it, which a newer version may. The rows go in under
 the numbers the record covers, and its journals onto the end of the shard's chain. What is newer stays: a
-coupon gets the state that all of its steps in the sub-ledger come to. A drain may be running.
+coupon gets the state that all of its steps in the sub-ledger come to. A drain may be running. What is dated
+in a closed period is booked as the drain books it, on the first date that is open.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ import psycopg
 
 from lua.entries import Changed, Claimed, Entry, Issued, UnreadableEntry, decode_entry
 from lua.keys import Shard
+from reconciler.dating import ClosedThrough, booked_on
 from reconciler.ledger import ROWS_REFUSED, connect_options, journal_values
 from reconciler.money import Terms, terms_of
+from reconciler.movements import Figures, Movements, Place, movement_values
 from reconciler.postings import journals_for, seal
 from reconciler.queries import QUERIES
 from reconciler.rows import COPIES, Rows, rows_of
@@ -89,17 +92,20 @@ def _replay_one(connection: psycopg.Connection, shard: Shard, entry_id: str) -> 
                 return None
             fields, first_seq, count = row
             entry = _decode(fields, first_seq, count)
-            rows = rows_of(shard, entry_id, entry)
+            terms = _terms_of(connection, shard, entry)
+            closed_through = _keep_closed(connection, terms.entity)
+            rows = rows_of(shard, entry_id, entry, terms, booked_on(entry, terms, closed_through).effective_date)
             epoch, seq, position, head = checkpoint
-            sealed = seal(head, journals_for(shard, [entry], _terms_of(connection, shard, entry).__getitem__))
+            sealed = seal(head, journals_for(shard, [entry], lambda _: terms, closed_through))
+            before = _movements(connection, shard, entry)
             _insert(connection, rows)
             _catch_up(connection, entry)
+            _add_movements(connection, shard, before, _movements(connection, shard, entry))
             if sealed:
                 connection.execute(QUERIES["insert_journals"], journal_values(str(shard), sealed))
-            if sealed:
                 moved = {"new_seq": seq, "new_entry_id": position, "new_head": sealed[-1].hash}
-                before = {"shard": str(shard), "epoch": epoch, "seq": seq, "entry_id": position, "head": head}
-                connection.execute(QUERIES["advance"], {**before, **moved})
+                stood = {"shard": str(shard), "epoch": epoch, "seq": seq, "entry_id": position, "head": head}
+                connection.execute(QUERIES["advance"], {**stood, **moved})
             connection.execute(QUERIES["mark_replayed"], at)
     except UnreadableEntry as error:
         return ReplayedRecord(str(shard), entry_id, UNREADABLE, first_seq, count, str(error))
@@ -125,10 +131,41 @@ def _decode(fields: dict[str, str], first_seq: int | None, count: int | None) ->
     return decode_entry({**raw, **told})
 
 
-def _terms_of(connection: psycopg.Connection, shard: Shard, entry: Entry) -> dict[int, Terms]:
+def _terms_of(connection: psycopg.Connection, shard: Shard, entry: Entry) -> Terms:
     values = {"campaign": shard.campaign, "versions": [entry.version]}
-    found = connection.execute(QUERIES["load_terms"], values).fetchall()
-    return {entry.version: Terms(), **{version: terms_of(*told) for version, *told in found}}
+    found = connection.execute(QUERIES["load_terms"], values).fetchone()
+    return terms_of(*found[1:]) if found else Terms()
+
+
+def _keep_closed(connection: psycopg.Connection, entity: str) -> ClosedThrough:
+    """What of *entity* is closed, which nobody changes before this commits."""
+    return dict(connection.execute(QUERIES["hold_entities"], {"entities": [entity]}).fetchall())
+
+
+def _movements(connection: psycopg.Connection, shard: Shard, entry: Entry) -> dict[Place, Figures]:
+    """What the books have as moved by the numbers of *entry*, and by the steps of its coupons."""
+    last_seq = entry.first_seq + entry.count - 1
+    values = {"shard": str(shard), "codes": _codes(entry), "first_seq": entry.first_seq, "last_seq": last_seq}
+    width, rows = len(Place._fields), connection.execute(QUERIES["load_movements"], values).fetchall()
+    return {Place(*row[:width]): Figures(*map(int, row[width:])) for row in rows}
+
+
+def _add_movements(
+    connection: psycopg.Connection, shard: Shard, before: dict[Place, Figures], after: dict[Place, Figures]
+) -> None:
+    """
+    Add what is new.
+
+    A step whose coupon or redemption was not in the books had no channel or store: it moves to where it belongs.
+    """
+    moved = Movements()
+    for place, figures in before.items():
+        moved.put(place, Figures(*map(int.__neg__, figures)))
+    for place, figures in after.items():
+        moved.put(place, figures)
+    totals = {place: figures for place, figures in moved.sums.items() if any(figures)}
+    if totals:
+        connection.execute(QUERIES["add_movements"], movement_values(shard, totals))
 
 
 def _insert(connection: psycopg.Connection, rows: Rows) -> None:
@@ -142,18 +179,21 @@ def _insert(connection: psycopg.Connection, rows: Rows) -> None:
 
 def _catch_up(connection: psycopg.Connection, entry: Entry) -> None:
     """Give the coupons and redemptions of *entry* the state that all of their steps in the books come to by now."""
-    codes: list[str] = []
-    redemptions: list[str] = []
+    codes = _codes(entry)
+    if codes:
+        connection.execute(QUERIES["refold_coupons"], {"codes": codes})
+    if isinstance(entry, Changed):
+        redemptions = [step.ref for step in entry.each if step.verb in ("redeemed", "rolled_back")]
+        connection.execute(QUERIES["sum_rollbacks"], {"redemptions": redemptions})
+
+
+def _codes(entry: Entry) -> list[str]:
+    """The coupons that *entry* is about."""
     match entry:
         case Claimed():
-            codes = [grant.code for grant in entry.grants]
+            return [grant.code for grant in entry.grants]
         case Issued():
-            codes = entry.codes
+            return entry.codes
         case Changed():
-            codes = [step.code for step in entry.each]
-            redemptions = [step.ref for step in entry.each if step.verb in ("redeemed", "rolled_back")]
-        case _:
-            return
-    connection.execute(QUERIES["refold_coupons"], {"codes": codes})
-    if redemptions:
-        connection.execute(QUERIES["sum_rollbacks"], {"redemptions": redemptions})
+            return [step.code for step in entry.each]
+    return []

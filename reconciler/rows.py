@@ -6,9 +6,25 @@ entry share is formatted once, and one grant costs two f-strings. What a coupon 
 is in step_rows.py.
 """
 
+from collections import Counter
+from datetime import date
+
 from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, UnreadableEntry
 from lua.keys import Shard
-from reconciler.copying import INTEGER_MAX, NULL, TEXT_CHARS_MAX, bigint, escape, is_plain, json_text, timestamp
+from reconciler.copying import (
+    INTEGER_MAX,
+    NULL,
+    PLACE_CHARS_MAX,
+    TEXT_CHARS_MAX,
+    bigint,
+    escape,
+    is_plain,
+    json_text,
+    timestamp,
+)
+from reconciler.money import Terms
+from reconciler.movements import Figures, Movements, Place, worth_minor
+from reconciler.postings import VERBS
 from reconciler.step_rows import CouponChange, step_rows
 
 COPIES = (
@@ -28,13 +44,14 @@ class Rows:
     What one entry, or one batch of them, puts into the books.
 
     *lines* are COPY text by statement of COPIES; *changes* the state each coupon ends in, by its code; *rolled_back*
-    the redemptions that something was given back of.
+    the redemptions that something was given back of; *movements* what was moved.
     """
 
     def __init__(self) -> None:
         self.lines: dict[str, list[str]] = {query: [] for query in COPIES}
         self.changes: dict[str, CouponChange] = {}
         self.rolled_back: set[str] = set()
+        self.movements = Movements()
 
     def add(self, later: "Rows") -> None:
         """Add what comes after this in the shard."""
@@ -44,6 +61,7 @@ class Rows:
             earlier = self.changes.get(code)
             self.changes[code] = change.after(earlier) if earlier else change
         self.rolled_back |= later.rolled_back
+        self.movements.add(later.movements)
 
     def text(self, query: str) -> str:
         """What the statement *query* takes."""
@@ -63,9 +81,9 @@ class Rows:
         }
 
 
-def rows_of(shard: Shard, entry_id: str, entry: Entry) -> Rows:
+def rows_of(shard: Shard, entry_id: str, entry: Entry, terms: Terms, on: date) -> Rows:
     """
-    The rows of *entry*.
+    The rows of *entry*, whose version of the rules has *terms*, booked *on* a date.
 
     Errors: UnreadableEntry when it holds something PostgreSQL can't (a NUL, a number or a time out of range), or a
     step that is none.
@@ -76,28 +94,38 @@ def rows_of(shard: Shard, entry_id: str, entry: Entry) -> Rows:
             raise ValueError(f"version {entry.version} is out of range")
         match entry:
             case Claimed():
-                _add_claimed(rows, shard, entry_id, entry)
+                _add_claimed(rows, shard, entry_id, entry, terms, on)
             case Issued():
-                _add_issued(rows, shard, entry_id, entry)
+                _add_issued(rows, shard, entry_id, entry, terms, on)
             case Changed():
-                steps = step_rows(shard, entry_id, entry)
-                rows.changes, rows.rolled_back = steps.changes, steps.rolled_back
+                steps = step_rows(shard, entry_id, entry, terms, on)
+                rows.changes, rows.rolled_back, rows.movements = steps.changes, steps.rolled_back, steps.movements
                 rows.lines["copy_step_entries"] = steps.entries
                 rows.lines["copy_redemptions"] = steps.redemptions
                 rows.lines["copy_rollbacks"] = steps.rollbacks
             case _:
-                rows.lines["copy_coupon_entries"].append(_other_line(shard, entry_id, entry))
+                rows.lines["copy_coupon_entries"].append(_other_line(shard, entry_id, entry, on))
+                if isinstance(entry, Adjusted) and entry.delta:
+                    verb = "restock" if entry.delta > 0 else "withdraw"
+                    _put(rows.movements, terms, on, verb, Figures(1, abs(entry.delta)))
     except ValueError as error:
         raise UnreadableEntry(f"rows: {error}", entry.first_seq, entry.count) from None
     return rows
 
 
-def _add_claimed(rows: Rows, shard: Shard, entry_id: str, entry: Claimed) -> None:
+def _put(movements: Movements, terms: Terms, on: date, verb: str, figures: Figures, channel: str = "") -> None:
+    """Add *figures* of a *verb* that says where the units go, at what they are worth."""
+    currency = terms.currency or ""
+    place = Place(on, verb, *VERBS[verb], channel, "", currency, terms.entity)
+    movements.put(place, figures._replace(worth_minor=worth_minor(terms, currency, figures.units)))
+
+
+def _add_claimed(rows: Rows, shard: Shard, entry_id: str, entry: Claimed, terms: Terms, on: date) -> None:
     at, expires = timestamp(entry.at_ms), timestamp(entry.expires_ms)
     unit_minor = bigint(int(entry.unit_minor))
     seq, version, name = entry.first_seq, entry.version, str(shard)
     after_seq = f"\tclaimed\t{at}\t{entry.epoch}\t{version}\t{entry_id}\t"
-    tail = f"\t{expires}\t{unit_minor}\t{NULL}\t{NULL}\n"
+    tail = f"\t{expires}\t{unit_minor}\t{NULL}\t{NULL}\t{on}\n"
     place, times = f"\t{shard.campaign}\t{name}\t", f"\t{at}\t{expires}\t"
     asks = entry.asks
     if not is_plain(asks):
@@ -106,6 +134,10 @@ def _add_claimed(rows: Rows, shard: Shard, entry_id: str, entry: Claimed) -> Non
     holders, idems, codes, channels = asks[0::4], asks[1::4], asks[2::4], asks[3::4]
     if not asks or max(map(len, holders)) + max(map(len, codes)) > TEXT_CHARS_MAX:
         raise ValueError(f"no grant, or a code and holder longer than {TEXT_CHARS_MAX} characters")
+    for channel, count in Counter(entry.asks[3::4]).items():
+        if len(channel) > PLACE_CHARS_MAX:
+            raise ValueError(f"a channel longer than {PLACE_CHARS_MAX} characters")
+        _put(rows.movements, terms, on, "claim", Figures(count, count), channel)
     coupons, entries = [], []
     for number, (holder, idem, code, channel) in enumerate(zip(holders, idems, codes, channels, strict=True), seq):
         coupons.append(f"{code}{place}{holder}\tclaimed\t{number}\t{version}\t{channel}{times}{number}\n")
@@ -113,7 +145,7 @@ def _add_claimed(rows: Rows, shard: Shard, entry_id: str, entry: Claimed) -> Non
     rows.lines["copy_coupons"], rows.lines["copy_coupon_entries"] = coupons, entries
 
 
-def _add_issued(rows: Rows, shard: Shard, entry_id: str, entry: Issued) -> None:
+def _add_issued(rows: Rows, shard: Shard, entry_id: str, entry: Issued, terms: Terms, on: date) -> None:
     at, expires = timestamp(entry.at_ms), timestamp(entry.expires_ms)
     unit_minor = bigint(int(entry.unit_minor))
     if not 1 <= entry.units <= INTEGER_MAX:
@@ -123,16 +155,17 @@ def _add_issued(rows: Rows, shard: Shard, entry_id: str, entry: Issued) -> None:
     batch, units, version, name = escape(entry.batch), entry.units, entry.version, str(shard)
     place = f"\t{shard.campaign}\t{name}\t\tclaimed\t"
     after_seq = f"\tissued\t{at}\t{entry.epoch}\t{version}\t{entry_id}\t"
-    tail = f"\t\t{expires}\t{unit_minor}\t{batch}\t{units}\n"
+    tail = f"\t\t{expires}\t{unit_minor}\t{batch}\t{units}\t{on}\n"
     codes = entry.codes if is_plain(entry.codes) else [escape(code) for code in entry.codes]
     coupons, entries = [], []
     for number, code in enumerate(codes, entry.first_seq):
         coupons.append(f"{code}{place}{number}\t{version}\t\t{at}\t{expires}\t{number}\t{batch}\t{units}\n")
         entries.append(f"{name}\t{number}{after_seq}{code}{tail}")
     rows.lines["copy_issued_coupons"], rows.lines["copy_issued_entries"] = coupons, entries
+    _put(rows.movements, terms, on, "issue", Figures(entry.count, entry.count * units))
 
 
-def _other_line(shard: Shard, entry_id: str, entry: Adjusted | Published | Attached) -> str:
+def _other_line(shard: Shard, entry_id: str, entry: Adjusted | Published | Attached, on: date) -> str:
     delta = NULL
     match entry:
         case Adjusted():
@@ -144,4 +177,4 @@ def _other_line(shard: Shard, entry_id: str, entry: Adjusted | Published | Attac
             kind, detail = "attached", {"server": entry.server}
     told = json_text(detail)
     head = f"{shard}\t{entry.first_seq}\t{kind}\t{timestamp(entry.at_ms)}\t{entry.epoch}\t{entry.version}\t{entry_id}"
-    return f"{head}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{delta}\t{told}\n"
+    return f"{head}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{delta}\t{told}\t{on}\n"

@@ -2,16 +2,14 @@
 Pure: what the books know of a shard, and what its next records do to that.
 
 read_batch() is where a stream is believed or not: every record is checked against the position, and
-the first one that does not follow ends the batch with a break.
+the first one that does not follow ends the batch with a break. What goes into the books says booking.py.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from lua.entries import Entry, UnreadableEntry, decode_entry
-from lua.keys import Shard
-from reconciler.rows import Rows, rows_of
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,22 @@ class QuarantinedRecord:
     count: int | None
 
 
+Record = tuple[str, Sequence[bytes]]
+"""A stream record: its id, and its fields and values in turn."""
+
+
+class ReadRecord(NamedTuple):
+    """A record that could be decoded, and follows."""
+
+    entry_id: str
+    flat: Sequence[bytes]
+    entry: Entry
+
+
 @dataclass
 class Batch:
     """
-    What one transaction puts into the books for a shard.
+    What was read of a shard for one transaction.
 
     *seq* and *entry_id* are the position after it. *earlier_range* is the range (first_seq, count) now known
     of records that an earlier batch quarantined without one.
@@ -66,21 +76,21 @@ class Batch:
 
     seq: int
     entry_id: str
-    entries: list[Entry] = field(default_factory=list)
-    rows: Rows = field(default_factory=Rows)
+    records: list[ReadRecord] = field(default_factory=list)
     quarantined: list[QuarantinedRecord] = field(default_factory=list)
     earlier_range: tuple[int, int] | None = None
     break_: Break | None = None
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Those of the records."""
+        return [record.entry for record in self.records]
 
     def still_unranged(self, before: bool) -> bool:
         """Whether the last records up to this position don't tell what they cover. *before*: the same before it."""
         if any(bad.first_seq is None for bad in self.quarantined):
             return True
         return before and self.earlier_range is None
-
-
-Record = tuple[str, Sequence[bytes]]
-"""A stream record: its id, and its fields and values in turn."""
 
 
 @dataclass(frozen=True)
@@ -90,22 +100,21 @@ class _Read:
     first_seq: int | None
     count: int | None
     entry: Entry | None
-    rows: Rows
     reason: str
 
 
-def read_batch(shard: Shard, position: Position, records: Iterable[Record], *, unranged: bool) -> Batch:
+def read_batch(position: Position, records: Iterable[Record], *, unranged: bool) -> Batch:
     """
     Read records up to the first that does not follow.
 
-    A record that can't be read is quarantined. Where it does not even tell what it covers, the next one that does
+    A record that can't be decoded is quarantined. Where it does not even tell what it covers, the next one that does
     settles the range, and the gap before it is no break: *unranged* says that the last records of an earlier batch
     are of that kind.
     """
     batch = Batch(position.seq, position.entry_id)
     waiting: list[QuarantinedRecord] = []
     for entry_id, flat in records:
-        read = _read(shard, entry_id, flat)
+        read = _read(flat)
         if read.first_seq is None or read.count is None:
             waiting.append(QuarantinedRecord(entry_id, shown_fields(flat), read.reason, None, None))
             batch.quarantined.append(waiting[-1])
@@ -124,18 +133,17 @@ def read_batch(shard: Shard, position: Position, records: Iterable[Record], *, u
             bad = QuarantinedRecord(entry_id, shown_fields(flat), read.reason, read.first_seq, read.count)
             batch.quarantined.append(bad)
         else:
-            batch.entries.append(read.entry)
-            batch.rows.add(read.rows)
+            batch.records.append(ReadRecord(entry_id, flat, read.entry))
         batch.seq, batch.entry_id = read.first_seq + read.count - 1, entry_id
     return batch
 
 
-def _read(shard: Shard, entry_id: str, flat: Sequence[bytes]) -> _Read:
+def _read(flat: Sequence[bytes]) -> _Read:
     try:
         entry = decode_entry(dict(zip(flat[::2], flat[1::2], strict=True)))
-        return _Read(entry.first_seq, entry.count, entry, rows_of(shard, entry_id, entry), "")
+        return _Read(entry.first_seq, entry.count, entry, "")
     except UnreadableEntry as error:
-        return _Read(error.first_seq, error.count, None, Rows(), str(error))
+        return _Read(error.first_seq, error.count, None, str(error))
 
 
 def _break(epoch: int, batch: Batch, entry_id: str, read: _Read, *, gap_explained: bool) -> Break | None:

@@ -6,6 +6,7 @@ object) makes the whole entry unreadable: nothing of it goes into the books.
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,8 +14,20 @@ import msgspec
 from lua.entries import Changed, Step
 from lua.keys import Shard
 from reconciler.accounts import DESTINATIONS, SOURCES
-from reconciler.copying import INTEGER_MAX, NULL, TEXT_CHARS_MAX, bigint, escape, json_text, optional, timestamp, whole
-from reconciler.money import settlement_of
+from reconciler.copying import (
+    INTEGER_MAX,
+    NULL,
+    PLACE_CHARS_MAX,
+    TEXT_CHARS_MAX,
+    bigint,
+    escape,
+    json_text,
+    optional,
+    timestamp,
+    whole,
+)
+from reconciler.money import Terms, settlement_of
+from reconciler.movements import Figures, Movements, Place, StepMovement, worth_minor
 from reconciler.postings import STEP_VERBS
 
 STATES = frozenset({"claimed", "reserved", "redeemed", "expired", "revoked"})
@@ -96,10 +109,11 @@ class StepRows:
     rollbacks: list[str] = field(default_factory=list)
     changes: dict[str, CouponChange] = field(default_factory=dict)
     rolled_back: set[str] = field(default_factory=set)
+    movements: Movements = field(default_factory=Movements)
 
 
-def step_rows(shard: Shard, entry_id: str, entry: Changed) -> StepRows:
-    """The rows of *entry*. Errors: ValueError."""
+def step_rows(shard: Shard, entry_id: str, entry: Changed, terms: Terms, on: date) -> StepRows:
+    """The rows of *entry*, whose version of the rules has *terms*, booked *on* a date. Errors: ValueError."""
     rows, at = StepRows(), timestamp(entry.at_ms)
     after_kind = f"\t{at}\t{entry.epoch}\t{entry.version}\t{entry_id}\t"
     for seq, step in enumerate(entry.each, entry.first_seq):
@@ -113,9 +127,10 @@ def step_rows(shard: Shard, entry_id: str, entry: Changed) -> StepRows:
             f"{shard}\t{seq}\t{step.verb}{after_kind}{code}\t{holder}\t{ref}\t{minor}\t{step.state}\t"
             f"{optional(step.source)}\t{optional(step.destination)}\t{whole(step.units)}\t"
             f"{NULL if change.left is None else change.left}\t{until}\t"
-            f"{NULL if detail is None else json_text(detail)}\n"
+            f"{NULL if detail is None else json_text(detail)}\t{on}\n"
         )
         place = f"{shard.campaign}\t{shard}\t{seq}"
+        told = RedeemedDetail()
         if step.verb == "redeemed":
             told = _told(detail, RedeemedDetail)
             rows.redemptions.append(f"{ref}\t{code}\t{place}\t{holder}\t{_redemption(step, told)}\t{at}\n")
@@ -123,11 +138,25 @@ def step_rows(shard: Shard, entry_id: str, entry: Changed) -> StepRows:
             told_back = _told(detail, RolledBackDetail)
             rows.rollbacks.append(f"{ref}\t{seq}\t{shard}\t{_rollback(step, told_back)}\t{at}\n")
             rows.rolled_back.add(step.ref)
-        if step.verb in ("redeemed", "rolled_back"):
-            settlement_of(step)  # refused here, because the journals are made of what was accepted
+        rows.movements.steps.append(_movement(step, told, terms, on))
         earlier = rows.changes.get(step.code)
         rows.changes[step.code] = change.after(earlier) if earlier else change
     return rows
+
+
+def _movement(step: Step, told: RedeemedDetail, terms: Terms, on: date) -> StepMovement:
+    """What *step* moved. Errors: ValueError, also for money that settlement_of() refuses, which no journal can be of."""
+    currency, minor, units = terms.currency, 0, int(step.units)
+    if step.verb in ("redeemed", "rolled_back"):
+        currency, minor = settlement_of(step).told_currency or currency, int(step.minor)
+    order_minor = (told.order.total_minor if told.order else None) or 0
+    store, currency = told.store or "", currency or ""
+    if len(store) > PLACE_CHARS_MAX:
+        raise ValueError(f"a store longer than {PLACE_CHARS_MAX} characters")
+    verb = STEP_VERBS[step.verb]
+    place = Place(on, verb, step.source, step.destination, "", store, currency, terms.entity)
+    figures = Figures(1, units, worth_minor(terms, currency, units), minor, order_minor)
+    return StepMovement(step.code, step.ref if step.verb == "rolled_back" else None, place, figures)
 
 
 def _detail(step: Step) -> dict[str, Any] | None:

@@ -1,12 +1,22 @@
 """Stream entries for tests: steps that are valid by default, and strategies for every kind of entry there is."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
 
 from lua.entries import LAYOUT, Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, Step
-from reconciler.shard import Record
+from lua.keys import CampaignId, Shard
+from reconciler.booking import Booking, book
+from reconciler.dating import NOTHING_CLOSED, ClosedThrough
+from reconciler.money import Terms
+from reconciler.rows import Rows, rows_of
+from reconciler.shard import Position, Record, read_batch
+
+SHARD = Shard(CampaignId("c"), 0)
+DAY = date(2026, 11, 22)
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1)
 SEQS = st.integers(1, 10**9)
@@ -31,6 +41,22 @@ ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(Attached, *HEAD, st.text()),
 )  # fmt: skip
 """Entries of every kind that can be written, sensible or not."""
+
+
+def rows_for(entry: Entry, terms: Terms = Terms()) -> Rows:  # noqa: B008 - it is frozen
+    """The rows of *entry*, booked on DAY. Errors: UnreadableEntry."""
+    return rows_of(SHARD, "1-0", entry, terms, DAY)
+
+
+def booked(
+    position: Position,
+    records: Sequence[Record],
+    *,
+    terms: Terms = Terms(),  # noqa: B008 - it is frozen
+    closed_through: ClosedThrough = NOTHING_CLOSED,
+) -> Booking:
+    """What records that follow *position* put into the books, whatever their version."""
+    return book(SHARD, read_batch(position, records, unranged=False), lambda _: terms, closed_through)
 
 
 def a_step(verb: str, code: str = "C", **changes: Any) -> Step:

@@ -44,8 +44,9 @@ FROM checkpoints
 WHERE shard = ANY (%(shards)s)
 
 -- name: load_terms
--- Zone, currency and value of each version of a campaign's rules.
-SELECT version, definition ->> 'timezone', definition ->> 'currency', definition -> 'value'
+-- Zone, currency, value and legal entity of each version of a campaign's rules.
+SELECT version, definition ->> 'timezone', definition ->> 'currency', definition -> 'value',
+    definition ->> 'legal_entity'
 FROM campaign_versions
 WHERE campaign = %(campaign)s AND version = ANY (%(versions)s)
 
@@ -54,6 +55,11 @@ WHERE campaign = %(campaign)s AND version = ANY (%(versions)s)
 UPDATE checkpoints
 SET seq = %(new_seq)s, entry_id = %(new_entry_id)s, head = %(new_head)s, updated_at = now()
 WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %(entry_id)s AND head = %(head)s
+
+-- name: hold_entities
+-- The fence of a close, which takes the row FOR UPDATE: it waits for the batches that are on their way, and those that
+-- come after it see what it has closed.
+SELECT id, closed_through FROM legal_entities WHERE id = ANY (%(entities)s) ORDER BY id FOR KEY SHARE
 
 -- name: copy_coupons
 COPY coupons (code, campaign, shard, holder, state, seq, version, channel, claimed_at, expires_at, changed_seq)
@@ -65,15 +71,15 @@ COPY coupons (code, campaign, shard, holder, state, seq, version, channel, claim
 
 -- name: copy_coupon_entries
 COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, idem, channel, expires_at,
-    unit_minor, delta, detail) FROM STDIN
+    unit_minor, delta, detail, effective_date) FROM STDIN
 
 -- name: copy_issued_entries
-COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, expires_at, unit_minor, ref, units)
-FROM STDIN
+COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, expires_at, unit_minor, ref, units,
+    effective_date) FROM STDIN
 
 -- name: copy_step_entries
 COPY coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code, holder, ref, minor, state, source,
-    destination, units, "left", expires_at, detail) FROM STDIN
+    destination, units, "left", expires_at, detail, effective_date) FROM STDIN
 
 -- name: copy_redemptions
 COPY redemptions (id, code, campaign, shard, seq, holder, order_id, minor, currency, order_minor, merchant, store, staff,
@@ -84,7 +90,7 @@ COPY rollbacks (redemption, seq, shard, minor, reason, lines, shipping_minor, fu
 
 -- name: change_coupons
 -- The state a batch leaves each coupon in. A hold outlives a step that leaves the coupon reserved; what a later step has
--- brought already stays.
+-- brought already stays. Gives the channel each was claimed in.
 UPDATE coupons
 SET state = step.state, changed_seq = step.seq, "left" = step."left",
     reserved_until = CASE WHEN step.state = 'reserved' THEN coalesce(step.until, coupons.reserved_until) END,
@@ -93,6 +99,7 @@ SET state = step.state, changed_seq = step.seq, "left" = step."left",
 FROM unnest(%(codes)s::text[], %(seqs)s::bigint[], %(states)s::text[], %(lefts)s::bigint[], %(untils)s::timestamptz[],
     %(orders)s::text[], %(expires)s::timestamptz[]) AS step (code, seq, state, "left", until, order_id, expires_at)
 WHERE coupons.code = step.code AND coupons.shard = %(shard)s AND coupons.changed_seq < step.seq
+RETURNING coupons.code, coupons.channel
 
 -- name: refold_coupons
 -- The state that all steps of each coupon in the sub-ledger come to, in whatever order they got there.
@@ -121,6 +128,7 @@ WHERE coupons.code = given.code
 
 -- name: sum_rollbacks
 -- What was given back of each redemption: the sum of its rollbacks, so that it is right in whatever order they got there.
+-- Gives the store of each.
 UPDATE redemptions
 SET rolled_back_minor = given.minor
 FROM (
@@ -130,24 +138,66 @@ FROM (
     GROUP BY redemption
 ) AS given
 WHERE redemptions.id = given.redemption
+RETURNING redemptions.id, redemptions.store
 
 -- name: insert_journals
+-- Journals with their postings, and what they add to each account of their day, in an order that all who post keep to.
 WITH posted AS (
-    INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date, previous_hash, hash)
+    INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date, entity, original_date, about,
+        ref, reason, reverses, previous_hash, hash)
     SELECT %(shard)s, sealed.*
     FROM unnest(%(verbs)s::text[], %(first_seqs)s::bigint[], %(last_seqs)s::bigint[], %(occurred)s::timestamptz[],
-        %(dates)s::date[], %(previous)s::bytea[], %(hashes)s::bytea[]) AS sealed
-    RETURNING id, hash
+        %(dates)s::date[], %(entities)s::text[], %(original_dates)s::date[], %(abouts)s::text[], %(refs)s::text[],
+        %(reasons)s::text[], %(reverses)s::bigint[], %(previous)s::bytea[], %(hashes)s::bytea[]) AS sealed
+    RETURNING id, hash, coalesce(about, shard) AS shard, effective_date, entity
+), moves AS (
+    SELECT posted.*, move.line, move.source, move.destination, move.commodity, move.amount
+    FROM unnest(%(of)s::bytea[], %(lines)s::integer[], %(sources)s::text[], %(destinations)s::text[],
+        %(commodities)s::text[], %(amounts)s::numeric[]) AS move (hash, line, source, destination, commodity, amount)
+    JOIN posted USING (hash)
+), days AS (
+    INSERT INTO account_days AS days (shard, effective_date, commodity, account, entity, debit, credit)
+    SELECT shard, effective_date, commodity, side.account, entity, sum(side.debit), sum(side.credit)
+    FROM moves
+    CROSS JOIN LATERAL (
+        VALUES (destination, amount, 0::numeric), (source, 0::numeric, amount)
+    ) AS side (account, debit, credit)
+    GROUP BY shard, effective_date, commodity, side.account, entity
+    ORDER BY shard, effective_date, commodity, side.account, entity
+    ON CONFLICT (shard, effective_date, commodity, account, entity)
+        DO UPDATE SET debit = days.debit + excluded.debit, credit = days.credit + excluded.credit
+), lines AS (
+    INSERT INTO postings (journal, line, source, destination, commodity, amount)
+    SELECT id, line, source, destination, commodity, amount FROM moves
 )
-INSERT INTO postings (journal, line, source, destination, commodity, amount)
-SELECT posted.id, move.line, move.source, move.destination, move.commodity, move.amount
-FROM unnest(%(of)s::bytea[], %(lines)s::integer[], %(sources)s::text[], %(destinations)s::text[],
-    %(commodities)s::text[], %(amounts)s::numeric[]) AS move (hash, line, source, destination, commodity, amount)
-JOIN posted USING (hash)
+SELECT id FROM posted ORDER BY id
+
+-- name: add_movements
+-- What state changes add to the movements of their day.
+INSERT INTO movement_days AS days (shard, campaign, effective_date, verb, source, destination, channel, store, currency,
+    entity, entries, units, worth_minor, minor, order_minor)
+SELECT %(shard)s, %(campaign)s, moved.*
+FROM unnest(%(effective_date)s::date[], %(verb)s::text[], %(source)s::text[], %(destination)s::text[],
+    %(channel)s::text[], %(store)s::text[], %(currency)s::text[], %(entity)s::text[], %(entries)s::bigint[],
+    %(units)s::bigint[], %(worth_minor)s::numeric[], %(minor)s::numeric[], %(order_minor)s::numeric[]) AS moved
+ON CONFLICT (shard, effective_date, verb, source, destination, channel, store, currency, entity)
+    DO UPDATE SET entries = days.entries + excluded.entries, units = days.units + excluded.units,
+        worth_minor = days.worth_minor + excluded.worth_minor, minor = days.minor + excluded.minor,
+        order_minor = days.order_minor + excluded.order_minor
+
+-- name: load_movements
+-- What state changes that are in the books moved: those of some numbers, and the steps of some coupons.
+SELECT effective_date, verb, source, destination, channel, store, currency, entity, count(*), sum(units)::bigint,
+    sum(worth_minor)::numeric, sum(minor)::numeric, sum(order_minor)::numeric
+FROM v_coupon_movements
+WHERE shard = %(shard)s
+    AND (seq BETWEEN %(first_seq)s AND %(last_seq)s OR (code = ANY (%(codes)s) AND state IS NOT NULL))
+GROUP BY effective_date, verb, source, destination, channel, store, currency, entity
 
 -- name: load_journals
 -- One whose postings were taken away is there too, without any.
 SELECT journals.id, journals.verb, journals.first_seq, journals.last_seq, journals.occurred_at, journals.effective_date,
+    journals.entity, journals.original_date, journals.about, journals.ref, journals.reason, journals.reverses,
     journals.previous_hash, journals.hash, lines.sources, lines.destinations, lines.commodities, lines.amounts
 FROM journals
 CROSS JOIN LATERAL (
@@ -162,10 +212,13 @@ WHERE journals.shard = %(shard)s
 ORDER BY journals.id
 
 -- name: list_heads
--- Every shard that has a checkpoint or a journal, and the hash its chain ends in; null without a checkpoint.
+-- Every shard that has a checkpoint or a journal, and the hash its chain ends in; null without a checkpoint. The manual
+-- journals of a legal entity are a chain too, manual:<entity>.
 SELECT shard, (array_agg(head) FILTER (WHERE head IS NOT NULL))[1]
 FROM (
     SELECT shard, head FROM checkpoints
+    UNION ALL
+    SELECT 'manual:' || id, head FROM legal_entities WHERE journals > 0
     UNION ALL
     SELECT DISTINCT shard, NULL::bytea FROM journals
 ) AS known

@@ -120,6 +120,7 @@ class LifeSale(Sale):
         assert dict(books.rows("SELECT code, state FROM coupons WHERE shard = %s", name)) == states
         self._prove_redemptions(rows)
         self._prove_money(rows)
+        prove_days(books)
 
     def _prove_redemptions(self, rows: list[dict[str, Any]]) -> None:
         back: Counter[str] = Counter()
@@ -152,6 +153,24 @@ class LifeSale(Sale):
             account: minor for account, minor in reckoned_money(campaign, rows, value["minor"]).items() if minor
         }
         assert found == expected
+
+
+def prove_days(books: Books) -> None:
+    """What is kept a day, of all shards, is what the postings and the sub-ledger come to."""
+    accounts = "effective_date, commodity, account, entity"
+    posted = f"""SELECT coalesce(about, shard) AS shard, {accounts}, sum(debit), sum(credit)
+        FROM journals JOIN postings ON journal = id CROSS JOIN LATERAL (
+            VALUES (destination, amount, 0::numeric), (source, 0::numeric, amount)
+        ) AS side (account, debit, credit)
+        GROUP BY 1, {accounts} ORDER BY 1, {accounts}"""
+    kept = f"SELECT shard, {accounts}, debit, credit FROM account_days ORDER BY shard, {accounts}"
+    assert books.rows(kept) == books.rows(posted)
+    places = "shard, campaign, effective_date, verb, source, destination, channel, store, currency, entity"
+    moved = f"""SELECT {places}, count(*), sum(units), sum(worth_minor), sum(minor), sum(order_minor)
+        FROM v_coupon_movements GROUP BY {places} ORDER BY {places}"""
+    kept = f"""SELECT {places}, entries, units, worth_minor, minor, order_minor
+        FROM movement_days WHERE entries > 0 ORDER BY {places}"""
+    assert books.rows(kept) == books.rows(moved)
 
 
 def reckoned_money(campaign: str, rows: list[dict[str, Any]], unit_minor: int) -> Counter[str]:

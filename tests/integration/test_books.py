@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from lua.keys import CampaignId, Shard
 from reconciler.ledger import Fenced, Ledger
-from reconciler.postings import broken_link, journals_for, seal
+from reconciler.postings import broken_link
 from reconciler.shard import Break, Position, read_batch
+from tests.entries import SHARD, booked
 from tests.integration.draining import Books
 from tests.unit.test_batch import record
-from tests.unit.test_postings import utc
 
-SHARD = Shard(CampaignId("c"), 0)
 EMPTY = Position(1, 0, "0-0", b"")
 
 
@@ -31,10 +29,11 @@ async def fill(books: Books) -> None:
     ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000)
     at = EMPTY
     for first_seq in (1, 4):
-        batch = read_batch(SHARD, at, [record(first_seq, 3, code=f"{first_seq}")], unranged=False)
-        coupons = batch.rows.lines["copy_coupons"]
-        batch.rows.lines["copy_coupons"] = [f"{first_seq}{n}{line}" for n, line in enumerate(coupons)]
-        at = await ledger.commit("c/0", at, batch, seal(at.head, journals_for(SHARD, batch.entries, utc)))
+        records = [record(first_seq, 3, code=f"{first_seq}")]
+        batch, booking = read_batch(at, records, unranged=False), booked(at, records)
+        coupons = booking.rows.lines["copy_coupons"]
+        booking.rows.lines["copy_coupons"] = [f"{first_seq}{n}{line}" for n, line in enumerate(coupons)]
+        at = await ledger.commit(SHARD, at, batch, booking)
     await ledger.close()
     books.rows("INSERT INTO audit_log (actor, action, subject) VALUES ('a', 'b', 'c')")
 
@@ -74,6 +73,16 @@ RIGHTS = {
         "import_refusals": "INSERT",
         "revocations": "INSERT",
         "stacks": "INSERT",
+        "legal_entities": "INSERT",
+        "periods": "INSERT",
+        "close_reports": "INSERT",
+        "manual_journals": "INSERT",
+        "exports": "INSERT",
+        "outside_files": "INSERT",
+        "outside_rows": "INSERT",
+        "outside_runs": "INSERT",
+        "stocktakes": "INSERT",
+        "breaks": "INSERT",
     },
     "fairclaim_reconciler": {
         "coupons": "INSERT",
@@ -84,6 +93,12 @@ RIGHTS = {
         "postings": "INSERT",
         "breaks": "INSERT",
         "quarantine": "INSERT",
+        "account_days": "INSERT",
+        "movement_days": "INSERT",
+    },
+    "fairclaim_clerk": {
+        "stocktakes": "INSERT",
+        "breaks": "INSERT",
     },
     "fairclaim_reader": {},
 }
@@ -102,13 +117,30 @@ COLUMN_RIGHTS = {
             *("worker", "leased_until", "started_at", "finished_at"),
         },
         "stacks": {"items", "state", "refused", "updated_at"},
+        "legal_entities": {"zone", "closed_through"},
+        "periods": {"state", "changed_by", "changed_at"},
+        "manual_journals": {"state", "checked_by", "checked_at", "refused"},
+        "breaks": {
+            *("state", "explained_by", "explained_at", "explanation"),
+            *("resolved_at", "resolved_by", "resolution", "compensation"),
+        },
+        "exports": {"state", "failed", "finished_at"},
     },
     "fairclaim_reconciler": {
         "checkpoints": {"seq", "entry_id", "head", "state", "updated_at"},
         "coupons": {"state", "changed_seq", "left", "reserved_until", "order_id", "expires_at"},
         "redemptions": {"rolled_back_minor"},
-        "breaks": {"resolved_at"},
+        "breaks": {"state", "resolved_at"},
         "quarantine": {"first_seq", "count", "replayed_at"},
+        "account_days": {"debit", "credit"},
+        "movement_days": {"entries", "units", "worth_minor", "minor", "order_minor"},
+        "legal_entities": {"head", "journals"},
+        "manual_journals": {"state", "refused", "journal"},
+    },
+    "fairclaim_clerk": {
+        "exports": {
+            *("state", "parts", "rows", "rows_about", "manifest", "failed", "worker", "leased_until", "finished_at")
+        },
     },
     "fairclaim_reader": {},
 }
@@ -190,10 +222,11 @@ async def test_a_stale_position_writes_nothing(books: Books, stale: Position) ->
     if not stale.head:
         stale = Position(stale.epoch, stale.seq, stale.entry_id, head)
     before = books.rows("SELECT * FROM checkpoints"), books.rows("SELECT * FROM coupon_entries")
-    batch = read_batch(SHARD, stale, [record(stale.seq + 1, epoch=stale.epoch)], unranged=False)
+    records = [record(stale.seq + 1, epoch=stale.epoch)]
+    batch = read_batch(stale, records, unranged=False)
 
     for attempt in (
-        ledger.commit("c/0", stale, batch, []),
+        ledger.commit(SHARD, stale, batch, booked(stale, records)),
         ledger.stop_shard("c/0", stale, Break("seq_gap", {}, {})),
         ledger.resume_shard("c/0", stale),
     ):

@@ -18,8 +18,7 @@ from lua.keys import CampaignId, Shard
 from reconciler.accounts import ACCOUNTS, is_money_account
 from reconciler.money import Terms, terms_of, worst_minor
 from reconciler.postings import Journal, journals_for
-from reconciler.rows import rows_of
-from tests.entries import a_step, changed, issued
+from tests.entries import a_step, changed, issued, rows_for
 from tests.unit.test_campaign_compile import DEFINITION
 from tests.unit.test_postings import adjusted, batches, claimed
 
@@ -295,7 +294,7 @@ def test_currencies_never_mix() -> None:
 def test_money_that_does_not_add_up_is_quarantined(verb: str, told: dict[str, Any]) -> None:
     """A step whose shares or currency are none is refused before anything of its entry is booked."""
     with pytest.raises(UnreadableEntry):
-        rows_of(SHARD, "1-0", changed(1, a_step(verb, detail=told)))
+        rows_for(changed(1, a_step(verb, detail=told)))
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lua.entries import Changed, Claimed, Entry, Issued, Step, UnreadableEntry
-from lua.keys import CampaignId, Shard
 from reconciler.copying import BIGINT_MAX, TEXT_CHARS_MAX, TIME_MS_MAX
-from reconciler.rows import COPIES, Rows, rows_of
+from reconciler.rows import COPIES, Rows
 from reconciler.shard import Position, read_batch
 from reconciler.step_rows import CouponChange
-from tests.entries import ENTRIES, a_step, changed, issued, record_of
+from tests.entries import ENTRIES, a_step, booked, changed, issued, record_of, rows_for
 
-SHARD = Shard(CampaignId("c"), 0)
 COLUMNS = {
     "copy_coupons": 11,
     "copy_issued_coupons": 13,
-    "copy_coupon_entries": 15,
-    "copy_issued_entries": 13,
-    "copy_step_entries": 18,
+    "copy_coupon_entries": 16,
+    "copy_issued_entries": 14,
+    "copy_step_entries": 19,
     "copy_redemptions": 20,
     "copy_rollbacks": 11,
 }
@@ -38,7 +36,7 @@ def columns(rows: Rows, query: str) -> list[list[str]]:
 def test_every_entry_becomes_rows_or_is_refused(entry: Entry) -> None:
     """One line a state change in one statement for the sub-ledger, each of as many columns as the statement takes."""
     try:
-        rows = rows_of(SHARD, "1-0", entry)
+        rows = rows_for(entry)
     except UnreadableEntry as unreadable:
         assert (unreadable.first_seq, unreadable.count) == (entry.first_seq, entry.count)
         return
@@ -61,13 +59,13 @@ STEPS = st.builds(
 @given(st.lists(STEPS, min_size=1, max_size=8), st.integers(0, 7))
 def test_a_batch_comes_to_the_same_however_it_is_cut(steps: list[Step], cut: int) -> None:
     """The state of every coupon after two entries is that after one with the steps of both."""
-    whole = read_batch(SHARD, Position(1, 0, "0-0", b""), [record_of(changed(1, *steps))], unranged=False)
+    whole = booked(Position(1, 0, "0-0", b""), [record_of(changed(1, *steps))])
     parts = [part for part in (steps[:cut], steps[cut:]) if part]
     records, seq = [], 1
     for part in parts:
         records.append(record_of(changed(seq, *part)))
         seq += len(part)
-    split = read_batch(SHARD, Position(1, 0, "0-0", b""), records, unranged=False)
+    split = booked(Position(1, 0, "0-0", b""), records)
 
     assert split.rows.changes == whole.rows.changes
     assert split.rows.rolled_back == whole.rows.rolled_back
@@ -96,7 +94,7 @@ def test_a_batch_comes_to_the_same_however_it_is_cut(steps: list[Step], cut: int
 )
 def test_what_a_coupon_comes_to(steps: list[Step], comes_to: CouponChange) -> None:
     """The last step decides; a hold outlives what leaves the coupon reserved, a new deadline outlives every step."""
-    assert rows_of(SHARD, "1-0", changed(1, *steps)).changes == {"C": comes_to}
+    assert rows_for(changed(1, *steps)).changes == {"C": comes_to}
 
 
 def test_a_redemption_is_taken_apart() -> None:
@@ -107,7 +105,7 @@ def test_a_redemption_is_taken_apart() -> None:
         "currency": "CNY", "merchant": "m-1", "store": None, "staff": "e-7", "channel": "pos", "stack": None,
         "funders": [{"account": "platform", "minor": 500}], "actor": "store s-1", "unknown": {"kept": True},
     }  # fmt: skip
-    rows = rows_of(SHARD, "1-0", changed(7, a_step("redeemed", detail=detail)))
+    rows = rows_for(changed(7, a_step("redeemed", detail=detail)))
 
     [line] = columns(rows, "copy_redemptions")
     null = "\\N"
@@ -119,18 +117,19 @@ def test_a_redemption_is_taken_apart() -> None:
         "store s-1",
     ]  # fmt: skip
     [entry] = columns(rows, "copy_step_entries")
-    assert '"unknown":{"kept":true}' in entry[-1]
+    assert '"unknown":{"kept":true}' in entry[-2]
+    assert entry[-1] == "2026-11-22"
 
 
 def test_a_redemption_without_detail_is_one_all_the_same() -> None:
     """A script that was called without detail leaves rows with nulls and empty lists."""
-    rows = rows_of(SHARD, "1-0", changed(7, a_step("redeemed", detail=""), a_step("rolled_back", detail="")))
+    rows = rows_for(changed(7, a_step("redeemed", detail=""), a_step("rolled_back", detail="")))
 
     assert columns(rows, "copy_redemptions")[0][6:19] == ["\\N", "500", *["\\N"] * 7, "[]", "0", "[]", "\\N"]
     assert columns(rows, "copy_rollbacks")[0][:10] == [
         "R-C", "8", "c/0", "500", "\\N", "[]", "0", "[]", "claimed", "\\N"
     ]  # fmt: skip
-    assert [line[-1] for line in columns(rows, "copy_step_entries")] == ["\\N", "\\N"]
+    assert [line[-2] for line in columns(rows, "copy_step_entries")] == ["\\N", "\\N"]
 
 
 BAD_STEPS: list[dict[str, Any]] = [
@@ -183,16 +182,17 @@ def test_a_step_that_is_none_makes_its_entry_unreadable(wrong: dict[str, Any]) -
     bad = changed(12, a_step("reserved"), a_step("redeemed", source="reserved")._replace(**wrong))
     around = changed(11, a_step("reserved", "A")), changed(14, a_step("expired"))
     records = [record_of(entry) for entry in (around[0], bad, around[1])]
-    batch = read_batch(SHARD, Position(1, 10, "5-0", b""), records, unranged=False)
+    at = Position(1, 10, "5-0", b"")
+    batch, booking = read_batch(at, records, unranged=False), booked(at, records)
 
-    assert [(each.first_seq, each.count) for each in batch.quarantined] == [(12, 2)]
-    assert (batch.seq, batch.break_, set(batch.rows.changes)) == (14, None, {"A", "C"})
+    assert [(each.first_seq, each.count) for each in booking.quarantined] == [(12, 2)]
+    assert (batch.seq, batch.break_, set(booking.rows.changes)) == (14, None, {"A", "C"})
 
 
 def test_a_hold_without_a_deadline_is_none() -> None:
     """The sweeper could never end it."""
     with pytest.raises(UnreadableEntry, match="deadline"):
-        rows_of(SHARD, "1-0", changed(1, a_step("reserved", until_ms="")))
+        rows_for(changed(1, a_step("reserved", until_ms="")))
 
 
 def test_members_that_are_no_whole_number_of_steps_are_unreadable() -> None:
@@ -201,7 +201,7 @@ def test_members_that_are_no_whole_number_of_steps_are_unreadable() -> None:
     body = msgspec.msgpack.decode(fields[-1])
     body[-1] = body[-1][:-1]
     batch = read_batch(
-        SHARD, Position(1, 10, "5-0", b""), [(entry_id, [*fields[:-1], msgspec.msgpack.encode(body)])], unranged=False
+        Position(1, 10, "5-0", b""), [(entry_id, [*fields[:-1], msgspec.msgpack.encode(body)])], unranged=False
     )
 
     assert [(each.first_seq, each.count) for each in batch.quarantined] == [(11, 2)]
@@ -210,7 +210,7 @@ def test_members_that_are_no_whole_number_of_steps_are_unreadable() -> None:
 @pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "ends in \\"])
 def test_a_backslash_is_no_nul(text: str) -> None:
     r"""The characters \u0000, written out by somebody, are text like any other."""
-    rows = rows_of(SHARD, "1-0", changed(1, a_step("redeemed", detail={"actor": text})))
+    rows = rows_for(changed(1, a_step("redeemed", detail={"actor": text})))
 
     assert columns(rows, "copy_redemptions")[0][18] == text.replace("\\", "\\\\")
 
@@ -222,9 +222,9 @@ def test_a_backslash_is_no_nul(text: str) -> None:
 )
 def test_issued_codes_that_postgres_cannot_hold_are_unreadable(wrong: dict[str, Any]) -> None:
     """A chunk of codes is whole in the books or in quarantine."""
-    assert len(rows_of(SHARD, "1-0", issued(1, "A", "B")).lines["copy_issued_coupons"]) == 2
+    assert len(rows_for(issued(1, "A", "B")).lines["copy_issued_coupons"]) == 2
     with pytest.raises(UnreadableEntry):
-        rows_of(SHARD, "1-0", msgspec.structs.replace(issued(1, "A"), **wrong))
+        rows_for(msgspec.structs.replace(issued(1, "A"), **wrong))
 
 
 def test_members_of_a_changed_entry_are_steps() -> None:

@@ -1,6 +1,7 @@
 -- What finance signs: totals a day, legal entities and their periods, manual journals, stocktakes, exports.
 
--- A legal entity keeps books of its own. Everything up to closed_through is closed: nothing is posted there any more.
+-- A legal entity keeps books of its own. Everything up to closed_through is closed: nothing is posted there any more. Who
+-- posts has the row locked FOR KEY SHARE, and who closes FOR UPDATE.
 CREATE TABLE legal_entities (
     id             text        NOT NULL,
     zone           text        NOT NULL DEFAULT 'UTC',
@@ -23,10 +24,23 @@ ALTER TABLE journals
     ADD COLUMN reason text,
     ADD CONSTRAINT journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id);
 
--- The date each state change is booked on, as its journal.
-ALTER TABLE coupon_entries ADD COLUMN effective_date date NOT NULL DEFAULT '1970-01-01';
+CREATE INDEX journals_verb_idx ON journals (shard, verb, effective_date);
 
--- What journals moved, a day: written in the transaction that posts them. Reports read this, and a verdict compares it
+-- The date each state change is booked on, as its journal.
+ALTER TABLE coupon_entries ADD COLUMN effective_date date;
+ALTER TABLE coupon_entries DISABLE TRIGGER coupon_entries_append_only;
+UPDATE coupon_entries
+SET effective_date = (at AT TIME ZONE coalesce((
+    SELECT zones.name
+    FROM campaign_versions AS versions
+    JOIN pg_timezone_names AS zones ON zones.name = versions.definition ->> 'timezone'
+    WHERE versions.campaign = split_part(shard, '/', 1) AND versions.version = coupon_entries.version
+), 'UTC'))::date;
+ALTER TABLE coupon_entries
+    ENABLE TRIGGER coupon_entries_append_only,
+    ALTER COLUMN effective_date SET NOT NULL;
+
+-- What journals moved, a day: written in the statement that posts them. Reports read this, and a verdict compares it
 -- with the postings. shard is that of the journal, or what a manual journal is about.
 CREATE TABLE account_days (
     shard          text        NOT NULL,
@@ -36,12 +50,12 @@ CREATE TABLE account_days (
     entity         text        NOT NULL,
     debit          numeric(38) NOT NULL,
     credit         numeric(38) NOT NULL,
-    CONSTRAINT account_days_pkey PRIMARY KEY (shard, effective_date, commodity, account)
+    CONSTRAINT account_days_pkey PRIMARY KEY (shard, effective_date, commodity, account, entity)
 );
 
 -- What state changes moved, a day, by what reports ask for: channel is that of the claim, store that of the redemption.
 -- worth_minor is what the units may cost at worst, minor what was given away or given back, order_minor what the orders
--- were worth (of redemptions only).
+-- were worth (of redemptions only). It is the sum of v_coupon_movements, which a verdict compares it with.
 CREATE TABLE movement_days (
     shard          text        NOT NULL,
     effective_date date        NOT NULL,
@@ -58,8 +72,166 @@ CREATE TABLE movement_days (
     worth_minor    numeric(38) NOT NULL,
     minor          numeric(38) NOT NULL,
     order_minor    numeric(38) NOT NULL,
-    CONSTRAINT movement_days_pkey PRIMARY KEY (shard, effective_date, verb, source, destination, channel, store, currency)
+    CONSTRAINT movement_days_pkey PRIMARY KEY (shard, effective_date, verb, source, destination, channel, store, currency,
+        entity)
 );
+
+DROP VIEW v_balances, v_reversals, v_trial_balance, v_merchant_money, v_funder_money, v_campaign_money, v_money_balances,
+    v_money_movements;
+
+-- The balance of every account of the unit book, a campaign: what came in less what went out.
+CREATE VIEW v_balances AS
+SELECT commodity, account, sum(debit - credit)::bigint AS balance
+FROM account_days
+WHERE commodity LIKE 'coupon:%'
+GROUP BY commodity, account;
+
+-- Each side of each posting of the money book: debit is what came into the account, credit what went out of it. A manual
+-- journal is of no campaign, unless it is about a shard of one.
+CREATE VIEW v_money_movements AS
+SELECT journals.id AS journal, journals.entity, journals.shard,
+    CASE WHEN coalesce(journals.about, journals.shard) LIKE 'manual:%' THEN ''
+        ELSE split_part(coalesce(journals.about, journals.shard), '/', 1) END AS campaign,
+    journals.verb, journals.first_seq, journals.last_seq, journals.occurred_at, journals.effective_date,
+    journals.original_date, journals.posted_at, postings.line, postings.commodity AS currency, side.account, side.debit,
+    side.credit
+FROM postings
+JOIN journals ON journals.id = postings.journal
+CROSS JOIN LATERAL (
+    VALUES (postings.destination, postings.amount, 0::numeric), (postings.source, 0::numeric, postings.amount)
+) AS side (account, debit, credit)
+WHERE postings.commodity NOT LIKE 'coupon:%';
+
+-- What each account of the money book came to, a campaign and day of booking.
+CREATE VIEW v_money_days AS
+SELECT entity, CASE WHEN shard LIKE 'manual:%' THEN '' ELSE split_part(shard, '/', 1) END AS campaign, effective_date,
+    commodity AS currency, account, sum(debit) AS debit, sum(credit) AS credit
+FROM account_days
+WHERE commodity NOT LIKE 'coupon:%'
+GROUP BY entity, campaign, effective_date, currency, account;
+
+-- The balance of every account of the money book in each currency, a legal entity; those of a currency sum to zero.
+CREATE VIEW v_money_balances AS
+SELECT entity, commodity AS currency, account, sum(debit) AS debit, sum(credit) AS credit, sum(debit - credit) AS balance
+FROM account_days
+WHERE commodity NOT LIKE 'coupon:%'
+GROUP BY entity, currency, account;
+
+-- The same, a campaign.
+CREATE VIEW v_campaign_money AS
+SELECT entity, campaign, currency, account, sum(debit) AS debit, sum(credit) AS credit, sum(debit - credit) AS balance
+FROM v_money_days
+GROUP BY entity, campaign, currency, account;
+
+-- What each funder bears of each campaign: spent by redemptions, given back by rollbacks.
+CREATE VIEW v_funder_money AS
+SELECT substr(account, 19) AS funder, entity, campaign, currency, sum(debit) AS spent, sum(credit) AS given_back,
+    sum(debit - credit) AS balance
+FROM v_money_days
+WHERE account LIKE 'expense:promotion:%'
+GROUP BY funder, entity, campaign, currency;
+
+-- What each merchant is owed for each campaign: discounts it gave, less those it took back. Empty: no merchant was named.
+CREATE VIEW v_merchant_money AS
+SELECT substr(account, 9) AS merchant, entity, campaign, currency, sum(credit) AS given, sum(debit) AS taken_back,
+    sum(credit - debit) AS owed
+FROM v_money_days
+WHERE account = 'payable' OR account LIKE 'payable:%'
+GROUP BY merchant, entity, campaign, currency;
+
+-- The trial balance of each legal entity: the totals of each currency, whose debits and credits are the same.
+CREATE VIEW v_trial_balance AS
+SELECT entity, currency, account, greatest(balance, 0) AS debit, greatest(-balance, 0) AS credit
+FROM v_money_balances
+WHERE balance <> 0;
+
+-- Each rollback with its journal, and the journal of the redemption that it gives back of: that of its verb and date
+-- whose range it is in. Where a late record was booked inside the range of an earlier journal, the narrower one is its own.
+CREATE VIEW v_reversals AS
+SELECT rollbacks.shard, rollbacks.seq, back.journal, rollbacks.minor, rollbacks.redemption,
+    redemptions.seq AS redeemed_seq, redeemed.journal AS reverses
+FROM rollbacks
+JOIN redemptions ON redemptions.id = rollbacks.redemption
+LEFT JOIN LATERAL (
+    SELECT journals.id AS journal
+    FROM coupon_entries AS entries
+    JOIN journals USING (shard, effective_date)
+    WHERE entries.shard = rollbacks.shard AND entries.seq = rollbacks.seq AND journals.verb = 'rollback'
+        AND entries.seq BETWEEN first_seq AND last_seq
+    ORDER BY last_seq - first_seq
+    LIMIT 1
+) AS back ON true
+LEFT JOIN LATERAL (
+    SELECT journals.id AS journal
+    FROM coupon_entries AS entries
+    JOIN journals USING (shard, effective_date)
+    WHERE entries.shard = redemptions.shard AND entries.seq = redemptions.seq AND journals.verb = 'redeem'
+        AND entries.seq BETWEEN first_seq AND last_seq
+    ORDER BY last_seq - first_seq
+    LIMIT 1
+) AS redeemed ON true;
+
+-- What each state change moved: its units, the most they may cost by the rules of its version, and what was given away or
+-- back, in one currency; 0 where that is not the campaign's. movement_days is the sum of it.
+CREATE VIEW v_coupon_movements AS
+SELECT entries.shard, entries.seq, split_part(entries.shard, '/', 1) AS campaign, terms.entity, entries.effective_date,
+    entries.at, entries.code, entries.state, moved.verb, moved.source, moved.destination,
+    coalesce(entries.channel, coupons.channel, '') AS channel, coalesce(redemptions.store, '') AS store,
+    coalesce(told.currency, terms.currency, '') AS currency, moved.units,
+    CASE WHEN coalesce(told.currency, terms.currency) = terms.currency THEN terms.unit_minor * moved.units ELSE 0 END
+        AS worth_minor,
+    CASE WHEN entries.kind IN ('redeemed', 'rolled_back') THEN entries.minor ELSE 0 END AS minor,
+    CASE WHEN entries.kind = 'redeemed' THEN coalesce(redemptions.order_minor, 0) ELSE 0 END AS order_minor
+FROM coupon_entries AS entries
+LEFT JOIN campaign_versions AS versions
+    ON versions.campaign = split_part(entries.shard, '/', 1) AND versions.version = entries.version
+LEFT JOIN coupons ON coupons.code = entries.code AND entries.state IS NOT NULL
+LEFT JOIN redemptions ON redemptions.id = entries.ref AND entries.kind IN ('redeemed', 'rolled_back')
+CROSS JOIN LATERAL (
+    SELECT coalesce(nullif(versions.definition ->> 'legal_entity', ''), 'main') AS entity,
+        substring(versions.definition ->> 'currency' FROM '^[A-Z]{3}$') AS currency,
+        coalesce(CASE
+            WHEN versions.definition #>> '{value,type}' = 'balance' OR (versions.definition #>> '{value,type}' = 'amount_off'
+                AND (versions.definition #> '{value,every}') IS DISTINCT FROM 'true')
+                THEN (versions.definition #>> '{value,minor}')::numeric
+            ELSE (versions.definition #>> '{value,cap_minor}')::numeric
+        END, 0) AS unit_minor
+) AS terms
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN entries.kind IN ('redeemed', 'rolled_back') THEN
+        coalesce(nullif(entries.detail ->> 'currency', ''), nullif(entries.detail #>> '{order,currency}', '')) END AS currency
+) AS told
+CROSS JOIN LATERAL (
+    SELECT
+        CASE entries.kind WHEN 'claimed' THEN 'claim' WHEN 'issued' THEN 'issue'
+            WHEN 'adjusted' THEN CASE WHEN entries.delta > 0 THEN 'restock' ELSE 'withdraw' END
+            WHEN 'reserved' THEN 'reserve' WHEN 'released' THEN 'release' WHEN 'redeemed' THEN 'redeem'
+            WHEN 'rolled_back' THEN 'rollback' WHEN 'expired' THEN 'expire' WHEN 'revoked' THEN 'revoke' END AS verb,
+        CASE WHEN entries.kind IN ('claimed', 'issued') THEN 'stock'
+            WHEN entries.kind <> 'adjusted' THEN coalesce(entries.source, '')
+            WHEN entries.delta > 0 THEN 'supply' ELSE 'stock' END AS source,
+        CASE WHEN entries.kind IN ('claimed', 'issued') THEN 'outstanding'
+            WHEN entries.kind <> 'adjusted' THEN coalesce(entries.destination, '')
+            WHEN entries.delta > 0 THEN 'stock' ELSE 'supply' END AS destination,
+        CASE WHEN entries.kind = 'claimed' THEN 1 ELSE coalesce(entries.units, abs(entries.delta), 1) END AS units
+) AS moved
+WHERE entries.kind NOT IN ('published', 'attached') AND entries.delta IS DISTINCT FROM 0;
+
+-- What is there already.
+INSERT INTO account_days (shard, effective_date, commodity, account, entity, debit, credit)
+SELECT shard, effective_date, commodity, side.account, entity, sum(side.debit), sum(side.credit)
+FROM postings
+JOIN journals ON journals.id = postings.journal
+CROSS JOIN LATERAL (
+    VALUES (postings.destination, postings.amount, 0::numeric), (postings.source, 0::numeric, postings.amount)
+) AS side (account, debit, credit)
+GROUP BY shard, effective_date, commodity, side.account, entity;
+INSERT INTO movement_days (shard, effective_date, verb, source, destination, channel, store, currency, campaign, entity,
+    entries, units, worth_minor, minor, order_minor)
+SELECT shard, effective_date, verb, source, destination, channel, store, currency, campaign, entity, count(*), sum(units),
+    sum(worth_minor), sum(minor), sum(order_minor)
+FROM v_coupon_movements
+GROUP BY shard, effective_date, verb, source, destination, channel, store, currency, campaign, entity;
 
 -- A month or a day of an entity: open where there is no row.
 CREATE TABLE periods (
@@ -219,6 +391,9 @@ CREATE TRIGGER account_days_kept BEFORE DELETE OR TRUNCATE ON account_days
 CREATE TRIGGER movement_days_kept BEFORE DELETE OR TRUNCATE ON movement_days
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+GRANT SELECT ON v_balances, v_money_movements, v_money_days, v_money_balances, v_campaign_money, v_funder_money,
+    v_merchant_money, v_trial_balance, v_reversals, v_coupon_movements TO fairclaim_reader, fairclaim_gateway,
+    fairclaim_reconciler;
 GRANT SELECT ON legal_entities, account_days, movement_days, periods, close_reports, manual_journals, stocktakes,
     outside_files, outside_rows, outside_runs, exports TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_clerk;
