@@ -516,5 +516,5 @@ GRANT SELECT ON v_campaigns, v_currencies, v_coupons, v_state_changes, v_redempt
     TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler, fairclaim_clerk;
 GRANT SELECT ON v_campaigns, v_currencies, v_coupons, v_state_changes, v_redemptions, v_redemption_funders, v_rollbacks,
     v_daily_movements, v_daily_accounts, v_journals, v_periods, v_breaks, v_balances, v_money_movements, v_money_balances,
-    v_money_days, v_campaign_money, v_funder_money, v_merchant_money, v_trial_balance, v_reversals
+    v_campaign_money, v_funder_money, v_merchant_money, v_trial_balance, v_reversals
     TO fairclaim_analyst;
