@@ -64,7 +64,8 @@ class Report(NamedTuple):
     *by* may name.
 
     The order of its rows is a total one, so that the same books give the same rows in the same order. *detail* says
-    that it has a row for each coupon, state change or order, so it may have millions.
+    that it has a row for each coupon, state change or order, so it may have millions; *key* then names the columns it
+    is in the order of, which no two rows share and none of which is None: whoever reads it in parts goes on after them.
     """
 
     name: str
@@ -75,3 +76,4 @@ class Report(NamedTuple):
     takes: frozenset[str]
     groups: tuple[str, ...] = ()
     detail: bool = False
+    key: tuple[str, ...] = ()

@@ -1,0 +1,103 @@
+"""
+Pure: the statement of a roll-forward. What was there, what came and went and by which act, what is there.
+
+    stock   opening + restocked − withdrawn − claimed − issued + returned + corrected           = closing
+    out     opening + claimed + issued − redeemed + rolled back − expired − revoked + corrected = closing
+
+Out is what a holder or a sheet of paper has and may still use: the accounts outstanding and reserved together. Each
+figure is the effect that the movements of one verb had, so the sums hold whatever a verb moved.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.reports.clauses import (
+    LIVE,
+    conditions,
+    distinct,
+    equal,
+    fill,
+    listed,
+    order,
+    shown,
+    slot_expression,
+    slot_of,
+    slots_between,
+    zeros,
+)
+from reconciler.reports.shape import Asked
+
+_STOCK = "((destination = 'stock')::int - (source = 'stock')::int)"
+_OUT = fill("((destination IN {live})::int - (source IN {live})::int)", live=LIVE)
+_BY_POLICY = "verb NOT IN ('restock', 'withdraw', 'claim', 'issue', 'manual')"
+
+FLOWS = {
+    "restocked": (_STOCK, "verb = 'restock'", "put into the stock"),
+    "withdrawn": (f"-{_STOCK}", "verb = 'withdraw'", "taken out of the stock"),
+    "claimed": (_OUT, "verb = 'claim'", "claimed"),
+    "issued": (_OUT, "verb = 'issue'", "made as codes"),
+    "returned": (_STOCK, _BY_POLICY, "back in the stock by policy"),
+    "stock_corrected": (_STOCK, "verb = 'manual'", "put into the stock by a manual journal"),
+    "redeemed": (f"-{_OUT}", "verb = 'redeem'", "used up"),
+    "rolled_back": (_OUT, "verb = 'rollback'", "live again by a rollback"),
+    "expired": (f"-{_OUT}", "verb = 'expire'", "ended by time"),
+    "revoked": (f"-{_OUT}", "verb = 'revoke'", "taken away"),
+    "out_corrected": (_OUT, "verb = 'manual'", "added to those that are out by a manual journal"),
+}
+"""Flow → the account and sign it counts, the verbs it is of, and what it says of coupons."""
+
+STOCK_NET = "restocked - withdrawn - claimed - issued + returned + stock_corrected"
+OUT_NET = "claimed + issued - redeemed + rolled_back - expired - revoked + out_corrected"
+
+_STATEMENT = """
+WITH moves (effective_date, verb, source, destination, channel, store, currency, campaign, entity, amount, minor) AS (
+    {moves}
+), found AS (
+    SELECT {keys}CASE WHEN effective_date < %(since)s::date THEN '-infinity' ELSE {slot} END AS slot, {sums}
+    FROM moves
+    WHERE true{places}
+    GROUP BY {keys}slot
+), others AS (SELECT {others}),
+slots AS (SELECT '-infinity'::date AS slot UNION ALL {slots}),
+whole AS (
+    SELECT {keys}slot, {zeros}
+    FROM others CROSS JOIN slots LEFT JOIN found USING ({keys}slot)
+), run AS (
+    SELECT *, coalesce(sum({stock}) OVER earlier, 0) AS stock_opening,
+        coalesce(sum({out}) OVER earlier, 0) AS out_opening
+    FROM whole
+    WINDOW earlier AS (PARTITION BY {keys}true ORDER BY slot ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+)
+SELECT {shown}{columns}
+FROM run
+WHERE slot > '-infinity'
+ORDER BY {order}
+"""
+
+
+def rolled(asked: Asked, moves: str, keys: Sequence[str], columns: str, also: Mapping[str, str]) -> str:
+    """
+    The statement: a row for each of *keys* and each time in `by`, with *columns* as its select list.
+
+    *moves* are the statements of what moved, up to until; *also* are further sums of them, by name.
+    """
+    slot, names = slot_of(asked.by), [*asked.by, *(key for key in keys if key not in asked.by)]
+    sums = {
+        name: f"sum(amount * {effect}) FILTER (WHERE {verbs})" for name, (effect, verbs, _) in FLOWS.items()
+    } | dict(also)
+    places = {"channel": equal("channel", "channel"), "store": equal("store", "store")}
+    return fill(
+        _STATEMENT,
+        moves=moves,
+        keys=listed(keys),
+        slot=slot_expression(slot, "effective_date"),
+        sums=", ".join(f"{expression} AS {name}" for name, expression in sums.items()),
+        places=conditions(asked, places),
+        others=distinct(keys),
+        slots=slots_between(slot, "found"),
+        zeros=zeros(list(sums)),
+        stock=STOCK_NET,
+        out=OUT_NET,
+        shown=shown(names),
+        columns=columns,
+        order=order(names) or "1",
+    )
