@@ -1,5 +1,6 @@
 """What a BI tool may read: the views that are documented, nothing else, and no code."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from loadtest.bulk.making import make
 from loadtest.bulk.plan import Size
 from tests.integration.draining import Books
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "schema.md"
+DOCS = Path(__file__).parents[2] / "docs"
 SIZE = Size(coupons=400, campaigns=4, shards=1, stores=3)
-LOGIN = "bulk_bi_tool"
+
+_BLOCKS = re.findall(r"```sql\n(.*?)```", (DOCS / "finance.md").read_text(encoding="utf-8"), re.DOTALL)
+MAKING, *EXAMPLES = ["\n".join(line for line in block.splitlines() if not line.startswith("--")) for block in _BLOCKS]
+LOGIN = "metabase"
 
 
 @pytest.fixture
@@ -30,8 +34,9 @@ def books(postgres_url: str) -> Iterator[Books]:
 def login(postgres_url: str) -> Iterator[str]:
     """A login made as docs/finance.md says."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {LOGIN} LOGIN PASSWORD 'test' IN ROLE fairclaim_analyst".encode())
-        yield make_conninfo(postgres_url, user=LOGIN, password="test")
+        for statement in filter(str.strip, MAKING.split(";")):
+            connection.execute(statement.encode())
+        yield make_conninfo(postgres_url, user=LOGIN, password="choose one")
         connection.execute(f"DROP ROLE {LOGIN}".encode())
 
 
@@ -46,8 +51,23 @@ def test_a_login_reads_every_view_of_its_list(books: Books, login: str) -> None:
                 empty.add(view)
 
     assert empty == {"v_periods", "v_breaks"}
-    listed = SCHEMA.read_text(encoding="utf-8").partition("## Views for a BI tool")[2]
+    listed = (DOCS / "schema.md").read_text(encoding="utf-8").partition("## Views for a BI tool")[2]
     assert {view for view in views if f"| `{view}` |" in listed} == views - _of_the_books()
+
+
+def test_the_examples_of_the_page_run_for_it(books: Books, login: str) -> None:
+    """Each query of docs/finance.md has rows, and the net discounts it shows are those of the books."""
+    with psycopg.connect(login, autocommit=True) as connection:
+        net, used = [
+            connection.execute(statement.encode()).fetchall()
+            for example in EXAMPLES
+            for statement in filter(str.strip, example.split(";"))
+        ]
+
+    assert books.value("SELECT sum(minor - rolled_back_minor) FROM redemptions") == sum(
+        row[3] * (1 if row[2] == "JPY" else 100) for row in net
+    )
+    assert sum(row[2] or 0 for row in used) == SIZE.coupons
 
 
 def test_a_login_reads_no_table_and_writes_nothing(books: Books, login: str) -> None:
@@ -63,6 +83,7 @@ def test_a_login_reads_no_table_and_writes_nothing(books: Books, login: str) -> 
     )
     assert shown == []
     with psycopg.connect(login, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
         for statement in (
             "SELECT code FROM coupons",
             "SELECT * FROM v_coupon_movements",
@@ -125,5 +146,5 @@ def _granted(books: Books) -> set[str]:
 
 def _of_the_books() -> set[str]:
     """Views of the books, which docs/accounting.md lists."""
-    page = SCHEMA.with_name("accounting.md").read_text(encoding="utf-8")
+    page = (DOCS / "accounting.md").read_text(encoding="utf-8")
     return {line.split("`")[1] for line in page.splitlines() if line.startswith("| `v_")} | {"v_balances"}
