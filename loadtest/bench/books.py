@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.json:
         figures = {"reports": [one._asdict() for one in timed], "files": [one._asdict() for one in written]}
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
-    return 1 if any(one.missed for one in [*timed, *written]) else 0
+    return 1 if any(one.missed for one in timed) or any(one.missed for one in written) else 0
 
 
 def time_reports(url: str, campaign: str | None, rounds: int, only: str | None) -> list[Timed]:
