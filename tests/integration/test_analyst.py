@@ -131,7 +131,7 @@ def test_every_currency_has_its_decimals(postgres_url: str) -> None:
                 " VALUES (%s, 1, 'draft', jsonb_build_object('currency', %s::text), 'test')",
                 [f"c-{number}", currency],
             )
-        found = dict(connection.execute("SELECT currency, decimals FROM v_currencies").fetchall())
+        found: dict[str, int] = dict(connection.execute("SELECT currency, decimals FROM v_currencies").fetchall())
 
     assert found == {currency: exponent(currency) for currency in CURRENCIES}
 
