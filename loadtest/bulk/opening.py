@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
-from loadtest.bulk.plan import AUTHORS, VALIDITY_DAYS, WINDOW_DAYS, Campaign, Size, campaigns_of, definition_of
+from loadtest.bulk.plan import ACTOR, VALIDITY_DAYS, WINDOW_DAYS, Campaign, Size, campaigns_of, definition_of
 
 Books = psycopg.Connection[tuple[Any, ...]]
 
@@ -35,7 +35,7 @@ def begin(books: Books, size: Size) -> None:
         return
     books.execute(
         "INSERT INTO audit_log (actor, action, subject, detail) VALUES (%s, 'bulk.make', 'bulk', %s)",
-        [AUTHORS, Jsonb(asked)],
+        [ACTOR, Jsonb(asked)],
     )
     for campaign in campaigns_of(size):
         _add_campaign(books, campaign, size)
@@ -53,7 +53,7 @@ def _add_campaign(books: Books, campaign: Campaign, size: Size) -> None:
         books.execute(
             "INSERT INTO campaign_versions (campaign, version, state, definition, changed_by, changed_at)"
             " VALUES (%s, %s, %s, %s, %s, %s)",
-            [campaign.id, version, state, told, AUTHORS, campaign.starts - timedelta(days=3 - version)],
+            [campaign.id, version, state, told, ACTOR, campaign.starts - timedelta(days=3 - version)],
         )
     _add_stock(books, campaign, size)
     if campaign.issued:
@@ -63,7 +63,7 @@ def _add_campaign(books: Books, campaign: Campaign, size: Size) -> None:
             "INSERT INTO code_batches (id, campaign, key, asked, kind, count, units, expires_at, actor, state, parts,"
             " done, requested_at, started_at, finished_at)"
             " VALUES (%s, %s, 'bulk', %s, 'single', %s, 1, %s, %s, 'done', %s, %s, %s, %s, %s)",
-            [campaign.batch, campaign.id, sha256(campaign.id.encode()).digest(), campaign.coupons, ends, AUTHORS,
+            [campaign.batch, campaign.id, sha256(campaign.id.encode()).digest(), campaign.coupons, ends, ACTOR,
              Jsonb(parts), campaign.coupons, *[campaign.starts] * 3],
         )  # fmt: skip
 
@@ -80,5 +80,5 @@ def _add_stock(books: Books, campaign: Campaign, size: Size) -> None:
         books.execute(
             "INSERT INTO stock_adjustments (campaign, key, delta, reason, actor, steps, state, requested_at)"
             " VALUES (%s, %s, %s, %s, %s, %s, 'done', %s)",
-            [campaign.id, key, sum(deltas), key, AUTHORS, Jsonb(steps), campaign.starts + timedelta(days=days)],
+            [campaign.id, key, sum(deltas), key, ACTOR, Jsonb(steps), campaign.starts + timedelta(days=days)],
         )

@@ -9,7 +9,7 @@ import msgspec
 BASIS_POINTS = 10_000
 VALIDITY_DAYS = 30
 WINDOW_DAYS = 10
-AUTHORS = "bulk"
+ACTOR = "bulk"
 
 ZONES = ("UTC", "Asia/Shanghai", "Europe/Berlin", "America/New_York")
 CURRENCIES = ("CNY", "EUR", "USD", "JPY")
@@ -46,7 +46,11 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Campaign(NamedTuple):
-    """One campaign: *number* counts from 0; *issued* says that its coupons are codes on paper, of *batch*."""
+    """
+    One campaign: *number* counts from 0; *starts* is an instant in UTC.
+
+    *issued* says that its coupons are codes on paper, *restocks* that what expires goes back to its stock.
+    """
 
     number: int
     id: str

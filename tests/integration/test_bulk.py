@@ -147,6 +147,20 @@ def test_what_was_interrupted_goes_on(postgres_url: str) -> None:
     assert verify(postgres_url).holds
 
 
+def test_what_can_not_be_made_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers that no books are of end the command before it looks at the database."""
+    for wrong, words in (
+        ("--coupons=0", "above 0"),
+        ("--shards=33", "32 shards"),
+        ("--until=2026-01-03", "days"),
+        ("--workers=0", "--workers"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            command.main(["--postgres-url=postgresql://nobody@127.0.0.1:1/nothing", wrong])
+        assert ended.value.code == 2
+        assert words in capsys.readouterr().err
+
+
 def test_other_books_are_left_alone(postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A database with a campaign of its own is refused, and so is another size than the one it was begun with."""
     make(postgres_url, Size(coupons=2, campaigns=1, shards=1), 1, lambda *_: None)
