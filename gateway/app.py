@@ -23,12 +23,20 @@ from gateway.claims import Claims
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
-from gateway.finance import breaks, stocktakes
-from gateway.finance import outside, verdict
-from gateway.finance import reports
-from gateway.finance import exports
-from gateway.finance import breaks, entities, period_reports, periods, stocktakes
-from gateway.finance import balances, journals, manual_journals
+from gateway.finance import (
+    balances,
+    breaks,
+    entities,
+    exports,
+    journals,
+    manual_journals,
+    outside,
+    period_reports,
+    periods,
+    reports,
+    stocktakes,
+    verdict,
+)
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver

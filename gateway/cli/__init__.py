@@ -4,11 +4,8 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile clerk migrate doctor           run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger stocktake breaks                                  finance: reads the books
-    ledger verdict outside                                   reads the books
-    ledger report                                            read the books
-    ledger export                                            reads the books
-    period entity                                            finance: what is closed, and whose books they are
+    ledger period entity report export                       finance: reads the books, and closes them
+    stocktake breaks verdict outside                         finance: compares
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -18,10 +15,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import breaks, campaign, codes, key, ledger
-from gateway.cli import campaign, codes, key, ledger, outside
-from gateway.cli import campaign, codes, export, key, ledger
-from gateway.cli import breaks, campaign, codes, entity, key, ledger, period
+from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor

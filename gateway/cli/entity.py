@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.period_books import connected, run_on_books
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, USAGE, Fail, emit
+from gateway.cli.period_books import connected, run_on_books
 from gateway.cli.ready import actor, server_urls
 from gateway.cli.tables import table
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from gateway.cli.period_books import connected, opened, run_on_books
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
+from gateway.cli.period_books import connected, opened, run_on_books
 from gateway.cli.period_screen import checks_shown, periods_shown, seen_shown
 from gateway.cli.ready import actor, server_urls
 
