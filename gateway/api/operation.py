@@ -86,9 +86,6 @@ PATH = {
     "run": "The number of a run of a file.",
     "entity": "The id of a legal entity.",
     "kind": "The kind of a period: month or day.",
-    "redemption": "The id of a redemption, or of several that were made as one.",
-    "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
-    "revocation": "The id of a revocation.",
     "starts": "The first day of a period, such as 2026-11-01; a month is written 2026-11 too.",
 }
 """What stands between braces in a path → what it is."""
