@@ -23,7 +23,7 @@ from gateway.claims import Claims
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
-from gateway.finance import outside, verdict
+from gateway.finance import breaks, outside, stocktakes, verdict
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -97,6 +97,8 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *codes.routes,
         *paper.routes,
         *revocations.routes,
+        *stocktakes.routes,
+        *breaks.routes,
         *verdict.routes,
         *outside.routes,
         *home.routes,

@@ -72,6 +72,7 @@ IDEMPOTENCY_KEY = Parameter(
 PATH = {
     "asset": "The name of a file that the page loads.",
     "batch": "The id of a code batch.",
+    "break": "The id of a break.",
     "campaign": "The id of a campaign.",
     "redemption": "The id of a redemption, or of several that were made as one.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",

@@ -4,7 +4,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile migrate doctor                 run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger verdict outside                                   reads the books
+    ledger stocktake breaks verdict outside                  finance: reads the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import campaign, codes, key, ledger, outside
+from gateway.cli import breaks, campaign, codes, key, ledger, outside
 from gateway.cli.claim import claim
 from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
@@ -22,6 +22,7 @@ from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, 
 from gateway.cli.reconcile import reconcile
 from gateway.cli.serve import serve
 from gateway.cli.status import status
+from gateway.cli.stocktake import stocktake
 from gateway.cli.token import token
 from gateway.cli.up import up
 from gateway.cli.verdict import verdict
@@ -68,6 +69,8 @@ app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
 app.command("status")(status)
+app.command("stocktake")(stocktake)
+app.add_typer(breaks.app, name="breaks")
 app.command("verdict")(verdict)
 app.add_typer(outside.app, name="outside")
 

@@ -5,18 +5,14 @@ Nothing resolves by itself: whoever resolves a break says why and by which chang
 stocktake of that shard has to find it gone. Breaks of the drain are its own: they end when the shard is as expected.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
-
 from lua.door import Door
 from lua.keys import CouponCode, HolderId, Shard
-from reconciler.stocktake.comparing import COUPON, FIGURE, HOLDER, Stocktake
-from reconciler.stocktake.reading import QUERIES
+from reconciler.stocktake.comparing import COUPON, FIGURE, HOLDER
+from reconciler.stocktake.keeping import Connection, audit, record, run
 from reconciler.stocktake.taking import Wanted, take
 
 OUTSIDE = "outside"
@@ -24,8 +20,6 @@ OPEN, EXPLAINED, RESOLVED = "open", "explained", "resolved"
 STATES = (OPEN, EXPLAINED, RESOLVED)
 """What a break may be, in order."""
 WORDS_CHARS_MAX = 2000
-
-Connection = AsyncConnection[Any]
 
 
 class Break(NamedTuple):
@@ -68,34 +62,6 @@ class BreakRefused(Exception):
         self.code = code
 
 
-async def record(connection: Connection, taken: Iterable[Stocktake], asked_by: str) -> dict[Shard, int]:
-    """
-    Write stocktakes down, and a break for each difference that is not open already.
-
-    Shape: shard → the stocktake's id; what could not be compared is not written. Errors: psycopg.Error.
-    """
-    ids = {}
-    for one in taken:
-        if one.unfinished:
-            continue
-        values = {
-            "shard": str(one.shard),
-            "seq": one.seq,
-            "asked_by": asked_by,
-            "figures": json.dumps(one.figures),
-            "sampled": json.dumps(one.sampled),
-            "breaks": len(one.found),
-        }
-        async with connection.transaction():
-            [row] = await _rows(connection, "insert_stocktake", **values)
-            ids[one.shard] = row["id"]
-            for found in one.found:
-                difference = {"expected": json.dumps(found.expected), "found": json.dumps(found.found)}
-                place = {"shard": str(one.shard), "kind": found.kind, "figure": found.name, "seq": one.seq}
-                await _rows(connection, "insert_break", **place, **difference, likely=found.cause.text)
-    return ids
-
-
 async def list_breaks(
     connection: Connection,
     *,
@@ -107,13 +73,13 @@ async def list_breaks(
 ) -> list[Break]:
     """Breaks, the newest first; *before* is the id of the last one that was shown. Errors: psycopg.Error."""
     values = {"states": list(states) if states else None, "campaign": campaign, "shard": shard, "before": before}
-    return [Break(**row) for row in await _rows(connection, "list_breaks", id=None, rows_max=rows_max, **values)]
+    return [Break(**row) for row in await run(connection, "list_breaks", id=None, rows_max=rows_max, **values)]
 
 
 async def see_break(connection: Connection, id_: int) -> Break:
     """One break. Errors: BreakRefused break_not_found; psycopg.Error."""
     values = {"states": None, "campaign": None, "shard": None, "before": None}
-    found = await _rows(connection, "list_breaks", id=id_, rows_max=1, **values)
+    found = await run(connection, "list_breaks", id=id_, rows_max=1, **values)
     if not found:
         raise BreakRefused("break_not_found", f"There is no break {id_}.")
     return Break(**found[0])
@@ -124,8 +90,8 @@ async def explain(connection: Connection, id_: int, actor: str, explanation: str
     words = _words("explanation", explanation)
     async with connection.transaction():
         await _lock(connection, id_)
-        await _rows(connection, "explain_break", id=id_, actor=actor, explanation=words)
-        await _audit(connection, actor, "break_explained", id_, {"explanation": words})
+        await run(connection, "explain_break", id=id_, actor=actor, explanation=words)
+        await audit(connection, actor, "break.explained", f"break {id_}", {"explanation": words})
     return await see_break(connection, id_)
 
 
@@ -146,8 +112,9 @@ async def resolve(
         raise BreakRefused("invalid_state", f"A break {kind} ends by itself when {shard} is as the books expect.")
     async with connection.transaction():
         await _lock(connection, id_)
-        await _rows(connection, "resolve_break", id=id_, actor=actor, resolution=words, compensation=change)
-        await _audit(connection, actor, "break_resolved", id_, {"resolution": words, "compensation": change})
+        await run(connection, "resolve_break", id=id_, actor=actor, resolution=words, compensation=change)
+        told = {"resolution": words, "compensation": change}
+        await audit(connection, actor, "break.resolved", f"break {id_}", told)
     return await see_break(connection, id_)
 
 
@@ -167,7 +134,7 @@ async def _look_again(door: Door, connection: Connection, shard: Shard, kind: st
 
 async def _lock(connection: Connection, id_: int) -> tuple[str, str, str]:
     """Shard, kind and figure of a break that is not resolved, which nobody else changes until the transaction ends."""
-    found = await _rows(connection, "lock_break", id=id_)
+    found = await run(connection, "lock_break", id=id_)
     if not found:
         raise BreakRefused("break_not_found", f"There is no break {id_}.")
     if found[0]["state"] == RESOLVED:
@@ -180,14 +147,3 @@ def _words(name: str, text: str) -> str:
     if not 1 <= len(words) <= WORDS_CHARS_MAX or "\0" in words:
         raise BreakRefused("bad_request", f"{name}: 1 to {WORDS_CHARS_MAX} characters.")
     return words
-
-
-async def _audit(connection: Connection, actor: str, action: str, id_: int, detail: dict[str, str]) -> None:
-    values = {"actor": actor, "action": action, "subject": f"break {id_}", "detail": json.dumps(detail)}
-    await _rows(connection, "insert_audit", **values)
-
-
-async def _rows(connection: Connection, name: str, **values: object) -> list[dict[str, Any]]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(QUERIES[name], values)
-        return await cursor.fetchall() if cursor.description else []

@@ -9,37 +9,26 @@ import logging
 from time import monotonic
 from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
-from redis.exceptions import RedisError
+from psycopg.conninfo import make_conninfo
 
-from lua.door import Door, DoorError, connect
+from lua.door import Door, connect
 from lua.keys import Shard
 from reconciler.ledger import connect_options
-from reconciler.outages import Outage
-from reconciler.stocktake.breaks import record
 from reconciler.stocktake.comparing import Stocktake
-from reconciler.stocktake.reading import QUERIES
+from reconciler.stocktake.keeping import record
+from reconciler.stocktake.reading import STATEMENT_MS_MAX, list_shards
 from reconciler.stocktake.taking import take
 
 log = logging.getLogger("fairclaim.clerk")
 
 ROLE = "fairclaim_clerk"
+APPLICATION = "fairclaim-clerk"
 ASKED_BY = "clerk"
 KEPT_EVERY_S = 60.0
 CONNECTIONS_MAX = 2
 
 _LOCK = b"SELECT pg_try_advisory_lock(1717659753, 2)"
-
-
-async def list_shards(
-    connection: AsyncConnection[Any], campaign: str | None = None, shard: str | None = None
-) -> list[Shard]:
-    """The shards there are to take stock of, all or those asked for. Errors: psycopg.Error."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(QUERIES["shards"], {"campaign": campaign, "shard": shard})
-        return [Shard.parse(row["shard"]) for row in await cursor.fetchall()]
 
 
 class Stocktaking:
@@ -58,24 +47,26 @@ class Stocktaking:
         samples: int,
         call_ms_max: int = 2000,
         connect_ms_max: int = 1000,
-        postgres_ms_max: int = 30_000,
-        retry_ms_max: int = 10_000,
     ) -> None:
         options = {"call_ms_max": call_ms_max, "connect_ms_max": connect_ms_max}
         self._door = Door(connect(redis_url, connections_max=CONNECTIONS_MAX, **options))
         session = {"role": ROLE}
-        self._conninfo = connect_options(
-            postgres_url, postgres_ms_max=postgres_ms_max, connect_ms_max=connect_ms_max, session=session
+        conninfo = connect_options(
+            postgres_url, postgres_ms_max=STATEMENT_MS_MAX, connect_ms_max=connect_ms_max, session=session
         )
+        self._conninfo = make_conninfo(conninfo, application_name=APPLICATION)
         self._every_s, self._samples = every_s, samples
         self._connection: AsyncConnection[Any] | None = None
-        self._outage = Outage("Redis or PostgreSQL (stocktake)", retry_ms_max)
         self._locked = False
         self._due = 0.0
         self._kept: dict[Shard, tuple[frozenset[tuple[str, str]], float]] = {}
 
     async def once(self, worker: str) -> bool:
-        """Take stock of every shard where a round is due; False when there is nothing to do before the next one."""
+        """
+        Take stock of every shard where a round is due.
+
+        Errors: psycopg.Error; DoorError, RedisError and OSError when Redis can't be reached. It is due again then.
+        """
         now = monotonic()
         if now < self._due:
             return False
@@ -84,11 +75,10 @@ class Stocktaking:
             connection = await self._connected()
             if connection is not None:
                 await self._round(connection)
-            self._outage.answered()
-        except (psycopg.Error, DoorError, RedisError, OSError, TimeoutError) as error:
-            pause_s = self._outage.failed(" ".join(str(error).split()) or type(error).__name__)
-            self._due = monotonic() + pause_s
+        except BaseException:
+            self._due = 0.0
             await self._disconnect()
+            raise
         return False
 
     async def close(self) -> None:

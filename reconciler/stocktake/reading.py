@@ -20,6 +20,7 @@ from reconciler.stocktake.standing import Standing, Version, entry_of_row
 QUERIES = parse_queries((files("reconciler") / "sql" / "stocktake.sql").read_text(encoding="utf-8"))
 """Name → statement."""
 
+STATEMENT_MS_MAX = 30_000
 RECORDS_MAX = 500
 """Stream records read at a time: decoding as many keeps the loop for some milliseconds."""
 
@@ -31,6 +32,7 @@ async def snapshot(connection: AsyncConnection[Any]) -> AsyncIterator[Rows]:
     """A cursor that sees the books at one instant. Shape: *connection* is in autocommit mode."""
     async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        await cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_MS_MAX}".encode())
         yield cursor
 
 
@@ -49,6 +51,15 @@ class Position:
     seq: int
     entry_id: str
     quarantined: int
+
+
+async def list_shards(
+    connection: AsyncConnection[Any], campaign: str | None = None, shard: str | None = None
+) -> list[Shard]:
+    """The shards there are to take stock of, all or those asked for. Errors: psycopg.Error."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(QUERIES["shards"], {"campaign": campaign, "shard": shard})
+        return [Shard.parse(row["shard"]) for row in await cursor.fetchall()]
 
 
 async def read_position(cursor: Rows, shard: Shard) -> Position | None:
