@@ -6,6 +6,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     campaign codes claim token key status                    talk to a running gateway
     ledger period entity report export                       finance: reads the books, and closes them
     stocktake breaks verdict outside                         finance: compares
+    ledger stocktake breaks verdict outside                  finance: reads the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -16,6 +17,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period
+from gateway.cli import breaks, campaign, codes, key, ledger, outside
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor

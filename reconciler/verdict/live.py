@@ -7,7 +7,7 @@ import psycopg
 from lua.door import Door
 from reconciler.ledger import connect_options
 from reconciler.stocktake import Stocktake, take
-from reconciler.stocktake.continuous import list_shards
+from reconciler.stocktake.reading import list_shards
 from reconciler.verdict.books import CONNECT_MS_MAX, Finding
 
 SAMPLES = 100

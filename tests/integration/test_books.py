@@ -81,6 +81,7 @@ RIGHTS = {
         "outside_files": "INSERT",
         "outside_rows": "INSERT",
         "outside_runs": "INSERT",
+        "outside_differences": "INSERT",
         "stocktakes": "INSERT",
         "breaks": "INSERT",
     },

@@ -97,7 +97,7 @@ async def test_a_sale_through_a_gateway_is_clean(
 async def test_what_was_told_has_to_be_there(
     till: Till, door: Door, redis_url: str, postgres_url: str, eventually: Eventually
 ) -> None:
-    """An answer without a coupon, a coupon nobody was told of, one told to two: all are found; a timeout is no fault."""
+    """An answer without a coupon, a coupon nobody was told of, one told to two: all are found; a timeout is none."""
     async with draining(redis_url, postgres_url):
         await till.http.publish()
         mine, other = await till.claimed("ann", "bob")
