@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -72,16 +73,23 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     server.stop()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a fresh, migrated database."""
+@contextmanager
+def fresh_database(server: Postgres) -> Iterator[str]:
+    """The URL of a fresh, migrated database of *server*, which is gone afterwards."""
     name = f"test_{os.urandom(6).hex()}"
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+    with psycopg.connect(server.url, autocommit=True) as connection:
         copy = sql.SQL("CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy")
         connection.execute(copy.format(sql.Identifier(name)))
-    yield _with_database(postgres_server.url, name)
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+    yield _with_database(server.url, name)
+    with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    with fresh_database(postgres_server) as url:
+        yield url
 
 
 def _with_database(url: str, name: str) -> str:

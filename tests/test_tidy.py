@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "reconciler": frozenset({"lua"}),
     "gateway": frozenset({"lua"}),
     "gateway/cli": frozenset({"lua", "gateway", "reconciler"}),
+    "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
 }
 """
 Room → the other rooms it may import. The command line puts the two sides together, so it may see both; the benchmarks

@@ -4,7 +4,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile migrate doctor                 run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger                                                   reads the books
+    ledger report                                            read the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -20,6 +20,7 @@ from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
 from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, wants_json
 from gateway.cli.reconcile import reconcile
+from gateway.cli.report import report
 from gateway.cli.serve import serve
 from gateway.cli.status import status
 from gateway.cli.token import token
@@ -66,6 +67,7 @@ app.command("claim")(claim)
 app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
+app.command("report")(report)
 app.command("status")(status)
 
 

@@ -6,6 +6,7 @@ from reconciler.reports.campaign_profit import CAMPAIGN_PROFIT
 from reconciler.reports.detail import COUPONS, ENTRIES
 from reconciler.reports.detail_money import MOVEMENTS, REDEMPTIONS, ROLLBACKS
 from reconciler.reports.expiry_forecast import EXPIRY_FORECAST
+from reconciler.reports.journal import JOURNAL
 from reconciler.reports.performance import PERFORMANCE
 from reconciler.reports.redemption_lag import REDEMPTION_LAG
 from reconciler.reports.roll_forward import ROLL_FORWARD, ROLL_FORWARD_MONEY
@@ -33,6 +34,7 @@ _ALL = (
     REDEMPTIONS,
     ROLLBACKS,
     MOVEMENTS,
+    JOURNAL,
 )
 
 REPORTS: dict[str, Report] = {report.name: report for report in _ALL}

@@ -5,56 +5,62 @@ Whole numbers come as int and shares as Decimal, whatever type the statement giv
 goes by its columns alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler.reports.clauses import fill
+from reconciler.reports.rows import Row, clean
 from reconciler.reports.shape import Asked, Column, Query, Report
+from reconciler.reports.writing_text import rfc3339
 
 ROWS_FETCHED = 5_000
 """How many rows are fetched at once: some megabytes, whatever the report."""
+READER = "fairclaim_reader"
+CONNECT_S = 5
 
 
-def columns_of(report: Report, asked: Asked) -> tuple[Column, ...]:
-    """The columns of *report*."""
-    return report.columns(asked)
+@contextmanager
+def open_books(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """
+    A connection that sees the books as they are now and may change nothing, for as long as it takes.
+
+    Errors: psycopg.Error.
+    """
+    given = conninfo_to_dict(url)
+    options = f"{given.get('options') or ''} -c role={READER} -c default_transaction_read_only=on"
+    conninfo = make_conninfo(
+        url, options=options.strip(), application_name="fairclaim-report", connect_timeout=CONNECT_S
+    )
+    with psycopg.connect(conninfo) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        yield connection
+        connection.rollback()
 
 
-def converter(columns: Sequence[Column]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """What makes a row of PostgreSQL one whose values are as its columns say."""
-    whole = [column.kind in ("count", "minor") for column in columns]
-
-    def convert(row: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(
-            int(value) if is_whole and isinstance(value, Decimal) else value
-            for is_whole, value in zip(whole, row, strict=True)
-        )
-
-    return convert
-
-
-def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Iterator[tuple[Any, ...]]:
+def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Generator[Row, None, None]:
     """
     Every row of *report*, never more than ROWS_FETCHED of them in memory. *connection* must be in a transaction, one of
     REPEATABLE READ where two reports have to agree.
 
     Errors: psycopg.Error.
     """
-    query, convert = report.query(asked), converter(report.columns(asked))
+    query = report.query(asked)
     with connection.cursor(name="report") as cursor:
         cursor.itersize = ROWS_FETCHED
         cursor.execute(query.statement.encode(), query.values)
-        for row in cursor:
-            yield convert(row)
+        yield from clean(report.columns(asked), cursor)
 
 
 class Page(NamedTuple):
     """Some rows of a report: *rows* in its order, *after* the place to go on from, None at the end."""
 
-    rows: list[tuple[Any, ...]]
+    rows: list[Row]
     after: list[Any] | None
 
 
@@ -92,7 +98,7 @@ def page_of(
 ) -> Page:
     """The page that *found*, the rows of page_query(), make."""
     columns = report.columns(asked)
-    rows = list(map(converter(columns), found[:rows_max]))
+    rows = list(clean(columns, found[:rows_max]))
     if len(found) <= rows_max:
         return Page(rows, None)
     if not report.key:
@@ -125,3 +131,16 @@ def totals_query(report: Report, asked: Asked) -> Query | None:
 def totals_of(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """*found*, the rows of totals_query() by name, with whole numbers as int."""
     return [{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()} for row in found]
+
+
+def json_objects(columns: Sequence[Column], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """*rows* by column name as JSON has them: times in RFC 3339; shares, and whole numbers beyond 64 bits, as text."""
+    return [{column.name: _json(value) for column, value in zip(columns, row, strict=True)} for row in rows]
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
