@@ -34,7 +34,7 @@ class Shown:
             pattern = parse_pattern(self._locale.currency_formats["standard"].pattern)
             pattern.frac_prec = (places(currency), places(currency))
             self._patterns[currency] = pattern
-        return pattern.apply(major(minor, currency), self._locale, currency=currency, currency_digits=False)
+        return str(pattern.apply(major(minor, currency), self._locale, currency=currency, currency_digits=False))
 
     def cell(self, column: Column, value: Any, currency: str) -> str:
         """One value; nothing for None."""

@@ -150,7 +150,7 @@ async def _page(request: Request, report: Report, asked: Asked, told: dict[str, 
 
 
 def _listed(report: Report) -> ListedReport:
-    formats = [name for name in FORMATS if name != "beancount" or report.name == "journal"]
+    formats: list[str] = [name for name in FORMATS if name != "beancount" or report.name == "journal"]
     takes = sorted(report.takes)
     return ListedReport(report.name, report.title, report.about, takes, list(report.groups), report.detail, formats)
 

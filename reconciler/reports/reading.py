@@ -5,7 +5,7 @@ Whole numbers come as int and shares as Decimal, whatever type the statement giv
 goes by its columns alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -43,7 +43,7 @@ def open_books(url: str) -> Iterator[psycopg.Connection[Any]]:
         connection.rollback()
 
 
-def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Iterator[Row]:
+def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Generator[Row, None, None]:
     """
     Every row of *report*, never more than ROWS_FETCHED of them in memory. *connection* must be in a transaction, one of
     REPEATABLE READ where two reports have to agree.
