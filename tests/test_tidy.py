@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "loadtest/bench": frozenset({"lua", "loadtest"}),
     "reconciler": frozenset({"lua"}),
     "gateway": frozenset({"lua"}),
+    "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
     "gateway/cli": frozenset({"lua", "gateway", "reconciler"}),
 }
 """
