@@ -21,40 +21,20 @@ from reconciler.booking import book
 from reconciler.deadlines import Deadlines
 from reconciler.ledger import ROWS_REFUSED, ClosedMeanwhile, Fenced, Ledger
 from reconciler.money import Terms
+from reconciler.options import DrainOptions
 from reconciler.outages import Outage
 from reconciler.ownership import Ownership
+from reconciler.poster import Poster
 from reconciler.shard import Batch, Break, Position, QuarantinedRecord, Record, read_batch
 from reconciler.steps import Passing, Step, unobserved
 from reconciler.streams import Streams, StreamsAway
-from reconciler.sweeper import Sweeper, SweeperOptions
+from reconciler.sweeper import Sweeper
 from reconciler.tasks import end
 from reconciler.timekeeper import Timekeeper
 
 log = logging.getLogger("fairclaim.reconciler")
 
 EXAMINE_S = 3.0  # how often a shard is compared with the books, stopped or not
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrainOptions:
-    """
-    One reconciler's options. Units: milliseconds.
-
-    *entries_max* bounds a batch of one shard, *stop_ms_max* the last drain after stop; *retry_ms_max* caps the pause
-    between tries while a server is away.
-    """
-
-    redis_url: str
-    postgres_url: str
-    entries_max: int = 256
-    block_ms: int = 500
-    shards_max: int = 1000
-    retry_ms_max: int = 2000
-    call_ms_max: int = 2000
-    connect_ms_max: int = 1000
-    postgres_ms_max: int = 3000
-    stop_ms_max: int = 15_000
-    sweeper: SweeperOptions = field(default_factory=SweeperOptions)
 
 
 @dataclass
@@ -100,6 +80,7 @@ class Drain:
         timekeeper = Timekeeper(
             options.redis_url, call_ms_max=options.call_ms_max, connect_ms_max=options.connect_ms_max
         )
+        self._poster = Poster(options.postgres_url, **bounds, retry_ms_max=options.retry_ms_max)
         self._sweeper = Sweeper(options.sweeper, deadlines, timekeeper, self._drained, options.retry_ms_max)
         self._redis_outage = Outage("Redis", options.retry_ms_max)
         self._books_outage = Outage("PostgreSQL (books)", options.retry_ms_max)
@@ -108,19 +89,21 @@ class Drain:
         self._closed_through: dict[str, date | None] = {}
 
     async def run(self) -> None:
-        """Drain and sweep until stop, then drain to the tails."""
+        """Drain, sweep and post until stop, then drain to the tails."""
         holding = asyncio.create_task(self._ownership.run())
-        sweeping = asyncio.create_task(self._sweeper.run())
+        beside = [asyncio.create_task(self._sweeper.run()), asyncio.create_task(self._poster.run())]
         try:
             while not self._stop.is_set():
                 await self._try_turn(self._options.block_ms)
-                if sweeping.done():  # it never ends by itself, so this is a defect, and it has to be heard of
-                    sweeping.result()
-            sweeping.cancel()
+                for task in beside:
+                    if task.done():  # it never ends by itself, so this is a defect, and it has to be heard of
+                        task.result()
+            for task in beside:
+                task.cancel()
             await self._finish()
         finally:
-            await end(sweeping)
-            await end(holding)
+            for task in (*beside, holding):
+                await end(task)
             await self._ledger.close()
             await self._streams.close()
 

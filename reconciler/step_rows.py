@@ -145,7 +145,7 @@ def step_rows(shard: Shard, entry_id: str, entry: Changed, terms: Terms, on: dat
 
 
 def _movement(step: Step, told: RedeemedDetail, terms: Terms, on: date) -> StepMovement:
-    """What *step* moved. Errors: ValueError, also for money that settlement_of() refuses, which no journal can be of."""
+    """What *step* moved. Errors: ValueError, for money too that settlement_of() refuses and no journal can be of."""
     currency, minor, units = terms.currency, 0, int(step.units)
     if step.verb in ("redeemed", "rolled_back"):
         currency, minor = settlement_of(step).told_currency or currency, int(step.minor)

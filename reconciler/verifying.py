@@ -1,5 +1,7 @@
 """
-Walk the hash chain of every shard and name the first journal that it does not bear out.
+Walk every hash chain and name the first journal that it does not bear out.
+
+There is one a shard, whose head is in the checkpoint, and one of manual journals a legal entity, manual:<entity>.
 
 One snapshot of the books, so a drain may go on meanwhile. Journals come in pieces: a chain may be longer than memory.
 """
@@ -11,16 +13,19 @@ import psycopg
 
 from lua.keys import Shard
 from reconciler.ledger import connect_options, sealed_row
+from reconciler.manual import chain_of
 from reconciler.postings import SealedJournal, chain_hash
 from reconciler.queries import QUERIES
 
 CONNECT_MS_MAX = 5000
+MANUAL = chain_of("")
 JOURNALS_PER_FETCH = 5000
 
 CHANGED = "it is not what was sealed: it or one of its postings was changed, added or removed"
 UNLINKED = "it does not follow the journal before it: one was changed, removed or put in between"
-CUT_SHORT = "the chain ends before the hash that the checkpoint keeps: journals after it are missing"
+CUT_SHORT = "the chain ends before the hash that its head keeps: journals after it are missing"
 NO_CHECKPOINT = "its shard has no checkpoint"
+NO_ENTITY = "it is of no legal entity"
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,12 @@ class ChainReport:
 
 def verify(postgres_url: str, shard: str | None = None) -> ChainReport:
     """
-    Check the chain of *shard* (written <campaign>/<n>), or of all; changes nothing.
+    Check the chain of *shard* (written <campaign>/<n>, or manual:<entity>), or of all; changes nothing.
 
     Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
     when the database can't be reached or used.
     """
-    if shard is not None:
+    if shard is not None and not shard.startswith(MANUAL):
         Shard.parse(shard)
     session = {"role": "fairclaim_reader", "statement_timeout": "0"}
     conninfo = connect_options(postgres_url, postgres_ms_max=0, connect_ms_max=CONNECT_MS_MAX, session=session)
@@ -82,12 +87,13 @@ def verify(postgres_url: str, shard: str | None = None) -> ChainReport:
 
 
 def _check(connection: psycopg.Connection, shard: str, head: bytes | None) -> CheckedShard:
-    """*head* is what the checkpoint keeps; None where there is no checkpoint."""
+    """*head* is what the checkpoint, or the legal entity, keeps; None where there is none."""
     previous, count = b"", 0
     last: tuple[int, SealedJournal] | None = None
     for last in _journals(connection, shard):
         _, link = last
-        reason = NO_CHECKPOINT if head is None else _broken(previous, link)
+        unknown = NO_ENTITY if shard.startswith(MANUAL) else NO_CHECKPOINT
+        reason = unknown if head is None else _broken(previous, link)
         if reason:
             return CheckedShard(shard, count, previous.hex(), _fault(last, reason))
         previous, count = link.hash, count + 1

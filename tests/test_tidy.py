@@ -29,8 +29,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "loadtest/bench": frozenset({"lua", "loadtest"}),
     "reconciler": frozenset({"lua"}),
     "gateway": frozenset({"lua"}),
-    "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
     "gateway/cli": frozenset({"lua", "gateway", "reconciler"}),
+    "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
 }
 """
 Room → the other rooms it may import. The command line puts the two sides together, so it may see both; the benchmark

@@ -36,6 +36,7 @@ from gateway.codes import STOCK_MAX
 from gateway.wire import rfc3339
 from lua.keys import SHARDS_MAX
 
+ENTITY_RULE = "a legal entity that keeps books here, like main"
 EARLIEST_MS, LATEST_MS = 946_684_800_000, 7_258_118_400_000  # 2000-01-01, 2200-01-01
 
 
@@ -85,6 +86,8 @@ def broken_rules(definition: Definition, now_ms: int) -> Found:
     yield from _times(definition, now_ms)
     if definition.timezone not in zone_names():
         yield Broken("timezone", "an IANA zone, like Asia/Shanghai")
+    if not ID_PATTERN.fullmatch(definition.legal_entity):
+        yield Broken("legal_entity", ENTITY_RULE)
     yield from _channels(definition.channels)
     yield from _funders(definition.funders)
     yield from broken_worth(definition)

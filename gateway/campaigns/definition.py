@@ -20,6 +20,7 @@ from gateway.campaigns.bounds import (
     ExtendDays,
     Group,
     Id,
+    LegalEntity,
     Minor,
     MinorOrNothing,
     Moment,
@@ -42,6 +43,8 @@ from gateway.wire import time_ms
 from lua.keys import CampaignId
 
 DAY_MS = 86_400_000
+MAIN_ENTITY = "main"
+"""The legal entity whose books are there from the start."""
 
 
 class _Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -187,7 +190,8 @@ class OnEnd(_Part, frozen=True):
 
 class Definition(_Part, frozen=True):
     """
-    A campaign. *stock* is what it starts with; no *channels* means every channel.
+    A campaign. *stock* is what it starts with; no *channels* means every channel; its money is in the books of
+    *legal_entity*.
 
     *channels* are those a coupon is claimed in; those it is redeemed in are in *scope*.
     """
@@ -202,6 +206,7 @@ class Definition(_Part, frozen=True):
     validity: Validity
     limits: Limits = Limits()
     timezone: Zone = "UTC"
+    legal_entity: LegalEntity = MAIN_ENTITY
     channels: Channels = ()
     shards: ShardCount = 1
     funders: Funders = (Funder("platform", 10_000),)

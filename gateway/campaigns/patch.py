@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 from gateway.campaigns.bounds import (
     Channels,
     Currency,
+    LegalEntity,
     Minor,
     Moment,
     Name,
@@ -74,6 +75,7 @@ class DefinitionPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, o
     starts_at: Moment | UnsetType = UNSET
     ends_at: Moment | UnsetType = UNSET
     timezone: Zone | UnsetType = UNSET
+    legal_entity: LegalEntity | UnsetType = UNSET
     validity: Validity | UnsetType = UNSET
     channels: Channels | UnsetType = UNSET
     shards: ShardCount | UnsetType = UNSET
@@ -126,6 +128,8 @@ def _frozen(old: Definition, new: Definition) -> Found:
 def _fixed(old: Definition, new: Definition, now_ms: int) -> Found:
     if old.stock != new.stock:
         yield Broken("stock", "moves by stock-adjustments once the campaign is published")
+    if old.legal_entity != new.legal_entity:
+        yield Broken("legal_entity", "fixed once the campaign is published, because its books are begun")
     if old.shards != new.shards:
         yield Broken("shards", "fixed once the campaign is published")
     if old.starts_ms != new.starts_ms and old.starts_ms <= now_ms:

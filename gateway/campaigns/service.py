@@ -11,7 +11,8 @@ from msgspec import UNSET
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns import store
-from gateway.campaigns.check import checked
+from gateway.campaigns.broken import Broken, refuse
+from gateway.campaigns.check import ENTITY_RULE, checked
 from gateway.campaigns.compile import frozen_digest
 from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State, Stored, next_stored, state_at
@@ -54,6 +55,7 @@ class Campaigns:
         now_ms = await self._shards.now_ms(CampaignId("clock"))
         definition = checked(definition, now_ms)
         async with postgres(self._pool) as connection, connection.transaction():
+            await _has_books(connection, definition)
             created = await store.create_campaign(connection, definition)
             await store.add_version(connection, created.id, Version(1, Stored.DRAFT, definition, actor))
             await store.audit(connection, actor, "campaign.created", created.id, {"version": 1})
@@ -89,6 +91,7 @@ class Campaigns:
             refuse_fixed(here.definition, new, seen.effective, seen.now_ms, stock=stock, claimed=claimed)
             if new == here.definition:
                 return seen
+            await _has_books(connection, new)
             all_ready(campaign, seen.looks)
             versions = _versions(here, new, actor)
             await self._decide(connection, here, versions, "campaign.changed")
@@ -137,6 +140,12 @@ class Campaigns:
             return _seen(here, await self._shards.now_ms(here.id), [])
         looks = await self._shards.look_all(here.id, here.definition.shards)
         return _seen(here, looks[0].now_ms, looks)
+
+
+async def _has_books(connection: Connection, definition: Definition) -> None:
+    """Errors: Refusal("bad_request") when no such legal entity keeps books here."""
+    if not await store.has_entity(connection, definition.legal_entity):
+        raise refuse("bad_request", [Broken("legal_entity", ENTITY_RULE)])
 
 
 def _seen(here: Campaign, now_ms: int, looks: list[Look]) -> Seen:

@@ -102,6 +102,11 @@ async def create_campaign(connection: Connection, definition: Definition) -> Cam
     return _campaign(found)
 
 
+async def has_entity(connection: Connection, entity: str) -> bool:
+    """Whether a legal entity of this name keeps books here."""
+    return bool(await rows(connection, _QUERIES["entity"], id=entity))
+
+
 async def set_campaign(connection: Connection, campaign: CampaignId, to: Version) -> Campaign:
     """Note that *to* is what the campaign is now."""
     text = write_definition(to.definition).decode()

@@ -4,7 +4,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile clerk migrate doctor           run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger export                                            reads the books
+    ledger report export                                     read the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -21,6 +21,7 @@ from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
 from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, wants_json
 from gateway.cli.reconcile import reconcile
+from gateway.cli.report import report
 from gateway.cli.serve import serve
 from gateway.cli.status import status
 from gateway.cli.token import token
@@ -69,6 +70,7 @@ app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(export.app, name="export")
+app.command("report")(report)
 app.command("status")(status)
 
 

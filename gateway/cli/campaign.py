@@ -48,6 +48,9 @@ def create(
     starts: Annotated[str | None, _of_create("--starts", help="RFC 3339; default: now.")] = None,
     ends: Annotated[str | None, _of_create("--ends", help="RFC 3339; default: an hour later.")] = None,
     timezone: Annotated[str | None, _of_create("--timezone", help="IANA zone the days are of; default UTC.")] = None,
+    entity: Annotated[
+        str | None, _of_create("--entity", help="Legal entity whose books it is in; default main.")
+    ] = None,
     valid_days: Annotated[int | None, _of_create("--valid-days", help="Days a coupon is good; default 7.")] = None,
     valid_until: Annotated[str | None, _of_create("--valid-until", help="… or until this time.")] = None,
     channel: Annotated[list[str] | None, _of_create("--channel", help="Allowed channel; may be repeated.")] = None,
@@ -74,7 +77,7 @@ def create(
 
     terms = Terms(
         id_, name, currency, stock, off, threshold, percent, fixed_price, gift, free_shipping, balance, cap,
-        per_holder, per_holder_per_day, per_day, budget, starts, ends, timezone, valid_days, valid_until,
+        per_holder, per_holder_per_day, per_day, budget, starts, ends, timezone, entity, valid_days, valid_until,
         channel or [], shards, funder or [],
     )  # fmt: skip
     body = body_from(terms, None if file is None else read_body(file), round(time.time() * 1000))

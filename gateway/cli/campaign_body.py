@@ -37,6 +37,7 @@ class Terms:
     starts: str | None = None
     ends: str | None = None
     timezone: str | None = None
+    entity: str | None = None
     valid_days: int | None = None
     valid_until: str | None = None
     channels: list[str] = field(default_factory=list)
@@ -73,6 +74,7 @@ def body_from(terms: Terms, base: dict[str, Any] | None, now_ms: int) -> dict[st
         "starts_at": terms.starts,
         "ends_at": terms.ends,
         "timezone": terms.timezone,
+        "legal_entity": terms.entity,
         "validity": _validity(terms),
         "channels": terms.channels or None,
         "shards": terms.shards,

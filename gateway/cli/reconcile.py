@@ -62,7 +62,8 @@ def reconcile(
 
 
 async def _drain(settings: "Settings") -> None:
-    from reconciler.drain import DrainOptions, run
+    from reconciler.drain import run
+    from reconciler.options import DrainOptions
     from reconciler.sweeper import SweeperOptions
 
     stop = asyncio.Event()

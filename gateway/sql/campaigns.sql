@@ -17,6 +17,9 @@ SELECT id, number, version, state, definition, created_at, updated_at FROM campa
 SELECT id, number, version, state, definition, created_at, updated_at
 FROM campaigns WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
 
+-- name: entity
+SELECT id FROM legal_entities WHERE id = %(id)s
+
 -- name: create_campaign
 -- Nothing when there is one of this id, and then no number of the 2^20 is used up.
 INSERT INTO campaigns (id, version, state, definition)

@@ -5,21 +5,45 @@ Whole numbers come as int and shares as Decimal, whatever type the statement giv
 goes by its columns alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler.reports.clauses import fill
 from reconciler.reports.rows import Row, clean
-from reconciler.reports.shape import Asked, Query, Report
+from reconciler.reports.shape import Asked, Column, Query, Report
+from reconciler.reports.writing_text import rfc3339
 
 ROWS_FETCHED = 5_000
 """How many rows are fetched at once: some megabytes, whatever the report."""
+READER = "fairclaim_reader"
+CONNECT_S = 5
 
 
-def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Iterator[Row]:
+@contextmanager
+def open_books(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """
+    A connection that sees the books as they are now and may change nothing, for as long as it takes.
+
+    Errors: psycopg.Error.
+    """
+    given = conninfo_to_dict(url)
+    options = f"{given.get('options') or ''} -c role={READER} -c default_transaction_read_only=on"
+    conninfo = make_conninfo(
+        url, options=options.strip(), application_name="fairclaim-report", connect_timeout=CONNECT_S
+    )
+    with psycopg.connect(conninfo) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        yield connection
+        connection.rollback()
+
+
+def rows_of(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Generator[Row, None, None]:
     """
     Every row of *report*, never more than ROWS_FETCHED of them in memory. *connection* must be in a transaction, one of
     REPEATABLE READ where two reports have to agree.
@@ -107,3 +131,16 @@ def totals_query(report: Report, asked: Asked) -> Query | None:
 def totals_of(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """*found*, the rows of totals_query() by name, with whole numbers as int."""
     return [{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()} for row in found]
+
+
+def json_objects(columns: Sequence[Column], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """*rows* by column name as JSON has them: times in RFC 3339; shares, and whole numbers beyond 64 bits, as text."""
+    return [{column.name: _json(value) for column, value in zip(columns, row, strict=True)} for row in rows]
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value

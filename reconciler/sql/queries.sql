@@ -194,6 +194,35 @@ WHERE shard = %(shard)s
     AND (seq BETWEEN %(first_seq)s AND %(last_seq)s OR (code = ANY (%(codes)s) AND state IS NOT NULL))
 GROUP BY effective_date, verb, source, destination, channel, store, currency, entity
 
+-- name: entities_to_post
+SELECT DISTINCT entity FROM manual_journals WHERE state = 'approved' ORDER BY entity
+
+-- name: hold_chain
+-- Nothing where another one posts, or the entity is being closed: the next look finds what is left.
+SELECT closed_through, head, journals FROM legal_entities WHERE id = %(entity)s FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: next_manual
+-- about_entity: whose books the shard is in that it is about.
+SELECT manual.id, manual.entity, effective_date, about, reverses, reason, lines, checked_at, (
+        SELECT coalesce(definition ->> 'legal_entity', 'main')
+        FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
+        WHERE checkpoints.shard = manual.about
+    ) AS about_entity
+FROM manual_journals AS manual
+WHERE manual.entity = %(entity)s AND manual.state = 'approved'
+ORDER BY checked_at, manual.id
+LIMIT 1
+FOR UPDATE OF manual
+
+-- name: move_chain
+UPDATE legal_entities SET head = %(head)s, journals = %(journals)s WHERE id = %(entity)s
+
+-- name: mark_posted
+UPDATE manual_journals SET state = 'posted', journal = %(journal)s WHERE id = %(id)s
+
+-- name: refuse_manual
+UPDATE manual_journals SET state = 'rejected', refused = %(refused)s WHERE id = %(id)s
+
 -- name: load_journals
 -- One whose postings were taken away is there too, without any.
 SELECT journals.id, journals.verb, journals.first_seq, journals.last_seq, journals.occurred_at, journals.effective_date,

@@ -13,8 +13,9 @@ from typing import Any
 import psycopg
 
 from lua.door import Door
-from reconciler.drain import DrainOptions, run
+from reconciler.drain import run
 from reconciler.ledger import Ledger
+from reconciler.options import DrainOptions
 from reconciler.postings import broken_link
 from reconciler.shard import Record
 from reconciler.steps import Passing, Step, unobserved

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -57,11 +57,12 @@ def checked(text: str) -> list[Any]:
 def balances(entries: list[Any]) -> dict[tuple[str, str], Decimal]:
     """(Account of ours, currency) → balance, by what beancount read."""
     names = {entry.account: entry.meta["account"] for entry in entries if isinstance(entry, Open)}
-    found: Counter[tuple[str, str]] = Counter()
+    found: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for entry in entries:
         for posting in entry.postings if isinstance(entry, Transaction) else ():
-            found[names[posting.account], posting.units.currency] += posting.units.number
-    return {key: Decimal(amount) for key, amount in found.items() if amount}
+            units: Any = posting.units
+            found[names[posting.account], units.currency] += units.number
+    return {key: amount for key, amount in found.items() if amount}
 
 
 @pytest.mark.parametrize("asked", PERIODS, ids=lambda asked: f"{asked.since} {asked.until} {asked.campaign}")

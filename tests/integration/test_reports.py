@@ -1,6 +1,5 @@
 """Each report against a reckoning of its own, on books of three months; and against every other one."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -14,46 +13,20 @@ from gateway.stack.postgres import Postgres
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import page_of, page_query, rows_of
 from reconciler.reports.shape import Asked
-from tests.conftest import fresh_database
-from tests.integration.draining import Books
-from tests.integration.yearbook import CAMPAIGNS, QUIET, WORTH, Act, Yearbook, write
+from tests.integration.reporting import Reports, Rows, total, year_of
+from tests.integration.yearbook import CAMPAIGNS, QUIET, WORTH, Act
 
 LIVE = {"outstanding", "reserved"}
 CURRENCY = {name: told["currency"] for name, told in CAMPAIGNS.items()}
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 ENDS = [None, date(2026, 9, 14), QUIET[1]]
-Rows = list[dict[str, Any]]
-
-
-class Reports(Yearbook):
-    """The books of three months, and what each report says of them."""
-
-    def rows(self, name: str, **asked: Any) -> Rows:
-        """The rows of a report, by column."""
-        report, ask = REPORTS[name], Asked(**asked)
-        names = [column.name for column in report.columns(ask)]
-        with psycopg.connect(self.books.url) as connection:
-            return [dict(zip(names, row, strict=True)) for row in rows_of(connection, report, ask)]
-
-    def until(self, day: date | None) -> Iterator[Act]:
-        """The acts up to the end of *day*."""
-        return (act for act in self.acts if day is None or act.day <= day)
 
 
 @pytest.fixture(scope="module")
 def year(postgres_server: Postgres) -> Iterator[Reports]:
     """One book for all tests: none of them writes."""
-    with fresh_database(postgres_server) as url, Books(url) as books:
-        wrote = asyncio.run(write(books))
-        yield Reports(books, wrote.acts)
-
-
-def total(rows: Iterable[dict[str, Any]], column: str) -> dict[str, int]:
-    """The sum of a column in each currency, where it is not 0."""
-    sums: Counter[str] = Counter()
-    for row in rows:
-        sums[row.get("currency", "")] += row[column]
-    return {currency: minor for currency, minor in sums.items() if minor}
+    with year_of(postgres_server) as year:
+        yield year
 
 
 def effect(act: Act, accounts: set[str]) -> int:

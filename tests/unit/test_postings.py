@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -166,6 +167,12 @@ CHAIN = seal(
         {"postings": (Posting("stock", "outstanding", "coupon:c", 8),)},
         {"postings": (Posting("supply", "outstanding", "coupon:c", 7),)},
         {"postings": ()},
+        {"entity": "other"},
+        {"original_date": date(2026, 11, 21)},
+        {"about": "c/0"},
+        {"ref": "mj_1"},
+        {"reason": ""},
+        {"reverses": 1},
     ],
     ids=str,
 )
@@ -177,6 +184,17 @@ def test_the_chain_names_the_journal_that_was_changed(change: dict[str, Any]) ->
     assert broken_link(CHAIN[2].hash, CHAIN) is None
     assert broken_link(CHAIN[2].hash, forged) == 1
     assert broken_link(CHAIN[2].hash, [CHAIN[0], CHAIN[2]]) == 1
+
+
+def test_a_journal_is_encoded_as_the_page_says() -> None:
+    """Anybody can compute a hash from the tables; what a journal does not have is no part of it, as it was at first."""
+    plain = CHAIN[0].journal
+    text = '["c/0","restock",2,2,1795348800000,"2026-11-22",[["supply","stock","coupon:c",9]]]'
+    assert chain_hash(b"head", plain) == sha256(b"head" + text.encode()).digest()
+
+    late = replace(plain, entity="other", original_date=date(2026, 11, 21), reason="why", reverses=7)
+    told = ',{"entity":"other","original_date":"2026-11-21","reason":"why","reverses":7}]'
+    assert chain_hash(b"", late) == sha256((text[:-1] + told).encode()).digest()
 
 
 def test_the_table_of_postings() -> None:

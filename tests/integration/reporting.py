@@ -1,0 +1,50 @@
+"""Reports as the tests read them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import psycopg
+
+from gateway.stack.postgres import Postgres
+from reconciler.reports.catalog import REPORTS
+from reconciler.reports.reading import rows_of
+from reconciler.reports.shape import Asked
+from tests.conftest import fresh_database
+from tests.integration.draining import Books
+from tests.integration.yearbook import Act, Yearbook, write
+
+Rows = list[dict[str, Any]]
+
+
+class Reports(Yearbook):
+    """The books of three months, and what each report says of them."""
+
+    def rows(self, name: str, **asked: Any) -> Rows:
+        """The rows of a report, by column."""
+        report, ask = REPORTS[name], Asked(**asked)
+        names = [column.name for column in report.columns(ask)]
+        with psycopg.connect(self.books.url) as connection:
+            return [dict(zip(names, row, strict=True)) for row in rows_of(connection, report, ask)]
+
+    def until(self, day: date | None) -> Iterator[Act]:
+        """The acts up to the end of *day*."""
+        return (act for act in self.acts if day is None or act.day <= day)
+
+
+@contextmanager
+def year_of(server: Postgres) -> Iterator[Reports]:
+    """The books of three months, in a database of *server*."""
+    with fresh_database(server) as url, Books(url) as books:
+        yield Reports(books, asyncio.run(write(books)).acts)
+
+
+def total(rows: Iterable[dict[str, Any]], column: str) -> dict[str, int]:
+    """The sum of a column in each currency, where it is not 0."""
+    sums: Counter[str] = Counter()
+    for row in rows:
+        sums[row.get("currency", "")] += row[column]
+    return {currency: minor for currency, minor in sums.items() if minor}
