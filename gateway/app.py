@@ -38,6 +38,7 @@ from gateway.finance import (
     verdict,
 )
 from gateway.finance import breaks, outside, stocktakes, verdict
+from gateway.finance import exports, reports
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -123,6 +124,8 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *balances.routes,
         *manual_journals.routes,
         *journals.routes,
+        *exports.routes,
+        *reports.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

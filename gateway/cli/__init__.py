@@ -7,6 +7,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     ledger period entity report export                       finance: reads the books, and closes them
     stocktake breaks verdict outside                         finance: compares
     ledger stocktake breaks verdict outside                  finance: reads the books
+    ledger report export                                     read the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -78,6 +79,8 @@ app.command("report")(report)
 app.add_typer(export.app, name="export")
 app.add_typer(period.app, name="period")
 app.add_typer(entity.app, name="entity")
+app.add_typer(export.app, name="export")
+app.command("report")(report)
 app.command("status")(status)
 app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")

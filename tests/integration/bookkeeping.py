@@ -2,6 +2,8 @@
 
 import psycopg
 
+from reconciler.accounts import PAYABLE, account
+
 _CAMPAIGN = b"""
 WITH campaign AS (
     INSERT INTO campaigns (id, version, state, definition) VALUES (%(campaign)s, 1, 'scheduled', '{}')
@@ -25,7 +27,7 @@ WITH made AS (
     CROSS JOIN LATERAL (VALUES
         (1, 'outstanding', 'redeemed', 'coupon:' || split_part(shard, '/', 1), 1),
         (2, 'commitment:' || split_part(shard, '/', 1), 'budget:available', %(currency)s, 500),
-        (3, 'payable:' || %(merchant)s, 'expense:promotion:platform', %(currency)s, 300 + first_seq %% 100)
+        (3, %(payable)s, 'expense:promotion:platform', %(currency)s, 300 + first_seq %% 100)
     ) AS move (line, source, destination, commodity, amount)
     RETURNING *
 )
@@ -60,7 +62,7 @@ def add_journals(
     campaign = shard.partition("/")[0]
     with psycopg.connect(postgres_url) as connection:
         connection.execute(_CAMPAIGN, {"shard": shard, "campaign": campaign})
-        connection.execute(_JOURNALS.encode(), {**told, "currency": currency, "merchant": merchant})
+        connection.execute(_JOURNALS.encode(), {**told, "currency": currency, "payable": account(PAYABLE, merchant)})
 
 
 def close_through(postgres_url: str, day: str) -> None:

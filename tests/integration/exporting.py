@@ -61,25 +61,25 @@ class Exports:
         assert found is not None
         return export_of(found)
 
-    def set(self, export: Export, change: str) -> None:
+    def set(self, export: Export | str, change: str) -> None:
         """Change the row as its owner can, such as a lease that is over."""
         with psycopg.connect(self.url) as connection:
-            connection.execute(f"UPDATE exports SET {change} WHERE id = %s".encode(), (export.id,))
+            connection.execute(f"UPDATE exports SET {change} WHERE id = %s".encode(), (_id(export),))
 
-    def take(self, export: Export, worker: str, rows_part: int = ROWS_PART) -> Order:
+    def take(self, export: Export | str, worker: str, rows_part: int = ROWS_PART) -> Order:
         """What a clerk that has taken the export tells the process that makes it."""
         self.set(export, f"worker = '{worker}', state = 'running', tries = tries + 1, leased_until = now() + '1 min'")
         return Order(
             postgres_url=self.url,
             connect_ms_max=5000,
-            folder=str(self.folder / export.id),
-            export=export.id,
+            folder=str(self.folder / _id(export)),
+            export=_id(export),
             worker=worker,
             rows_part=rows_part,
         )
 
-    def make(self, export: Export, worker: str = "w") -> None:
-        """Make the export in this process."""
+    def make(self, export: Export | str, worker: str = "w") -> None:
+        """Make the export, or the one of that id, in this process."""
         make(self.take(export, worker))
 
     def file(self, export: Export) -> bytes:
@@ -95,3 +95,7 @@ class Exports:
         with psycopg.connect(self.url) as connection:
             write(JOURNAL, asked, connection.execute(query.statement.encode(), query.values), format, out)
         return out.getvalue()
+
+
+def _id(export: Export | str) -> str:
+    return export if isinstance(export, str) else export.id

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from reconciler.exports import making, work
+from reconciler.exports import making, spool, work
 from reconciler.exports.manifest import manifest_bytes
 from reconciler.exports.store import end
 from reconciler.reports.shape import Asked
@@ -162,7 +162,7 @@ async def test_parts_that_are_still_the_same_are_kept(site: Exports, monkeypatch
     """Who goes on reads in a snapshot of its own: what is the same stays, the rest is written anew; never a mixture."""
     export = await site.ask("ndjson")
     with monkeypatch.context() as patch:
-        patch.setattr(making, "keep", dying(4, making.keep, after=False))
+        patch.setattr(making, "keep", dying(4, spool.keep, after=False))
         with pytest.raises(Died):
             site.make(export, "first")
     kept = [part.file for part in site.row(export).spool.parts]
@@ -184,7 +184,8 @@ async def test_parts_that_are_still_the_same_are_kept(site: Exports, monkeypatch
 
 async def test_a_part_that_is_lost_is_read_again(site: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where somebody cleared the folder, or changed a byte in it, the rows come from the books once more."""
-    for harm in (lambda path: path.unlink(), lambda path: path.write_bytes(b"\x90")):
+    harms: list[Callable[[Path], Any]] = [Path.unlink, lambda path: path.write_bytes(b"\x90")]
+    for harm in harms:
         export = await site.ask()
         with monkeypatch.context() as patch:
             patch.setattr(making._Making, "_write", lambda *_: None)
@@ -200,7 +201,7 @@ async def test_a_worker_that_was_thought_dead_changes_nothing(site: Exports, mon
     """It finds out at the next thing it writes down, and what it left on the disk is nobody's."""
     export = await site.ask()
     late = site.take(export, "late")
-    slow = making.keep
+    slow = spool.keep
 
     def while_another_one_makes_it(*arguments: Any) -> Any:
         monkeypatch.setattr(making, "keep", slow)
