@@ -10,8 +10,8 @@ from reconciler.periods.calendar import parse_period
 from reconciler.periods.closing import NoEntity, NotAllowed, NotClosable, WrongState, hold, reopen
 from reconciler.periods.listing import list_periods, report_of
 from tests.conftest import Eventually, redis_binaries
-from tests.integration.draining import Books
-from tests.integration.life import prove_days
+from tests.integration.draining import Books, draining
+from tests.integration.life import open_life, prove_days
 from tests.integration.periods import FAULTS, Months, open_months
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
@@ -103,10 +103,27 @@ async def test_a_month_closes_while_the_next_one_s_sale_goes_on(months: Months) 
     assert await months.in_the_way("2024-01") == {"drained": ["c/0: seq 18 of 2024-01-31 is not in the books yet"]}
 
     await months.drained()
-    assert await months.in_the_way("2024-01") == {"stocktake": ["c/0: compared at seq 17, and seq 18 is of the period"]}
     months.take_stock()
     await months.claim("2024-02-03", "I")
     assert (await months.close("2024-01")).report is not None
+
+
+async def test_a_close_takes_the_stocktakes_that_are_missing(door: Door, redis_url: str, postgres_url: str) -> None:
+    """A shard that nobody compared is compared for the close, and what was compared is kept; not of a dry run."""
+    with Books(postgres_url) as books:
+        sale = await open_life(door, books, stock=5)
+        months = Months(door, redis_url, books, sale)
+        await sale.claim("ann", "ben")
+        async with draining(redis_url, postgres_url):
+            pass
+        month = books.value("SELECT to_char(now(), 'YYYY-MM')")
+
+        assert (await months.close(month, dry_run=True)).checks[-1].holds
+        assert books.rows("SELECT asked_by FROM stocktakes") == []
+        await door.redis.incr(sale.on.shard.key("stock"))
+        assert (await months.in_the_way(month))["stocktake"] == ["c/0: differs in stock"]
+        assert books.rows("SELECT asked_by, breaks FROM stocktakes") == [("ann", 1)]
+        assert (await months.in_the_way(month))["breaks"] == ["c/0: figure stock"]
 
 
 async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months: Months) -> None:
