@@ -112,8 +112,9 @@ LIMIT %(rows_max)s
 
 -- name: list_breaks
 -- *clean* is the last stocktake of the shard before the break was seen that had none.
-SELECT breaks.id, shard, kind, figure, expected, found, likely, seq, detected_at, state, explained_by, explained_at,
-    explanation, resolved_by, resolved_at, resolution, compensation, clean.seq AS clean_seq, clean.taken_at AS clean_at
+SELECT breaks.id, breaks.shard, kind, figure, expected, found, likely, breaks.seq, detected_at, state, explained_by,
+    explained_at, explanation, resolved_by, resolved_at, resolution, compensation, clean.seq AS clean_seq,
+    clean.taken_at AS clean_at
 FROM breaks
 LEFT JOIN LATERAL (
     SELECT stocktakes.seq, taken_at

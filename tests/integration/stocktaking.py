@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 
 from lua.door import Door
 from lua.keys import Shard
+from lua.scripts import load_script
 from reconciler.stocktake import Stocktake, Wanted, take
 from tests.builders import ShardUnderTest, a_day, now_ms, pack
 from tests.integration.draining import Books, draining
@@ -44,10 +45,9 @@ async def open_stocked(
     books.rows("INSERT INTO checkpoints (shard, campaign) VALUES (%s, %s)", f"{campaign}/0", campaign)
     midnight = now_ms() - now_ms() % DAY_MS
     shard = ShardUnderTest(door, campaign)
-    returns = {"expiry_returns": "stock,slot", "revoke_returns": "slot"}
-    days = a_day(midnight) + a_day(midnight + DAY_MS)
-    kinds = {"kind": "balance"} if kind == "balance" else {}
-    assert await shard.publish(days=days, **LIMITS, **returns, **kinds, **rules) == 1
+    texts: dict[str, Any] = {"expiry_returns": "stock,slot", "revoke_returns": "slot", **LIMITS, **rules}
+    texts["days"] = a_day(midnight) + a_day(midnight + DAY_MS)
+    assert await shard.publish(kind="balance" if kind == "balance" else "once", **texts) == 1
     assert (await shard.adjust(stock))[0] == 1
     return LifeSale(shard, books)
 
@@ -66,17 +66,11 @@ async def live(sale: LifeSale) -> dict[str, str]:
     assert (await sale.expire(codes["over"]))[0] > 1
     chunk = ["cb_1", 0, 3, now_ms() + DAY_MS, f"{sale.name} MANY"]
     if sale.on.shard.campaign != "balance":
-        assert (await sale.on.door.call(_issue(), sale.on.shard, pack(chunk)))[0] == 1
+        assert (await sale.on.door.call(load_script("issue"), sale.on.shard, pack(chunk)))[0] == 1
         codes["many"] = f"{sale.name} MANY"
         await sale.reserve(codes["many"], "o-5")
         await sale.redeem("RD-many", codes["many"], "o-6")
     return codes
-
-
-def _issue() -> Any:
-    from lua.scripts import load_script
-
-    return load_script("issue")
 
 
 async def drain_all(sale: LifeSale, redis_url: str) -> None:
