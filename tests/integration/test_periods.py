@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from lua.door import Door
@@ -153,6 +154,33 @@ async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months:
     assert (february.claimed, february.redeemed, february.closing_out) == (1, 1, 4)
     assert months.closed_through() == "2024-02-29"
     prove_days(months.books)
+
+
+async def test_a_manual_journal_is_in_the_report_of_its_period(months: Months, eventually: Eventually) -> None:
+    """Drafted it keeps the month open; posted it is listed with who made and who approved it, and its units add up."""
+    lines = [
+        {"debit": "stock", "credit": "supply", "commodity": "coupon:c", "minor": 2},
+        {"debit": "expense:promotion:brand", "credit": "payable:m-1", "commodity": "CNY", "minor": 40},
+    ]
+    months.books.rows(
+        "INSERT INTO manual_journals (id, entity, effective_date, about, reason, attachment, lines, made_by) "
+        "VALUES ('mj_1', 'main', '2024-01-31', 'c/0', 'A box was found', 'INV-7', %s, 'key:a Ann')",
+        msgspec.json.encode(lines).decode(),
+    )
+    await months.hold("2024-01")
+    assert await months.in_the_way("2024-01") == {"manual": ["mj_1 is drafted"]}
+    months.books.rows("UPDATE manual_journals SET state = 'approved', checked_by = 'key:b Ben', checked_at = now()")
+    assert await months.in_the_way("2024-01") == {"manual": ["mj_1 is approved"]}
+    async with draining(months.redis_url, months.books.url):
+        await eventually(lambda: months.books.value("SELECT state FROM manual_journals") == "posted")
+
+    report = (await months.close("2024-01")).report
+    assert report is not None
+    [manual], [campaign] = report.manual, report.campaigns
+    assert (manual.id, manual.made_by, manual.checked_by) == ("mj_1", "key:a Ann", "key:b Ben")
+    assert (manual.reason, manual.attachment, len(manual.lines)) == ("A box was found", "INV-7", 2)
+    assert (campaign.manual_stock, campaign.closing_stock, campaign.adds_up) == (2, 86, True)
+    assert [(one.shard, one.journals) for one in report.chains if one.shard == "manual:main"] == [("manual:main", 1)]
 
 
 async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Eventually) -> None:
