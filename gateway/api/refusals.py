@@ -32,6 +32,16 @@ class RefusedItem(msgspec.Struct):
     reason: Reason
 
 
+class CheckOfClose(msgspec.Struct):
+    """One check before the close of a period; *figure* counts what is in the way, *found* names some of it."""
+
+    name: str
+    says: str
+    holds: bool
+    figure: int
+    found: list[str]
+
+
 class ProblemBody(msgspec.Struct, kw_only=True):
     """
     A refusal, by RFC 9457. Programs go by its code.
@@ -64,6 +74,7 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     coupon: str | UnsetType = UNSET
     order_id: str | UnsetType = UNSET
     reserved_until: Time | UnsetType = UNSET
+    checks: list[CheckOfClose] | UnsetType = UNSET
 
 
 def problem_codes(operation: Operation) -> list[str]:

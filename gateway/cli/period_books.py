@@ -57,6 +57,7 @@ def run_on_books(act: Callable[[], Awaitable[T]]) -> T:
     from redis.exceptions import RedisError
 
     from gateway.cli.key import postgres_fail
+    from lua.door import DoorError
     from reconciler.periods.closing import NoEntity, WrongState
 
     async def run() -> T:
@@ -72,6 +73,6 @@ def run_on_books(act: Callable[[], Awaitable[T]]) -> T:
         raise Fail(CONFLICT, "invalid_state", str(error), f"it would have to be {allowed}") from None
     except psycopg.Error as error:
         raise postgres_fail(error) from None
-    except (RedisError, OSError) as error:
+    except (DoorError, RedisError, OSError) as error:
         reason = " ".join(str(error).split())
         raise Fail(UNAVAILABLE, "redis", f"Redis: {reason}", "check it with: fairclaim doctor") from None

@@ -1,9 +1,10 @@
-"""For finance: months and days of a legal entity, held, closed and reopened, and the report of each close."""
+"""For finance: months and days of a legal entity, held, closed and reopened."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,22 +13,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
+from gateway.campaigns.broken import is_text, text_rule
 from gateway.errors import Refusal
 from gateway.finance.beside import run_beside
+from gateway.issuing.asked import refuse
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.services import Services, services
 from gateway.sql import postgres
 from gateway.wire import body, json_response, rfc3339, time_ms
+from lua.door import DoorError
 from reconciler.periods.calendar import KINDS, Kind, Period, State, parse_period
 from reconciler.periods.closing import NoEntity, NotAllowed, NotClosable, WrongState, close, hold, reopen
-from reconciler.periods.entities import list_entities
+from reconciler.periods.entities import ID_PATTERN, list_entities
 from reconciler.periods.listing import Listed, Signed, list_periods, one_period
 from reconciler.periods.report import Check
 from reconciler.verifying import ChainReport
 
 READERS = ("finance", "auditor")
 ENTITY = "main"  # where none is named
+NO_ENTITY = "There is no such legal entity."
 REASON_CHARS_MAX = 500
 VERIFY_S_MAX = 600.0
 
@@ -72,7 +77,7 @@ class CloseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class ReopenBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The body of POST …/reopen."""
 
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARS_MAX)]
+    reason: str
 
 
 class NoBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -98,6 +103,8 @@ def period_in(request: Request) -> Period:
     at = request.path_params
     if at["kind"] not in KINDS:
         raise Refusal("not_found", f"A period is a {' or a '.join(KINDS)}.")
+    if not re.fullmatch(ID_PATTERN, at["entity"]):
+        raise Refusal("not_found", NO_ENTITY)
     try:
         return parse_period(at["entity"], at["starts"], at["kind"])
     except ValueError as error:
@@ -110,7 +117,7 @@ async def _answered() -> AsyncIterator[None]:
     try:
         yield
     except NoEntity:
-        raise Refusal("not_found", "There is no such legal entity.") from None
+        raise Refusal("not_found", NO_ENTITY) from None
     except WrongState as error:
         told: dict[str, Any] = {"from": error.state, "allowed": list(error.allowed)}
         raise Refusal("invalid_state", f"Not possible: {error}.", **told) from None
@@ -119,7 +126,7 @@ async def _answered() -> AsyncIterator[None]:
     except NotClosable as error:
         checks = [msgspec.to_builtins(one) for one in error.checks]
         raise Refusal("close_refused", f"What is in the way: {error}.", checks=checks) from None
-    except (RedisError, OSError):
+    except (DoorError, RedisError, OSError):
         raise Refusal("not_ready", "Redis can't be reached at the moment.") from None
 
 
@@ -128,6 +135,8 @@ async def see_periods(request: Request) -> Response:
     await staff(request, *READERS)
     here = services(request)
     entity, kind = query_value(request, "entity") or ENTITY, query_value(request, "kind") or "month"
+    if not re.fullmatch(ID_PATTERN, entity):
+        raise Refusal("not_found", NO_ENTITY)
     if kind not in KINDS:
         raise Refusal("bad_request", f"kind: one of {', '.join(KINDS)}.", field="kind")
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"periods {entity} {kind}"
@@ -194,6 +203,8 @@ async def reopen_period(request: Request) -> Response:
     """
     who, here, period = await staff(request, "finance"), services(request), period_in(request)
     asked = await body(request, ReopenBody, here.settings.body_bytes_max)
+    if not is_text(asked.reason, REASON_CHARS_MAX):
+        raise refuse("reason", text_rule(REASON_CHARS_MAX))
     async with _answered():
         await reopen(lambda: postgres(here.pool), period, who.actor, asked.reason, may_reopen=who.role == "admin")
     return await _seen(here, period)

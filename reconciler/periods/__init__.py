@@ -5,6 +5,7 @@ Months and days of a legal entity, which finance holds, closes and signs.
     closing.py     hold, close, reopen: who does it, and what is written
     checks.py      what has to hold before a close, each with its figure
     waiting.py     what is dated in a period and still on a stream
+    stock.py       the stocktakes of a close
     figures.py     what the books say of a period
     report.py      what a close is signed on, as types
     entities.py    the legal entities

@@ -15,6 +15,7 @@ from reconciler.periods.calendar import Period, gap_before
 from reconciler.periods.figures import campaigns_of
 from reconciler.periods.report import Chain, Check
 from reconciler.periods.statements import row, rows
+from reconciler.periods.stock import StockTaken
 from reconciler.periods.waiting import Standing, clock_ms, date_at, waiting
 from reconciler.verifying import ChainReport
 
@@ -45,9 +46,11 @@ def check(name: str, found: Sequence[str], figure: int | None = None) -> Check:
     return Check(name, SAYS[name], not found, count, list(found[:FOUND_MAX]))
 
 
-async def light_checks(connection: AsyncConnection[Any], door: Door, period: Period, state: str) -> list[Check]:
+async def light_checks(
+    connection: AsyncConnection[Any], door: Door, period: Period, state: str, stock: StockTaken
+) -> list[Check]:
     """
-    Every check but the heavy ones. *state* is the period's.
+    Every check but the heavy ones. *state* is the period's, *stock* what was compared for this close.
 
     Errors: psycopg.Error, RedisError, OSError.
     """
@@ -70,7 +73,7 @@ async def light_checks(connection: AsyncConnection[Any], door: Door, period: Per
         check("suspense", [f"{one['account']}: {one['minor']} {one['currency']} (minor units)" for one in suspense]),
         check("trial_balance", [f"{one['commodity']}: {one['difference']}" for one in unbalanced]),
         check("roll_forward", [one.campaign for one in campaigns if not one.adds_up]),
-        check("stocktake", [_untaken(one) for one in untaken]),
+        check("stocktake", stock.in_the_way(untaken)),
     ]
 
 
@@ -121,11 +124,3 @@ async def _waiting(connection: AsyncConnection[Any], door: Door, period: Period)
 
     standings = [Standing(**one) for one in await rows(connection, "positions", period._asdict())]
     return await waiting(door, standings, period.ends, zone_of)
-
-
-def _untaken(one: dict[str, Any]) -> str:
-    if one["taken"] is None:
-        return f"{one['shard']}: never compared"
-    if one["breaks"]:
-        return f"{one['shard']}: {one['breaks']} differences when last compared"
-    return f"{one['shard']}: compared at seq {one['taken']}, and seq {one['booked']} is of the period"

@@ -20,6 +20,7 @@ from reconciler.periods.checks import chain_check, check, in_order, light_checks
 from reconciler.periods.figures import close_report
 from reconciler.periods.report import Check, CloseReport
 from reconciler.periods.statements import row, rows
+from reconciler.periods.stock import take_stock
 from reconciler.verifying import ChainReport
 
 STATEMENT_S_MAX = 30
@@ -123,16 +124,18 @@ async def close(
     """
     Close a period on hold, and keep its report; a dry run makes every check and changes nothing.
 
-    Errors: NoEntity, WrongState (it is closed), NotClosable (not of a dry run), psycopg.Error, RedisError, OSError;
-    what *verify* raises.
+    Errors: NoEntity, WrongState (it is closed), NotClosable (not of a dry run), psycopg.Error, DoorError, RedisError,
+    OSError; what *verify* raises.
     """
-    async with books() as connection, _bounded(connection):
+    async with books() as connection:
         if await row(connection, "entity", period._asdict()) is None:
             raise NoEntity(period.entity)
         state = await state_of(connection, period)
         if state == "closed":
             raise WrongState(f"{period.label} is closed", state, ("hold",))
-        light = await light_checks(connection, door, period, state)
+        stock = await take_stock(connection, door, period, actor, dry_run=dry_run)
+    async with books() as connection, _bounded(connection):
+        light = await light_checks(connection, door, period, state, stock)
         totals = await total_check(connection, period)
         before = await row(connection, "booked", period._asdict())
         own = await own_chains(connection, period)
@@ -143,7 +146,7 @@ async def close(
     if not all(one.holds for one in checks):
         raise NotClosable(checks)
     async with _locked(books, period) as (connection, zone):
-        light = await light_checks(connection, door, period, await state_of(connection, period))
+        light = await light_checks(connection, door, period, await state_of(connection, period), stock)
         if await row(connection, "booked", period._asdict()) != before:
             totals = check("totals", ["something was booked meanwhile: try again"])
         checks = in_order([*light, totals, chain])

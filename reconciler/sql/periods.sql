@@ -180,7 +180,7 @@ WHERE entity = %(entity)s AND effective_date <= %(ends)s
 
 -- name: untaken
 -- Shards with something booked in the period whose last stocktake is not of after it, or found a break.
-SELECT checkpoints.shard, last.seq AS booked, taken.seq AS taken, taken.breaks
+SELECT checkpoints.shard, campaigns.state = 'archived' AS archived, last.seq AS booked, taken.breaks
 FROM checkpoints
 JOIN campaigns ON campaigns.id = checkpoints.campaign
 CROSS JOIN LATERAL (

@@ -105,14 +105,13 @@ class Months:
         )
 
     async def in_the_way(self, period: str) -> dict[str, list[str]]:
-        """Name of each check that keeps a period from closing → what it found; also when it is really closed."""
-        checks = (await self.close(period, dry_run=True)).checks
-        found = {one.name: one.found for one in checks if not one.holds}
+        """Name of each check that keeps a period from closing → what it found; it keeps it from it really, too."""
+        found = {one.name: one.found for one in (await self.close(period, dry_run=True)).checks if not one.holds}
         if found:
             try:
                 await self.close(period)
             except NotClosable as error:
-                assert error.checks == checks
+                assert found.keys() <= {one.name for one in error.checks if not one.holds}
             else:
                 raise AssertionError("it was closed")
         return found
@@ -173,7 +172,7 @@ FAULTS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
             "INSERT INTO stocktakes (shard, seq, asked_by, figures, sampled, breaks) "
             "VALUES ('c/0', 3, 'test', '{}', '{}', 0)"
         ],
-        ["DELETE FROM stocktakes WHERE seq = 3"],
+        ["DELETE FROM stocktakes WHERE seq = 3 OR breaks > 0", "DELETE FROM breaks"],
     ),
     ("drained",): (
         ["UPDATE checkpoints SET state = 'stopped'"],

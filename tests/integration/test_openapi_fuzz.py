@@ -86,6 +86,7 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
                 await worker.publish(campaign, stock=100_000, limits={"per_holder": 100})
             claimed = (await worker.claim("ann", "1")).json()["code"]
             there = {"code": claimed, "asset": next(iter(assets())), "redemption": await redemption(worker)}
+            there |= {"entity": "main", "kind": "month", "starts": "2024-01"}
             async with draining(redis_server.url, database):
                 pass  # leaving it drains to the tail: the coupon is in the books
             roles = {}

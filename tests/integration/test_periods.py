@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from lua.door import Door
@@ -10,8 +11,8 @@ from reconciler.periods.calendar import parse_period
 from reconciler.periods.closing import NoEntity, NotAllowed, NotClosable, WrongState, hold, reopen
 from reconciler.periods.listing import list_periods, report_of
 from tests.conftest import Eventually, redis_binaries
-from tests.integration.draining import Books
-from tests.integration.life import prove_days
+from tests.integration.draining import Books, draining
+from tests.integration.life import open_life, prove_days
 from tests.integration.periods import FAULTS, Months, open_months
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
@@ -103,10 +104,27 @@ async def test_a_month_closes_while_the_next_one_s_sale_goes_on(months: Months) 
     assert await months.in_the_way("2024-01") == {"drained": ["c/0: seq 18 of 2024-01-31 is not in the books yet"]}
 
     await months.drained()
-    assert await months.in_the_way("2024-01") == {"stocktake": ["c/0: compared at seq 17, and seq 18 is of the period"]}
     months.take_stock()
     await months.claim("2024-02-03", "I")
     assert (await months.close("2024-01")).report is not None
+
+
+async def test_a_close_takes_the_stocktakes_that_are_missing(door: Door, redis_url: str, postgres_url: str) -> None:
+    """A shard that nobody compared is compared for the close, and what was compared is kept; not of a dry run."""
+    with Books(postgres_url) as books:
+        sale = await open_life(door, books, stock=5)
+        months = Months(door, redis_url, books, sale)
+        await sale.claim("ann", "ben")
+        async with draining(redis_url, postgres_url):
+            pass
+        month = books.value("SELECT to_char(now(), 'YYYY-MM')")
+
+        assert (await months.close(month, dry_run=True)).checks[-1].holds
+        assert books.rows("SELECT asked_by FROM stocktakes") == []
+        await door.redis.incr(sale.on.shard.key("stock"))
+        assert (await months.in_the_way(month))["stocktake"] == ["c/0: differs in stock"]
+        assert books.rows("SELECT asked_by, breaks FROM stocktakes") == [("ann", 1)]
+        assert (await months.in_the_way(month))["breaks"] == ["c/0: figure stock"]
 
 
 async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months: Months) -> None:
@@ -136,6 +154,33 @@ async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months:
     assert (february.claimed, february.redeemed, february.closing_out) == (1, 1, 4)
     assert months.closed_through() == "2024-02-29"
     prove_days(months.books)
+
+
+async def test_a_manual_journal_is_in_the_report_of_its_period(months: Months, eventually: Eventually) -> None:
+    """Drafted it keeps the month open; posted it is listed with who made and who approved it, and its units add up."""
+    lines = [
+        {"debit": "stock", "credit": "supply", "commodity": "coupon:c", "minor": 2},
+        {"debit": "expense:promotion:brand", "credit": "payable:m-1", "commodity": "CNY", "minor": 40},
+    ]
+    months.books.rows(
+        "INSERT INTO manual_journals (id, entity, effective_date, about, reason, attachment, lines, made_by) "
+        "VALUES ('mj_1', 'main', '2024-01-31', 'c/0', 'A box was found', 'INV-7', %s, 'key:a Ann')",
+        msgspec.json.encode(lines).decode(),
+    )
+    await months.hold("2024-01")
+    assert await months.in_the_way("2024-01") == {"manual": ["mj_1 is drafted"]}
+    months.books.rows("UPDATE manual_journals SET state = 'approved', checked_by = 'key:b Ben', checked_at = now()")
+    assert await months.in_the_way("2024-01") == {"manual": ["mj_1 is approved"]}
+    async with draining(months.redis_url, months.books.url):
+        await eventually(lambda: months.books.value("SELECT state FROM manual_journals") == "posted")
+
+    report = (await months.close("2024-01")).report
+    assert report is not None
+    [manual], [campaign] = report.manual, report.campaigns
+    assert (manual.id, manual.made_by, manual.checked_by) == ("mj_1", "key:a Ann", "key:b Ben")
+    assert (manual.reason, manual.attachment, len(manual.lines)) == ("A box was found", "INV-7", 2)
+    assert (campaign.manual_stock, campaign.closing_stock, campaign.adds_up) == (2, 86, True)
+    assert [(one.shard, one.journals) for one in report.chains if one.shard == "manual:main"] == [("manual:main", 1)]
 
 
 async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Eventually) -> None:
