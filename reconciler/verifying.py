@@ -26,12 +26,9 @@ CHANGED = "it is not what was sealed: it or one of its postings was changed, add
 UNLINKED = "it does not follow the journal before it: one was changed, removed or put in between"
 CUT_SHORT = "the chain ends before the hash that its head keeps: journals after it are missing"
 NO_CHECKPOINT = "its shard has no checkpoint"
-<<<<<<< HEAD
 REWRITTEN = "it is not the one that the kept head has: the chain was written anew up to here"
 FEWER = "the chain has fewer journals than the kept head has"
-=======
 NO_ENTITY = "it is of no legal entity"
->>>>>>> drain
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,9 @@ def verify(postgres_url: str, shard: str | None = None, kept: DayHead | None = N
     """
     Check the chain of *shard* (written <campaign>/<n>, or manual:<entity>), or of all; changes nothing.
 
-    *kept* is a head that was kept somewhere else, which they have to agree with too. Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
+    *kept* is a head that was kept somewhere else, which they have to agree with too.
+
+    Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
     when the database can't be reached or used.
     """
     if shard is not None and not shard.startswith(MANUAL):
