@@ -37,8 +37,6 @@ from gateway.finance import (
     stocktakes,
     verdict,
 )
-from gateway.finance import breaks, outside, stocktakes, verdict
-from gateway.finance import exports, reports
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver

@@ -73,7 +73,9 @@ def verify(postgres_url: str, shard: str | None = None, kept: DayHead | None = N
     """
     Check the chain of *shard* (written <campaign>/<n>, or manual:<entity>), or of all; changes nothing.
 
-    *kept* is a head that was kept somewhere else, which they have to agree with too. Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
+    *kept* is a head that was kept somewhere else, which they have to agree with too.
+
+    Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
     when the database can't be reached or used.
     """
     if shard is not None and not shard.startswith(MANUAL):

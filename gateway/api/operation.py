@@ -77,8 +77,6 @@ PATH = {
     "campaign": "The id of a campaign.",
     "report": "The name of a report.",
     "export": "The id of an export.",
-    "export": "The id of an export.",
-    "report": "The name of a report.",
     "redemption": "The id of a redemption, or of several that were made as one.",
     "journal": "The number of a journal.",
     "manual": "The id of a manual journal.",

@@ -18,7 +18,6 @@ from typing import Annotated
 import typer
 
 from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period
-from gateway.cli import breaks, campaign, codes, key, ledger, outside
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, overload
 
 import msgspec
 from starlette.requests import Request
@@ -40,20 +40,28 @@ def asked() -> Iterator[None]:
         raise refuse(error.field, error.rule) from None
 
 
-def text_of(request: Request, name: str) -> str | None:
-    """The parameter *name*, None where it is not there or empty. Errors: Refusal("bad_request")."""
-    value = query_value(request, name) or None
+@overload
+def text_of(request: Request, name: str) -> str | None: ...
+
+
+@overload
+def text_of(request: Request, name: str, otherwise: str) -> str: ...
+
+
+def text_of(request: Request, name: str, otherwise: str | None = None) -> str | None:
+    """The parameter *name*, *otherwise* where it is not there. Errors: Refusal("bad_request")."""
+    value = query_value(request, name)
     if value is not None and (len(value) > VALUE_CHARS_MAX or "\0" in value):
         raise refuse(name, f"at most {VALUE_CHARS_MAX} characters")
-    return value
+    return otherwise if value is None else value
 
 
 def bounds_in(request: Request, last: str = "until") -> Bounds:
     """The bounds that the query asks for. Errors: Refusal("bad_request")."""
     with asked():
         return bounds_of(
-            text_of(request, "basis") or "effective",
-            text_of(request, "zone") or "UTC",
+            text_of(request, "basis", "effective"),
+            text_of(request, "zone", "UTC"),
             since=text_of(request, "since") if last == "until" else None,
             until=text_of(request, last),
             last=last,

@@ -105,7 +105,7 @@ async def see_balance(request: Request) -> Response:
 async def see_balances(request: Request) -> Response:
     """Balances as of any time: of every account, or by campaign, funder or merchant."""
     await staff(request, *READERS)
-    here, by, book = services(request), text_of(request, "by") or "account", text_of(request, "book") or "money"
+    here, by, book = services(request), text_of(request, "by", "account"), text_of(request, "book", "money")
     if by not in BYS:
         raise refuse("by", f"one of {', '.join(BYS)}")
     if book not in ("units", "money"):

@@ -82,7 +82,7 @@ async def see_head(request: Request) -> Response:
     """
     await staff(request, *READERS)
     with asked():
-        day, zone = text_of(request, "date"), text_of(request, "zone") or "UTC"
+        day, zone = text_of(request, "date"), text_of(request, "zone", "UTC")
         async with snapshot(services(request).pool) as connection:
             try:
                 found = await day_head(connection, day, zone)

@@ -228,8 +228,10 @@ async def _open_day(connection: Connection, entity: str, day: date) -> None:
 
 async def _check_places(connection: Connection, draft: Draft) -> None:
     """Are the shard and the campaigns that it names there? Errors: Refusal bad_request, campaign_not_found."""
-    if draft.about is not None and await row(connection, QUERIES["has_shard"], shard=draft.about) is None:
-        raise refuse_field("about", "a shard of a campaign that was published")
+    if draft.about is not None:
+        found = await row(connection, QUERIES["entity_of_shard"], shard=draft.about)
+        if found is None or found["entity"] != draft.entity:
+            raise refuse_field("about", f"a shard of a published campaign of {draft.entity}")
     named = campaigns_in(draft.lines) | ({campaign_of(draft.about)} - {None})
     there = {each["id"] for each in await rows(connection, QUERIES["campaigns_there"], campaigns=list(named))}
     if named - there:

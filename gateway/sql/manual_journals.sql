@@ -12,8 +12,10 @@ WHERE entity = %(entity)s AND %(date)s BETWEEN starts AND ends AND state <> 'ope
 ORDER BY state
 LIMIT 1
 
--- name: has_shard
-SELECT 1 AS found FROM checkpoints WHERE shard = %(shard)s
+-- name: entity_of_shard
+SELECT coalesce(definition ->> 'legal_entity', 'main') AS entity
+FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
+WHERE shard = %(shard)s
 
 -- name: campaigns_there
 SELECT id FROM campaigns WHERE id = ANY(%(campaigns)s) AND state <> 'draft'

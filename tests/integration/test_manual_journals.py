@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from reconciler.ledger import connect_options
+from reconciler.poster import post_approved
+from reconciler.verifying import verify
 from tests.conftest import redis_binaries
+from tests.integration.booked import book, some_journals
 from tests.integration.draining import Books
 from tests.integration.site_http import Http, open_http
 
@@ -160,3 +165,46 @@ async def test_they_are_listed_a_page_at_a_time(http: Http) -> None:
     assert [each["id"] for each in approved["items"]] == [made[1]]
     assert (await http.ask("GET", f"{PATH}?state=lost", "finance")).json()["field"] == "state"
     assert (await http.ask("GET", f"{PATH}?entity=other", "finance")).json()["items"] == []
+
+
+async def posted(http: Http, books: Books, key: str, **changes: Any) -> dict[str, Any]:
+    """One that was drafted, approved and posted."""
+    made = await drafted(http, key=key, **changes)
+    assert (await http.ask("POST", f"{PATH}/{made['id']}/approve", "admin")).status_code == 200
+    conninfo = connect_options(books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        assert await post_approved(connection) == 1
+    found: dict[str, Any] = (await http.ask("GET", f"{PATH}/{made['id']}", "auditor")).json()
+    assert found["state"] == "posted"
+    return found
+
+
+async def test_a_posted_one_is_reversed_once(http: Http, books: Books) -> None:
+    """Its reversal is the opposite of all its lines, about what it was about; a second one and a sale's are refused."""
+    units = {"debit": "stock", "credit": "supply", "commodity": "coupon:c", "minor": 1}
+    first = await posted(http, books, "1", lines=[PAYOUT, units], about="c/0")
+    back = {"reverses": first["journal"], "lines": [], "reason": "Twice"}
+    second = await posted(http, books, "2", **back)
+    again = await http.ask("POST", PATH, "finance", {**BODY, **back}, idempotency_key="3")
+    books.rows("INSERT INTO legal_entities (id) VALUES ('other')")
+    [sale] = book(books, [next(each for each in some_journals() if each[0].shard == "d/0")])
+    of_sale = {**BODY, "lines": [], "reverses": sale.number}
+    sales = await http.ask("POST", PATH, "finance", of_sale, idempotency_key="4")
+
+    assert second["about"] == "c/0"
+    assert second["lines"] == [
+        {**line, "debit": line["credit"], "credit": line["debit"]} for line in first["lines"]
+    ]  # fmt: skip
+    assert (again.status_code, again.json()["code"], again.json()["field"]) == (409, "invalid_state", "reverses")
+    assert (sales.status_code, sales.json()["code"], sales.json()["field"]) == (409, "invalid_state", "reverses")
+    one = (await http.ask("GET", f"/v1/ledger/journals/{first['journal']}", "finance")).json()
+    two = (await http.ask("GET", f"/v1/ledger/journals/{second['journal']}", "finance")).json()
+    assert (one["reversed_by"], two["reverses"], two["ref"]) == ([two["id"]], one["id"], second["id"])
+    balances = (await http.ask("GET", "/v1/ledger/balances?campaign=c&as_of=2026-11-10", "finance")).json()["items"]
+    assert {(each["account"], each["balance"]) for each in balances if each["account"] != "payable"} >= {
+        ("clearing:bank", 0), ("payable:m-1", 0)
+    }  # fmt: skip
+    statement = "/v1/ledger/accounts/clearing:bank/statement?campaign=c"
+    found = (await http.ask("GET", statement, "finance")).json()["items"]
+    assert [each["balance"] for each in found if each["verb"] == "manual"] == [-1250, 0]
+    assert verify(books.url).holds

@@ -87,6 +87,7 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
             claimed = (await worker.claim("ann", "1")).json()["code"]
             there = {"code": claimed, "asset": next(iter(assets())), "redemption": await redemption(worker)}
             there |= {"entity": "main", "kind": "month", "starts": "2024-01"}
+            there |= {"account": "budget:available", "journal": "1"}
             async with draining(redis_server.url, database):
                 pass  # leaving it drains to the tail: the coupon is in the books
             roles = {}
@@ -138,7 +139,8 @@ def prove_told(case: Case[Any], response: Response) -> None:
         return
     given = operation.gives.get(response.status_code)
     kinds = (ProblemBody,) if media_type == "application/problem+json" else one_of(given)
-    if isinstance(kinds[0], Media):
+    kinds = tuple(kind for kind in kinds if not isinstance(kind, Media))
+    if not kinds:
         return
     told = json.loads(response.content)
     assert told in [read_back(response.content, kind) for kind in kinds], "a member that the document does not know"
