@@ -113,13 +113,13 @@ WITH several AS (
     FROM campaign_versions
 ), held AS (
     SELECT entries.shard, entries.holder, entries.seq, entries.kind, entries.code, rules.per_holder,
-        rules.per_holder_per_day, (claim.at AT TIME ZONE rules.zone)::date AS day,
+        rules.per_holder_per_day,
+        (CASE entries.kind WHEN 'claimed' THEN entries.at ELSE coupons.claimed_at END AT TIME ZONE rules.zone)::date AS day,
         CASE entries.kind WHEN 'claimed' THEN 1 ELSE -1 END AS places
     FROM several
     JOIN coupon_entries AS entries USING (shard, holder)
     JOIN rules ON rules.campaign = split_part(entries.shard, '/', 1) AND rules.version = entries.version
-    JOIN coupons ON coupons.code = entries.code
-    JOIN coupon_entries AS claim ON claim.shard = coupons.shard AND claim.seq = coupons.seq
+    LEFT JOIN coupons ON coupons.code = entries.code AND entries.kind <> 'claimed'
     WHERE entries.kind = 'claimed'
         OR (
             coalesce(entries."left", rules.whole) = rules.whole

@@ -10,6 +10,7 @@ from tests.conftest import redis_binaries
 from tests.integration.draining import Books
 from tests.integration.life import LifeSale
 from tests.integration.lived_in import broken, forge, judged, live_in
+from tests.integration.test_manual_posting import approve, post
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 """What the scripts do on Redis 7 is tests/scripts' to prove; here it is the books."""
@@ -151,3 +152,18 @@ async def test_a_change_in_redis_is_named(
     assert (judgement.first["shard"], judgement.first["name"]) == ("c/0", name)
     assert judgement.first["likely"]
     assert (await judged(door, books, "g")).holds
+
+
+async def test_what_is_booked_by_hand_breaks_nothing(door: Door, books: Books, sale: LifeSale) -> None:
+    """A settlement of a merchant, and a unit that Redis has and the books lacked: neither correction is a fault."""
+    await door.redis.incr(sale.on.shard.key("stock"))
+    assert broken(await judged(door, books)) == {"live": "stocktake"}
+    money = {"debit": "payable:m-1", "credit": "clearing:gift:g", "commodity": "CNY", "minor": 300}
+    approve(books, "mj_1", money)
+    approve(books, "mj_2", {"debit": "stock", "credit": "supply", "commodity": "coupon:c", "minor": 1}, about="c/0")
+    assert await post(books) == 2
+
+    found = await judged(door, books)
+    assert broken(found) == {}
+    assert {each.name: each.figures for each in found.invariants}["chain"]["chains"] == 3
+    assert (await judged(door, books, "c")).holds
