@@ -393,6 +393,8 @@ CREATE TABLE journals (
     CONSTRAINT journals_seq_check CHECK (first_seq <= last_seq)
 );
 CREATE INDEX journals_verb_idx ON journals (shard, verb, effective_date);
+-- The late ones, of which there are few.
+CREATE INDEX journals_late_idx ON journals (shard, original_date) WHERE original_date IS NOT NULL;
 
 -- A posting moves a positive amount of one commodity, so it can't be unbalanced. Units are a commodity too, and keep to
 -- the accounts of the unit book; money is in minor units of a currency of ISO 4217, and keeps out of them.

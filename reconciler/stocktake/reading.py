@@ -21,7 +21,7 @@ QUERIES = parse_queries((files("reconciler") / "sql" / "stocktake.sql").read_tex
 """Name → statement."""
 
 STATEMENT_MS_MAX = 30_000
-RECORDS_MAX = 500
+RECORDS_MAX = 100
 """Stream records read at a time: decoding as many keeps the loop for some milliseconds."""
 
 Rows = AsyncCursor[DictRow]

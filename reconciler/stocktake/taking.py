@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from lua.door import Door
 from lua.entries import UnreadableEntry
 from lua.keys import CouponCode, HolderId, Shard
-from lua.tally import Tally, take_tally
+from lua.tally import SAMPLES_MAX, Tally, take_tally
 from reconciler.stocktake.comparing import FIGURE, Comparison, Found, Met, Stocktake
 from reconciler.stocktake.likely import Evidence, likely
 from reconciler.stocktake.reading import (
@@ -36,6 +36,8 @@ from reconciler.stocktake.standing import Version
 TRIES_MAX = 200
 RETRY_S = 0.01
 """Between two snapshots: the drain needs about as long for a batch."""
+STILL_TRIES_MAX = 20
+"""Snapshots without a move of the books: a stream is trimmed behind a commit, so one that does not fit has a hole."""
 KNOWN_TRIES = 3  # a version is in the books before it is in a shard: a snapshot or two later it is there
 
 
@@ -66,7 +68,7 @@ async def take(
 async def _take(door: Door, connection: AsyncConnection[Any], shard: Shard, samples: int, wanted: Wanted) -> Stocktake:
     first: Position | None = None
     tally: Tally | None = None
-    why = ""
+    why, still, seq = "", 0, -1
     for attempt in range(TRIES_MAX):
         if attempt:
             await asyncio.sleep(RETRY_S)
@@ -88,6 +90,9 @@ async def _take(door: Door, connection: AsyncConnection[Any], shard: Shard, samp
             except UnreadableEntry as error:
                 met, why = None, f"a record of the stream can't be read: {error}"
             if met is None:
+                still, seq = (still + 1 if position.seq == seq else 0), position.seq
+                if still > STILL_TRIES_MAX:
+                    break
                 continue
             versions = await read_versions(cursor, shard.campaign)
             unknown = {entry.version for entry in met.entries} - versions.keys()
@@ -101,9 +106,9 @@ async def _take(door: Door, connection: AsyncConnection[Any], shard: Shard, samp
 
 
 async def _look(door: Door, cursor: Rows, position: Position, samples: int, wanted: Wanted) -> Tally:
-    codes = list(dict.fromkeys([*wanted.codes, *await draw_codes(cursor, position, samples)]))
+    codes = list(dict.fromkeys([*wanted.codes, *await draw_codes(cursor, position, samples)]))[:SAMPLES_MAX]
     owners = [row["holder"] for row in (await read_coupons(cursor, codes)).values() if row["holder"]]
-    holders = list(dict.fromkeys([*wanted.holders, *owners]))
+    holders = list(dict.fromkeys([*wanted.holders, *owners]))[:SAMPLES_MAX]
     return await take_tally(door, position.shard, draws=samples, codes=codes, holders=holders)
 
 

@@ -1,14 +1,18 @@
 """The life of a break, over HTTP and at the command line: written down once, explained, resolved when it is gone."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
 from gateway.cli.output import CONFLICT, FAILURE, NOT_FOUND, USAGE
 from lua.door import Door
+from reconciler.ledger import connect_options
+from reconciler.poster import post_approved
 from reconciler.stocktake.continuous import Stocktaking
 from tests.conftest import Eventually, redis_binaries
 from tests.integration.commands import Cli
@@ -93,6 +97,26 @@ async def test_a_break_is_seen_once_explained_and_resolved_when_it_is_gone(found
     assert [each["breaks"] for each in page["items"]] == [1, 0]
     rest = await http.ask("GET", f"/v1/reports/stocktakes?campaign=c&limit=9&cursor={page['next']}", "auditor")
     assert [each["breaks"] for each in done(rest, 200)["items"]] == [1, 1, 1, 0]
+
+
+async def test_what_is_gone_for_good_is_made_good_by_a_manual_journal(found: Found) -> None:
+    """Five coupons that nobody can put back are booked from the stock to the supply, about the shard: both agree."""
+    books = found.sale.books
+    done(await found.http.ask("POST", "/v1/stocktakes", "finance", {}))
+    [one] = await found.breaks()
+    line = {"debit": "supply", "credit": "stock", "commodity": "coupon:c", "minor": 5}
+    books.rows(
+        "INSERT INTO manual_journals (id, entity, effective_date, about, reason, lines, state, made_by, checked_by, "
+        "checked_at) VALUES ('mj_1', 'main', '2026-11-29', 'c/0', 'lost', %s, 'approved', 'ann', 'bob', now())",
+        json.dumps([line]),
+    )
+    conninfo = connect_options(books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+    async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        assert await post_approved(connection) == 1
+
+    ends = {"resolution": "lost with the old server", "compensation": "manual journal mj_1"}
+    resolved = done(await found.http.ask("POST", f"/v1/breaks/{one['id']}/resolve", "finance", ends), 200)
+    assert resolved["state"] == "resolved"
 
 
 async def test_who_may_and_what_is_refused(found: Found) -> None:

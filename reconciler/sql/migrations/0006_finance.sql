@@ -25,6 +25,8 @@ ALTER TABLE journals
     ADD CONSTRAINT journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id);
 
 CREATE INDEX journals_verb_idx ON journals (shard, verb, effective_date);
+-- The late ones, of which there are few.
+CREATE INDEX journals_late_idx ON journals (shard, original_date) WHERE original_date IS NOT NULL;
 
 -- The date each state change is booked on, as its journal.
 ALTER TABLE coupon_entries ADD COLUMN effective_date date;
