@@ -79,6 +79,12 @@ class Rush:
         else:
             self.codes["replayed" if status == 200 else answer["code"]] += 1
 
+    def write_told(self, file: Path, unanswered: list[int]) -> None:
+        """What `fairclaim verdict --told` reads: each coupon that was told of, and the claims that had no answer."""
+        lines = [f"{code},{holder}" for code, holder in self.told.items()]
+        lines += [f",holder-{self._order[number]}" for number in unanswered]
+        file.write_text("\n".join(["code,holder", *lines, ""]), encoding="utf-8")
+
 
 async def run(target: Target, rush: Rush, connections: int) -> Tally:
     """Send the whole rush."""
@@ -97,6 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--told", type=Path, help="where to write what the holders were told, for fairclaim verdict")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     chosen = parser.parse_args(arguments)
     if not 1 <= chosen.holders <= chosen.claims:
@@ -109,6 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
         tally = uvloop.run(run(target, rush, chosen.connections))
     except OSError as error:
         parser.exit(1, f"{parser.prog}: the gateway at {target.gateway_url} does not answer: {error}\n")
+    if chosen.told is not None:
+        rush.write_told(chosen.told, tally.unanswered)
     drained_s = await_drained(target.redis_url, target.postgres_url, campaign, chosen.shards, within_s=60)
     checks = findings(
         target.redis_url, target.postgres_url, campaign,

@@ -13,6 +13,8 @@ The reconciler: from the stream into the books, exactly once.
     postings.py    pure: entries → journals of both books, and their hash chain
     ledger.py      the only door to the books; the fence is in here
     verifying.py   walks the hash chain of the journals
+    verdict/       every invariant of the books and of Redis, each with its figures
+    outside/       orders of other systems, matched with the redemptions
     quarantine.py  replay of records that could not be read
     sweeper.py     has Redis book what is over, beside the drain
     deadlines.py   the sweeper's reading of PostgreSQL: what is due

@@ -113,13 +113,13 @@ WITH several AS (
     FROM campaign_versions
 ), held AS (
     SELECT entries.shard, entries.holder, entries.seq, entries.kind, entries.code, rules.per_holder,
-        rules.per_holder_per_day, (claim.at AT TIME ZONE rules.zone)::date AS day,
+        rules.per_holder_per_day,
+        (CASE entries.kind WHEN 'claimed' THEN entries.at ELSE coupons.claimed_at END AT TIME ZONE rules.zone)::date AS day,
         CASE entries.kind WHEN 'claimed' THEN 1 ELSE -1 END AS places
     FROM several
     JOIN coupon_entries AS entries USING (shard, holder)
     JOIN rules ON rules.campaign = split_part(entries.shard, '/', 1) AND rules.version = entries.version
-    JOIN coupons ON coupons.code = entries.code
-    JOIN coupon_entries AS claim ON claim.shard = coupons.shard AND claim.seq = coupons.seq
+    LEFT JOIN coupons ON coupons.code = CASE WHEN entries.kind <> 'claimed' THEN entries.code END
     WHERE entries.kind = 'claimed'
         OR (
             coalesce(entries."left", rules.whole) = rules.whole
@@ -427,7 +427,7 @@ WITH stored AS (
     LEFT JOIN stored ON stored.campaign = split_part(rollbacks.shard, '/', 1)
     WHERE %(shards)s::text[] IS NULL OR rollbacks.shard = ANY (%(shards)s)
 ), shares AS (
-    SELECT given.*, share.account AS funder, sign(given.minor) * share.minor AS share
+    SELECT given.*, share.account AS funder, sign(given.minor::numeric) * share.minor AS share
     FROM given
     CROSS JOIN LATERAL jsonb_to_recordset(given.funders) AS share (account text, minor numeric)
     WHERE NOT is_stored

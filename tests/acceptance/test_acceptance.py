@@ -97,16 +97,24 @@ def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     big = next(campaign for campaign in json.loads(shown.stdout)["campaigns"] if campaign["id"] == "big")
     assert (big["claimed"], big["stock"], big["equal"]) == (100_000, 0, True)
     assert (big["books"]["coupons"], big["books"]["holders_over_limit"], big["books"]["seq_gaps"]) == (100_000, 0, 0)
+    judged = system.command("verdict", "--json")
+    assert judged.returncode == 0, judged.stdout
 
 
 def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFixture[str]) -> None:
-    """Four shards, limit two: as many granted as there are, nobody over two, every shard's seq without a gap."""
+    """Four shards, limit two: as many granted as there are, nobody over two, and every answer in the books."""
     size = ["--claims", "6000", "--holders", "2000", "--stock", "3000", "--per-holder", "2", "--shards", "4"]
 
-    code = rush(["--ready-file", str(system.folder / "ready.json"), *size, "--campaign", "sharded", "--json"])
+    ready, told = system.folder / "ready.json", system.folder / "told.csv"
+
+    code = rush(["--ready-file", str(ready), *size, "--campaign", "sharded", "--told", str(told), "--json"])
     report = json.loads(capsys.readouterr().out)
+    judged = system.command("verdict", "--campaign", "sharded", "--told", str(told), "--json")
 
     assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 3000), report
+    assert judged.returncode == 0, judged.stdout
+    figures = {each["name"]: each["figures"] for each in json.loads(judged.stdout)["invariants"]}
+    assert figures["answers"]["told"] == figures["answers"]["claims"] == 3000
 
 
 def test_the_benchmark_runs_and_is_clean(tmp_path: Path) -> None:

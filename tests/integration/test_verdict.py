@@ -1,15 +1,18 @@
 """`fairclaim verdict`: each invariant broken on purpose, in either store, is named with the row that breaks it."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from lua.door import Door
 from reconciler.verdict.invariants import INVARIANTS
+from reconciler.verdict.waiting import wait_for_drain
 from tests.conftest import redis_binaries
-from tests.integration.draining import Books
-from tests.integration.life import LifeSale
+from tests.integration.draining import Books, draining
+from tests.integration.life import LifeSale, open_life
 from tests.integration.lived_in import broken, forge, judged, live_in
+from tests.integration.test_manual_posting import approve, post
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 """What the scripts do on Redis 7 is tests/scripts' to prove; here it is the books."""
@@ -151,3 +154,60 @@ async def test_a_change_in_redis_is_named(
     assert (judgement.first["shard"], judgement.first["name"]) == ("c/0", name)
     assert judgement.first["likely"]
     assert (await judged(door, books, "g")).holds
+
+
+async def test_what_is_booked_by_hand_breaks_nothing(door: Door, books: Books, sale: LifeSale) -> None:
+    """A settlement of a merchant, and a unit that Redis has and the books lacked: neither correction is a fault."""
+    await door.redis.incr(sale.on.shard.key("stock"))
+    assert broken(await judged(door, books)) == {"live": "stocktake"}
+    money = {"debit": "payable:m-1", "credit": "clearing:gift:g", "commodity": "CNY", "minor": 300}
+    approve(books, "mj_1", money)
+    approve(books, "mj_2", {"debit": "stock", "credit": "supply", "commodity": "coupon:c", "minor": 1}, about="c/0")
+    assert await post(books) == 2
+
+    found = await judged(door, books)
+    assert broken(found) == {}
+    assert {each.name: each.figures for each in found.invariants}["chain"]["chains"] == 3
+    assert (await judged(door, books, "c")).holds
+
+
+async def test_a_verdict_holds_while_a_sale_goes_on(door: Door, redis_url: str, books: Books, sale: LifeSale) -> None:
+    """Claims, redemptions and the drain all the while: no verdict ever finds a fault that is not there."""
+    more = await open_life(door, books, "rush", stock=1000)
+
+    async def sell() -> None:
+        for n in range(40):
+            codes = [await more.claim_one(f"h{n}-{k}") for k in range(5)]
+            await more.redeem(f"R{n}", codes[0], f"o-{n}")
+            await more.revoke(codes[1])
+
+    async with draining(redis_url, books.url):
+        selling, verdicts = asyncio.create_task(sell()), 0
+        while not selling.done():
+            assert broken(await judged(door, books)) == {}
+            verdicts += 1
+        await selling
+        assert await wait_for_drain(door, books.url, None, 20)
+    found = await judged(door, books, "rush")
+    assert broken(found) == {}
+    assert {each.name: each.figures for each in found.invariants}["answers"]["claims"] == 200
+    assert verdicts >= 1
+
+
+async def test_sums_beyond_a_float_are_compared_to_the_unit(door: Door, redis_url: str, books: Books) -> None:
+    """A discount of 2^53 - 1 and one of 2: the sum that no float holds is right, and one minor unit less is not."""
+    large = 2**53 - 1
+    sale = await open_life(door, books, stock=2, unit_minor=large)
+    for number, (holder, minor) in enumerate({"ann": large, "bob": 2}.items()):
+        await sale.redeem(f"R{number}", await sale.claim_one(holder), f"o-{number}", minor=minor)
+    async with draining(redis_url, books.url):
+        pass
+    assert broken(await judged(door, books)) == {}
+
+    funders = '[{{"account": "platform", "minor": {}}}, {{"account": "brand", "minor": 1}}]'
+    forge(books, f"UPDATE redemptions SET funders = '{funders.format(large - 1)}' WHERE id = 'R0'")
+    found = await judged(door, books)
+    assert broken(found) == {"control": "money_is_the_redemptions"}
+    assert [each.wrong for each in found.invariants if not each.holds] == [
+        2
+    ]  # the brand has 1 more, the platform 1 less
