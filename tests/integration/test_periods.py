@@ -112,6 +112,19 @@ async def test_a_month_closes_while_the_next_one_s_sale_goes_on(months: Months) 
     assert (await months.close("2024-01")).report is not None
 
 
+async def test_a_stream_that_does_not_tell_keeps_a_month_open(months: Months) -> None:
+    """A record that can't be read, state changes that are on no stream, and a Redis behind the books are each named."""
+    key = months.sale.on.shard.key
+    await months.hold("2024-01")
+    await months.door.redis.hset(key("counters"), "seq", 18)
+    assert (await months.in_the_way("2024-01"))["drained"] == ["c/0: seq 18 to 18 are on no stream"]
+    entry_id = await months.door.redis.xadd(key("entries"), {"seq": 18, "count": 1, "entry": b"?"})
+    [found] = (await months.in_the_way("2024-01"))["drained"]
+    assert found.startswith(f"c/0: record {entry_id.decode()} can't be read (body: ")
+    await months.door.redis.hset(key("counters"), "seq", 3)
+    assert (await months.in_the_way("2024-01"))["drained"] == ["c/0: Redis is at seq 3, behind the books at 17"]
+
+
 async def test_a_close_takes_the_stocktakes_that_are_missing(door: Door, redis_url: str, postgres_url: str) -> None:
     """A shard that nobody compared is compared for the close, and what was compared is kept; not of a dry run."""
     with Books(postgres_url) as books:
@@ -157,6 +170,14 @@ async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months:
     assert (february.claimed, february.redeemed, february.closing_out) == (1, 1, 4)
     assert months.closed_through() == "2024-02-29"
     prove_days(months.books)
+
+    for period in (FEBRUARY, JANUARY):
+        await reopen(months.connection, period, "root", "an invoice", may_reopen=True)
+    await months.hold("2024-01")
+    again = (await months.close("2024-01")).report
+    assert again is not None
+    assert (again.late_onward, again.late_count) == (1, 0)
+    assert (again.accounts, again.campaigns) == (closed.report.accounts, closed.report.campaigns)
 
 
 async def test_a_manual_journal_is_in_the_report_of_its_period(months: Months, eventually: Eventually) -> None:
