@@ -56,13 +56,13 @@ def stocktake(
         from reconciler.stocktake import list_shards
         from reconciler.stocktake.keeping import ask
 
-        shards = await list_shards(connection, campaign, shard)
-        if not shards and (campaign or shard):
-            raise Fail(NOT_FOUND, "shard_not_found", "there is no such campaign or shard, or it is archived")
         rounds = []
         for number in range(times):
             if number:
                 await asyncio.sleep(interval)
+            shards = await list_shards(connection, campaign, shard)
+            if not shards and (campaign or shard):
+                raise Fail(NOT_FOUND, "shard_not_found", "there is no such campaign or shard, or it is archived")
             rounds.append(await ask(door, connection, shards, settings.stocktake_samples, actor()))
         return rounds
 
