@@ -17,6 +17,7 @@ The gateway: HTTP in front, one atomic script call behind.
     worth/          what a coupon takes off an order, and what a rollback gives back: pure
     codes.py        coupon codes;  issuing/: codes in bulk, shared and imported ones, printing, revocation of many
     credentials.py  who a holder is: tokens.py and tickets.py, both signed by signing.py;  keys.py: API keys
+    finance/        what finance asks for and signs; it reads the books, so it may import the reconciler
     telemetry.py    counters shared by all workers
     key_file.py     signing keys from a setting, or from a file that is followed
     cli/            the command line; the one place that wires gateway and reconciler together

@@ -1,7 +1,7 @@
 """
 Work that takes seconds of Python, in a program of its own: a worker's loop decides claims meanwhile.
 
-One at a time a worker, and never for longer than so long.
+One of a kind at a time a worker, and never for longer than so long.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ log = logging.getLogger("fairclaim.finance")
 
 TURN_S_MAX = 10.0
 
-_turns: WeakKeyDictionary[AsyncConnectionPool[Any], asyncio.Lock] = WeakKeyDictionary()
+_turns: WeakKeyDictionary[AsyncConnectionPool[Any], dict[str, asyncio.Lock]] = WeakKeyDictionary()
 
 
 async def run_beside(
@@ -39,7 +39,7 @@ async def run_beside(
     Units: *s_max* seconds. *good* are the exit codes of an answer. Errors: Refusal overloaded (another one takes long),
     not_ready (it took too long, or failed).
     """
-    turn = _turns.setdefault(here.pool, asyncio.Lock())
+    turn = _turns.setdefault(here.pool, {}).setdefault(arguments[0], asyncio.Lock())
     try:
         async with asyncio.timeout(TURN_S_MAX):
             await turn.acquire()

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
 
 from lua.door import Door
 from reconciler.periods.calendar import parse_period
+from reconciler.periods.checks import light_checks
 from reconciler.periods.closing import NoEntity, NotAllowed, NotClosable, WrongState, hold, reopen
 from reconciler.periods.listing import list_periods, report_of
+from reconciler.periods.stock import StockTaken
 from tests.conftest import Eventually, redis_binaries
 from tests.integration.draining import Books, draining
 from tests.integration.life import open_life, prove_days
@@ -18,6 +21,7 @@ from tests.integration.periods import FAULTS, Months, open_months
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 
 JANUARY, FEBRUARY = parse_period("main", "2024-01"), parse_period("main", "2024-02")
+OTHERS = parse_period("other", "2024-01")
 
 
 @pytest.fixture
@@ -109,6 +113,20 @@ async def test_a_month_closes_while_the_next_one_s_sale_goes_on(months: Months) 
     assert (await months.close("2024-01")).report is not None
 
 
+async def test_a_stream_that_does_not_tell_keeps_a_month_open(months: Months) -> None:
+    """A record that can't be read, state changes that are on no stream, and a Redis behind the books are each named."""
+    key = months.sale.on.shard.key
+    await months.hold("2024-01")
+    await months.door.redis.hset(key("counters"), "seq", 18)
+    assert (await months.in_the_way("2024-01"))["drained"] == ["c/0: seq 18 to 18 are on no stream"]
+    redis: Any = months.door.redis
+    entry_id = await redis.xadd(key("entries"), {"seq": 18, "count": 1, "entry": b"?"})
+    [found] = (await months.in_the_way("2024-01"))["drained"]
+    assert found.startswith(f"c/0: record {entry_id.decode()} can't be read (body: ")
+    await months.door.redis.hset(key("counters"), "seq", 3)
+    assert (await months.in_the_way("2024-01"))["drained"] == ["c/0: Redis is at seq 3, behind the books at 17"]
+
+
 async def test_a_close_takes_the_stocktakes_that_are_missing(door: Door, redis_url: str, postgres_url: str) -> None:
     """A shard that nobody compared is compared for the close, and what was compared is kept; not of a dry run."""
     with Books(postgres_url) as books:
@@ -155,6 +173,14 @@ async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months:
     assert months.closed_through() == "2024-02-29"
     prove_days(months.books)
 
+    for period in (FEBRUARY, JANUARY):
+        await reopen(months.connection, period, "root", "an invoice", may_reopen=True)
+    await months.hold("2024-01")
+    again = (await months.close("2024-01")).report
+    assert again is not None
+    assert (again.late_onward, again.late_count) == (1, 0)
+    assert (again.accounts, again.campaigns) == (closed.report.accounts, closed.report.campaigns)
+
 
 async def test_a_manual_journal_is_in_the_report_of_its_period(months: Months, eventually: Eventually) -> None:
     """Drafted it keeps the month open; posted it is listed with who made and who approved it, and its units add up."""
@@ -181,6 +207,37 @@ async def test_a_manual_journal_is_in_the_report_of_its_period(months: Months, e
     assert (manual.reason, manual.attachment, len(manual.lines)) == ("A box was found", "INV-7", 2)
     assert (campaign.manual_stock, campaign.closing_stock, campaign.adds_up) == (2, 86, True)
     assert [(one.shard, one.journals) for one in report.chains if one.shard == "manual:main"] == [("manual:main", 1)]
+
+
+async def test_each_legal_entity_closes_its_own_books(months: Months) -> None:
+    """What is in the way of one is not in another's, nor are its figures, its chains or what it closes."""
+    months.forge("INSERT INTO legal_entities (id, zone) VALUES ('other', 'Asia/Shanghai')")
+    months.books.add_campaign("d")
+    for table, name in (("campaigns", "id"), ("campaign_versions", "campaign")):
+        months.forge(
+            f"UPDATE {table} SET definition = definition || '{{\"legal_entity\": \"other\"}}' WHERE {name} = 'd'"
+        )
+    months.forge(
+        "UPDATE checkpoints SET state = 'stopped' WHERE shard = 'd/0'",
+        "INSERT INTO breaks (shard, kind, expected, found) VALUES ('d/0', 'behind', '1', '2')",
+        "INSERT INTO quarantine (shard, entry_id, fields, reason) VALUES ('d/0', '9-9', '{}', 'why')",
+        "INSERT INTO account_days (shard, effective_date, commodity, account, entity, debit, credit) "
+        "VALUES ('d/0', '2024-01-05', 'CNY', 'suspense:promotion:d', 'other', 5, 0)",
+    )
+    await months.hold("2024-01")
+
+    report = (await months.close("2024-01")).report
+    assert report is not None
+    assert [one.campaign for one in report.campaigns] == ["c"]
+    assert [one.shard for one in report.chains] == ["c/0"]
+    assert months.books.rows("SELECT id, closed_through::text FROM legal_entities ORDER BY id") == [
+        ("main", "2024-01-31"),
+        ("other", None),
+    ]
+    async with months.connection() as connection:
+        others = await light_checks(connection, months.door, OTHERS, "hold", StockTaken({}, frozenset({"d/0"})))
+    names = [one.name for one in others if not one.holds]
+    assert names == ["drained", "breaks", "quarantine", "suspense", "trial_balance"]
 
 
 async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Eventually) -> None:
