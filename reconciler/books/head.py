@@ -28,8 +28,8 @@ from reconciler.books.statements import BOOKS
 
 SETTLED_S = 300
 """
-Seconds after the end of a day, until when a transaction that began in it may still be under way: a journal is of the day
-its transaction began on. One that took longer would be missing in a head of the day that was made before it ended, and be
+Seconds after the end of a day, until when a transaction that began in it may still be under way: a journal is of the
+day its transaction began on. One that took longer is missing in a head of the day that was made before it ended, and is
 in one that is made later; the chains agree with both.
 """
 
