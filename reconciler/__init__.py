@@ -24,6 +24,7 @@ The reconciler: from the stream into the books, exactly once.
     steps.py       the numbered points at which tests kill it
     queries.py     sql/queries.sql by name
     migrations.py  brings the schema up to date
+    books/         what is asked of the books: balances, statements, journals, the head of a day
     sql/           schema, queries, migrations
 
 It never writes to stock, and imports nothing of the gateway.

@@ -1,17 +1,19 @@
 """`fairclaim ledger journal`: journals that people make. Through the gateway, because an API key says who it is."""
 
 import shlex
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from gateway.cli.books import amount
-from gateway.cli.client import open_gateway
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile, flag_of
 from gateway.cli.output import USAGE, Fail, emit
 from gateway.cli.tables import facts, table
+
+if TYPE_CHECKING:
+    from gateway.cli.client import Gateway
 
 PATH = "/v1/ledger/manual-journals"
 
@@ -77,7 +79,7 @@ def draft(
         "reverses": reverses,
         "lines": [_line(text) for text in line or []],
     }
-    gateway = open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), gateway_url, api_key)
+    gateway = _open(ready_file, data_dir, gateway_url, api_key)
     made = gateway.ask("POST", PATH, body, key=key or str(uuid4())).body
     emit(made, as_json, lambda: _shown(made))
 
@@ -101,7 +103,7 @@ def approve(
     Exit codes: 0 done, 2 usage, 3 no such draft, 4 it is no draft any more, or its date is closed, 5 credentials, or
     your own draft, 6 no gateway.
     """
-    gateway = open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), gateway_url, api_key)
+    gateway = _open(ready_file, data_dir, gateway_url, api_key)
     done = gateway.ask("POST", f"{PATH}/{_checked(journal_id)}/approve").body
     emit(done, as_json, lambda: _shown(done))
 
@@ -125,7 +127,7 @@ def reject(
 
     Exit codes: 0 done, 2 usage, 3 no such draft, 4 it is no draft any more, 5 credentials, 6 no gateway.
     """
-    gateway = open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), gateway_url, api_key)
+    gateway = _open(ready_file, data_dir, gateway_url, api_key)
     done = gateway.ask("POST", f"{PATH}/{_checked(journal_id)}/reject", {"reason": reason}).body
     emit(done, as_json, lambda: _shown(done))
 
@@ -148,7 +150,7 @@ def show(
 
     Exit codes: 0 done, 2 usage, 3 no such journal, 5 credentials, 6 no gateway.
     """
-    gateway = open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), gateway_url, api_key)
+    gateway = _open(ready_file, data_dir, gateway_url, api_key)
     found = gateway.ask("GET", f"{PATH}/{_checked(journal_id)}").body
     emit(found, as_json, lambda: _shown(found))
 
@@ -179,7 +181,7 @@ def list_(
 
     Exit codes: 0 done, 2 usage, 5 credentials, 6 no gateway.
     """
-    gateway = open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), gateway_url, api_key)
+    gateway = _open(ready_file, data_dir, gateway_url, api_key)
     query, found = {"state": state} if state else {}, []
     while True:
         page = gateway.ask("GET", PATH, query=query).body
@@ -191,6 +193,12 @@ def list_(
     names = ("id", "state", "effective_date", "made_by", "checked_by", "reason")
     rows = [[each[name] for name in names] for each in found]
     emit({"items": found, "next": None}, as_json, lambda: table(columns, rows, none="no manual journals"))
+
+
+def _open(ready_file: str | None, data_dir: str | None, gateway_url: str | None, api_key: str | None) -> "Gateway":
+    from gateway.cli.client import open_gateway
+
+    return open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), gateway_url, api_key)
 
 
 def _line(text: str) -> dict[str, Any]:

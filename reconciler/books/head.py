@@ -28,11 +28,10 @@ from reconciler.books.statements import BOOKS
 
 SETTLED_S = 300
 """
-Seconds after the end of a day, until when a transaction that began in it may still be under way. A journal is of the
-day its transaction began on, and the reconciler's are bounded to less than this (postgres_ms_max).
+Seconds after the end of a day, until when a transaction that began in it may still be under way: a journal is of the
+day its transaction began on. One that took longer is missing in a head of the day that was made before it ended, and is
+in one that is made later; the chains agree with both.
 """
-
-TEXT_BYTES_MAX = 64 * 1024 * 1024
 
 _TITLE = re.compile(r"fairclaim head (\d{4}-\d\d-\d\d) ([A-Za-z0-9_+/-]{1,64})")
 _CHAIN = re.compile(r"(\S{1,128}) ([1-9][0-9]{0,17}) ([0-9a-f]{64})")

@@ -110,12 +110,15 @@ GROUP BY postings.commodity
 
 -- name: accounts
 -- Accounts that ever moved, each with its commodities and first and last day.
-SELECT account, array_agg(DISTINCT commodity) AS commodities, min(effective_date) AS first_date,
-    max(effective_date) AS last_date
-FROM account_days
-WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
-    AND (%(campaign)s::text IS NULL OR starts_with(shard, %(campaign)s || '/'))
-    AND account COLLATE "C" > %(after)s
+SELECT account, array_agg(commodity) AS commodities, min(first_date) AS first_date, max(last_date) AS last_date
+FROM (
+    SELECT account, commodity, min(effective_date) AS first_date, max(effective_date) AS last_date
+    FROM account_days
+    WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
+        AND (%(campaign)s::text IS NULL OR starts_with(shard, %(campaign)s || '/'))
+        AND account COLLATE "C" > %(after)s
+    GROUP BY account, commodity
+) AS moved
 GROUP BY account
 ORDER BY account COLLATE "C"
 LIMIT %(limit)s
@@ -154,11 +157,16 @@ SELECT id FROM journals WHERE reverses = %(journal)s ORDER BY id
 
 -- name: day_heads
 -- Each chain at an instant: its last journal, the hash that stands for all before it, and how many journals that is.
-SELECT last.shard, last.id AS journal, tip.last_seq, tip.hash,
-    (SELECT count(*) FROM journals AS earlier WHERE earlier.shard = last.shard AND earlier.id <= last.id) AS journals
-FROM (SELECT shard, max(id) AS id FROM journals WHERE posted_at < %(before)s GROUP BY shard) AS last
-JOIN journals AS tip ON tip.id = last.id
-ORDER BY last.shard COLLATE "C"
+WITH last AS (
+    SELECT shard, max(id) AS id FROM journals WHERE posted_at < %(before)s GROUP BY shard
+), counted AS (
+    SELECT last.shard, last.id, count(*) AS journals
+    FROM last JOIN journals AS earlier ON earlier.shard = last.shard AND earlier.id <= last.id
+    GROUP BY last.shard, last.id
+)
+SELECT counted.shard, counted.id AS journal, tip.last_seq, tip.hash, counted.journals
+FROM counted JOIN journals AS tip ON tip.id = counted.id
+ORDER BY counted.shard COLLATE "C"
 
 -- name: now
 SELECT now() AS at
