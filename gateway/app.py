@@ -23,7 +23,7 @@ from gateway.claims import Claims
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
-from gateway.finance import exports, reports
+from gateway.finance import breaks, exports, reports, stocktakes
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -99,6 +99,8 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *revocations.routes,
         *exports.routes,
         *reports.routes,
+        *stocktakes.routes,
+        *breaks.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

@@ -28,6 +28,10 @@ GAUGES: dict[str, tuple[str, str]] = {
     "fairclaim_drain_lag_seconds": ("gauge", "Age of the oldest of them."),
     "fairclaim_shards_stopped": ("gauge", "Shards whose drain has stopped."),
     "fairclaim_breaks_open": ("gauge", "Differences found and not resolved."),
+    "fairclaim_stocktake_age_seconds": (
+        "gauge",
+        "Age of the last stocktake, of the shard with the oldest.",
+    ),
     "fairclaim_quarantine_entries": ("gauge", "Stream entries that could not be read and wait for replay."),
 }
 """name → kind, help. A figure that can't be had is left out, so that nobody takes an old one for a new one."""
@@ -35,7 +39,13 @@ GAUGES: dict[str, tuple[str, str]] = {
 _BOOKS_QUERY = """
 SELECT (SELECT count(*) FROM checkpoints WHERE state = 'stopped') AS stopped,
        (SELECT count(*) FROM breaks WHERE resolved_at IS NULL) AS breaks,
-       (SELECT count(*) FROM quarantine WHERE replayed_at IS NULL) AS quarantine
+       (SELECT count(*) FROM quarantine WHERE replayed_at IS NULL) AS quarantine,
+       (SELECT extract(epoch FROM now() - min(coalesce(last.taken_at, checkpoints.updated_at)))
+        FROM checkpoints
+        JOIN campaigns ON campaigns.id = checkpoints.campaign AND campaigns.state <> 'archived'
+        LEFT JOIN LATERAL (
+            SELECT taken_at FROM stocktakes WHERE stocktakes.shard = checkpoints.shard ORDER BY id DESC LIMIT 1
+        ) AS last ON true) AS stocktake_age_s
 """
 
 
@@ -76,6 +86,7 @@ async def books_gauges(door: Door, pool: AsyncConnectionPool) -> dict[str, float
         "fairclaim_drain_lag_seconds": max((lag.lag_s for lag in lags), default=0),
         "fairclaim_shards_stopped": counts["stopped"],
         "fairclaim_breaks_open": counts["breaks"],
+        "fairclaim_stocktake_age_seconds": float(counts["stocktake_age_s"] or 0),
         "fairclaim_quarantine_entries": counts["quarantine"],
     }
 

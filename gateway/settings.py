@@ -16,6 +16,7 @@ from msgspec import Meta
 from gateway.addresses import read_networks
 from gateway.cores import usable_cores
 from lua.keys import CLAIM_BATCH_MAX
+from lua.tally import SAMPLES_MAX
 
 PREFIX = "FAIRCLAIM_"
 
@@ -133,6 +134,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_pause_ms: Annotated[
         int, _meta("ms", "from one look for coupons and holds past their time to the next", low=10, high=3_600_000)
     ] = 1000
+    stocktake_s: Annotated[int, _meta("s", "from one stocktake of every shard to the next", low=1, high=86_400)] = 10
+    stocktake_samples: Annotated[
+        int, _meta("coupons, and holders", "compared field by field, a shard and stocktake", low=0, high=SAMPLES_MAX)
+    ] = 100
 
     exports_dir: Annotated[str, _meta("path", "where exports are kept; empty: exports in data_dir")] = ""
     exports_rows_part: Annotated[int, _meta("rows", "of an export held in memory at once", low=100, high=1_000_000)] = (

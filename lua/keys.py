@@ -16,7 +16,8 @@ CouponCode = NewType("CouponCode", str)
 
 PARTS: dict[str, str] = {
     "rules": "hash: the campaign's compiled rules, epoch, and the run id of the Redis it may serve on",
-    "counters": "hash: seq, claimed, budget_used (minor units), day:<start_ms> (claims of that day)",
+    "counters": "hash: seq; units claimed, reserved, redeemed, expired, revoked, returned; budget_used (minor units); "
+    "day:<start_ms> (claims of that day)",
     "stock": "string: coupons left, an integer >= 0; absent means not ready",
     "holders": "hash: holder -> packed claims, 30 bytes each (12 idempotency hash, 18 code)",
     "coupons": "hash: code -> packed state, seq, claimed_ms, expires_ms, holder",

@@ -88,5 +88,6 @@ SCRIPTS = (
     "expire",
     "revoke",
     "lapse",
+    "stocktake",
 )
 """Every verb there is; a test compares this with the files."""

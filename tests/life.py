@@ -14,6 +14,7 @@ from gateway.asks import Rush
 from lua.door import Door, stream_fields
 from lua.entries import Adjusted, Changed, Claimed, Entry, Issued, Step, decode_entry
 from lua.scripts import Script, load_script
+from lua.tally import COUNTED
 from tests.builders import HOUR_MS, ShardUnderTest, an_ask, now_ms, pack, unpack
 
 _CLOCK = "the clock of the test"
@@ -184,8 +185,12 @@ class LifeShard(ShardUnderTest):
                 found["reserved"] += held
             else:
                 found[{"c": "outstanding", "r": "reserved", "u": "redeemed"}.get(record.state, "")] += 1
+        counters = await self.fields("counters")
+        counted = {name: int(counters.get(name, b"0")) for name in COUNTED}
         assert sum(book.values()) == 0
         assert book["stock"] == await self.stock()
+        assert {name: counted[name] for name in COUNTED[1:5]} == {name: book[name] for name in COUNTED[1:5]}
+        assert 2 * counted["claimed"] - sum(counted.values()) == book["outstanding"]
         assert (book["outstanding"], book["reserved"]) == (found["outstanding"], found["reserved"])
         if all(len(use) == 5 for use in uses.values()):
             assert book["redeemed"] == found["redeemed"]

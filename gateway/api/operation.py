@@ -72,6 +72,7 @@ IDEMPOTENCY_KEY = Parameter(
 PATH = {
     "asset": "The name of a file that the page loads.",
     "batch": "The id of a code batch.",
+    "break": "The id of a break.",
     "campaign": "The id of a campaign.",
     "export": "The id of an export.",
     "report": "The name of a report.",

@@ -4,7 +4,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile clerk migrate doctor           run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger report export                                     read the books
+    ledger report export stocktake breaks                    read the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import campaign, codes, export, key, ledger
+from gateway.cli import breaks, campaign, codes, export, key, ledger
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor
@@ -24,6 +24,7 @@ from gateway.cli.reconcile import reconcile
 from gateway.cli.report import report
 from gateway.cli.serve import serve
 from gateway.cli.status import status
+from gateway.cli.stocktake import stocktake
 from gateway.cli.token import token
 from gateway.cli.up import up
 from gateway.cli.worker import worker
@@ -72,6 +73,8 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(export.app, name="export")
 app.command("report")(report)
 app.command("status")(status)
+app.command("stocktake")(stocktake)
+app.add_typer(breaks.app, name="breaks")
 
 
 def run(arguments: list[str]) -> int:

@@ -5,19 +5,22 @@
 -- own under "<code> <order>", because there may be many. What is left of a coupon that ended is what was not spent of it.
 local STATE_WORDS = { c = 'claimed', r = 'reserved', u = 'redeemed', x = 'expired', v = 'revoked' }
 local PLACES = { c = 'outstanding', r = 'reserved', u = 'redeemed', x = 'expired', v = 'revoked' }
+-- Units by where they are, as the stocktake reads them. What is outstanding follows from claimed and these.
+local COUNTED = { reserved = 'reserved', redeemed = 'redeemed', expired = 'expired', revoked = 'revoked', stock = 'returned' }
 
 local function life_begin(keys, server)
   local epoch, ready_for, version, frozen, kind, transferable, unit_minor, budget, expiry_returns, revoke_returns =
     unpack(redis.call('HMGET', keys.rules, 'epoch', 'server', 'version', 'frozen', 'kind', 'transferable', 'unit_minor',
       'budget_minor', 'expiry_returns', 'revoke_returns'))
-  local stock, seq = redis.call('GET', keys.stock), whole(redis.call('HGET', keys.counters, 'seq'))
+  local stock, counters = redis.call('GET', keys.stock), overlay(keys.counters)
+  overlay_fetch(counters, { 'seq', 'budget_used', 'reserved', 'redeemed', 'expired', 'revoked', 'returned' })
   return {
     keys = keys, now_ms = clock_ms(), epoch = epoch, version = version, frozen = frozen, kind = kind,
     ready = epoch and stock and ready_for == server, transferable = transferable == '1', unit = whole(unit_minor),
     budgeted = budget and budget ~= '', returns = { x = expiry_returns or '', v = revoke_returns or '' },
-    seq = seq, first_seq = seq + 1, steps = {}, open = {}, stock = 0, budget = 0,
+    seq = whole(counters.now.seq), first_seq = whole(counters.now.seq) + 1, steps = {}, open = {}, moved = {}, budget = 0,
     coupons = overlay(keys.coupons), uses = overlay(keys.uses), holds = overlay(keys.holds, true),
-    holders = overlay(keys.holders), counters = overlay(keys.counters),
+    holders = overlay(keys.holders), counters = counters,
   }
 end
 
@@ -25,7 +28,8 @@ end
 local function life_step(life, verb, coupon, ref, minor, source, destination, units, until_ms, detail)
   life.seq = life.seq + 1
   if source == destination or units == 0 then source, destination, units = '', '', 0 end
-  if destination == 'stock' then life.stock = life.stock + units end
+  local from, to = life.moved[source] or 0, life.moved[destination] or 0
+  if units > 0 then life.moved[source], life.moved[destination] = from - units, to + units end
   for _, member in ipairs({ verb, coupon.code, coupon.holder, ref, minor, STATE_WORDS[coupon.state], source, destination,
     text(units), text(coupon.left), until_ms, detail }) do
     life.steps[#life.steps + 1] = member
@@ -133,20 +137,24 @@ local function life_commit(life, ...)
   if #life.steps == 0 then return end
   overlay_put(life.counters, 'seq', text(life.seq))
   if life.budget ~= 0 and life.budgeted then
-    overlay_put(life.counters, 'budget_used', text(whole(overlay_get(life.counters, 'budget_used')) + life.budget))
+    overlay_put(life.counters, 'budget_used', text(whole(life.counters.now.budget_used) + life.budget))
   end
-  local writes, owners = {}, {}
+  for place, counter in pairs(COUNTED) do
+    local units = life.moved[place] or 0
+    if units ~= 0 then overlay_put(life.counters, counter, text(whole(life.counters.now[counter]) + units)) end
+  end
+  local writes, owners, stock = {}, {}, life.moved.stock or 0
   for _, over in ipairs({ life.coupons, life.uses, life.holds, life.holders, life.counters, ... }) do
     for _, command in ipairs(overlay_commands(over, 'now')) do
       writes[#writes + 1], owners[#writes + 1] = command, over
     end
   end
-  if life.stock ~= 0 then writes[#writes + 1] = { 'INCRBY', life.keys.stock, text(life.stock) } end
+  if stock ~= 0 then writes[#writes + 1] = { 'INCRBY', life.keys.stock, text(stock) } end
   local body = cmsgpack.pack({ 'changed', ENTRY_LAYOUT, tonumber(life.epoch), tonumber(life.version), life.now_ms,
     life.first_seq, life.steps })
   writes[#writes + 1] = entry_write(life.keys.entries, life.first_seq, life.seq - life.first_seq + 1, body)
   commit(writes, function(i)
     if owners[i] then return overlay_commands(owners[i], 'before') end
-    return { { 'DECRBY', life.keys.stock, text(life.stock) } }
+    return { { 'DECRBY', life.keys.stock, text(stock) } }
   end)
 end

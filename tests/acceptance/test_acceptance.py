@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -70,12 +71,24 @@ def test_the_printed_claim_wins_replays_and_is_in_the_books(system: System, even
 def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Through HTTP: exactly 100,000 granted, no holder over the limit, Redis equal to the books, seq without a gap."""
+    """
+    Through HTTP: exactly 100,000 granted, no holder over the limit, Redis equal to the books, seq without a gap.
+
+    Stock is taken a hundred times meanwhile, and never does a figure, a coupon or a holder differ.
+    """
     ready = system.folder / "ready.json"
     size = ["--claims", "200000", "--holders", "150000", "--stock", "100000", "--campaign", "big"]
 
-    code = rush(["--ready-file", str(ready), *size, "--json"])
+    with ThreadPoolExecutor(1) as beside:
+        asked = ("stocktake", "--times", "100", "--interval", "0.05", "--samples", "20", "--json")
+        stocktaking = beside.submit(system.command, *asked, timeout_s=180)
+        code = rush(["--ready-file", str(ready), *size, "--json"])
+        stocktakes = stocktaking.result()
     report = json.loads(capsys.readouterr().out)
+    assert (stocktakes.returncode, json.loads(stocktakes.stdout)["found"]) == (0, 0), stocktakes
+    with psycopg.connect(system.target.postgres_url) as books:
+        seqs = books.execute("SELECT DISTINCT seq FROM stocktakes WHERE shard = 'big/0'").fetchall()
+        assert len(seqs) > 10, "the stocktakes did not see the rush"
     shown = system.command("status", "--json")
 
     assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 100_000), report

@@ -90,6 +90,10 @@ async def _recall(shard: ShardUnderTest, script: Script) -> Any:
     return await shard.door.call(script, shard.shard, "", "RD-spent")
 
 
+async def _stocktake(shard: ShardUnderTest, script: Script) -> Any:
+    return await shard.door.call(script, shard.shard, 10, pack([OLD, "none"]), pack(["old"]))
+
+
 async def _lapse(shard: ShardUnderTest, script: Script) -> Any:
     return await shard.door.call(script, shard.shard, 10)
 
@@ -118,6 +122,7 @@ RUNS: dict[str, Run] = {
     "expire": _batch(asks=[LATE, OLD, "none"]),
     "revoke": _batch(asks=[HELD, "{}", OLD, "{}", SPENT, "{}"]),
     "lapse": _lapse,
+    "stocktake": _stocktake,
 }
 WRITES = {
     "claim",
@@ -205,7 +210,7 @@ USED = {
     "claim": {"hset", "decrby", "xadd", "hget", "hmget", "get", "time"},
     "adjust": {"hset", "incrby", "xadd", "hget", "hmget", "get", "time"},
     "issue": {"hset", "decrby", "xadd", "hget", "hmget", "get", "time"},
-    "redeem": {"hset", "hdel", "zrem", "xadd", "hget", "hmget", "zscore", "get", "time"},
+    "redeem": {"hset", "hdel", "zrem", "xadd", "hmget", "zscore", "get", "time"},
     "rollback": {"hset", "hdel", "incrby", "xadd", "hget", "hmget", "get", "time"},
 }
 DENIED = ["hset", "hdel", "decrby", "incrby", "zadd", "zrem", "xadd", "hget", "hmget", "zscore", "get", "time"]

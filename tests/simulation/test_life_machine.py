@@ -24,6 +24,7 @@ from gateway.stack.valkey import Valkey
 from lua.door import Door, connect
 from lua.entries import Changed, Entry, Step
 from lua.scripts import load_script
+from lua.tally import COUNTED
 from tests.builders import HOUR_MS, a_code, an_ask, unpack
 from tests.life import LifeShard, Record, open_life, unit_book
 from tests.simulation import life_verbs as verbs
@@ -218,6 +219,10 @@ class LifeMachine(RuleBasedStateMachine):
         )
         assert (run(shard.stock()), int(counters["seq"])) == (model.stock, model.seq)
         assert int(counters.get("budget_used", 0)) == (model.budget_used if model.budget is not None else 0)
+        counted = [int(counters.get(name, 0)) for name in COUNTED]
+        book = model.book
+        assert counted[1:5] == [book[name] for name in COUNTED[1:5]]
+        assert counted[0] - sum(counted[1:]) == book["outstanding"]
         assert {code: Record.read(packed) for code, packed in coupons.items()} == {
             c.code: Record(CHARS[c.state], c.seq, c.claimed_ms, c.expires_ms, c.holder) for c in models
         }

@@ -1,0 +1,155 @@
+"""For finance: take stock of Redis against the books, and what the stocktakes before came to."""
+
+import asyncio
+from typing import Annotated, Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+from psycopg_pool import AsyncConnectionPool
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.operation import PAGE, Operation, Parameter, Time
+from gateway.errors import Refusal
+from gateway.routes.access import staff
+from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
+from gateway.services import services
+from gateway.sql import postgres
+from gateway.wire import body, json_response, rfc3339, time_ms
+from lua.door import DoorError
+from lua.tally import SAMPLES_MAX
+from reconciler.stocktake import Found, Stocktake, list_shards
+from reconciler.stocktake.keeping import ask, list_stocktakes
+
+READERS = ("finance", "auditor")
+AT_ONCE_MAX = 2
+
+_turns: WeakKeyDictionary[AsyncConnectionPool[Any], asyncio.Semaphore] = WeakKeyDictionary()
+
+
+class StocktakeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What to take stock of: a *shard*, a *campaign*, or everything. *samples* from either side, of each shard."""
+
+    campaign: str | None = None
+    shard: str | None = None
+    samples: Annotated[int, msgspec.Meta(ge=0, le=SAMPLES_MAX)] = 100
+
+
+class FoundView(msgspec.Struct, frozen=True):
+    """A difference: by the books, in Redis, and what is likely. *name* is a figure, a code or a holder."""
+
+    kind: str
+    name: str
+    expected: dict[str, Any]
+    found: dict[str, Any]
+    cause: str
+    likely: str
+
+
+class TakenView(msgspec.Struct, frozen=True):
+    """One shard at one seq. *figures* have the books' side first; *unfinished* says why it could not be compared."""
+
+    shard: str
+    seq: int
+    taken_at: Time
+    figures: dict[str, tuple[int | None, int | None]]
+    sampled: dict[str, int]
+    found: list[FoundView]
+    unfinished: str
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Every shard that was asked for; *clean*: each was compared, and nothing differs."""
+
+    clean: bool
+    shards: list[TakenView]
+
+
+class KeptView(msgspec.Struct, frozen=True):
+    """A stocktake that was written down; *breaks* counts the differences it found."""
+
+    id: int
+    shard: str
+    seq: int
+    taken_at: Time
+    asked_by: str
+    figures: dict[str, tuple[int | None, int | None]]
+    sampled: dict[str, int]
+    breaks: int
+
+
+async def take_stock(request: Request) -> Response:
+    """
+    Compare shards with the books at exactly one seq each, while claims go on.
+
+    Each difference is a break from then on, until it is resolved.
+    """
+    who, here = await staff(request, "finance"), services(request)
+    asked = await body(request, StocktakeBody, here.settings.body_bytes_max)
+    turn = _turns.setdefault(here.pool, asyncio.Semaphore(AT_ONCE_MAX))
+    if turn.locked():
+        raise Refusal("overloaded", "This worker takes stock already; ask again when it is done.")
+    async with turn:
+        try:
+            async with postgres(here.pool) as connection:
+                shards = await list_shards(connection, asked.campaign, asked.shard)
+                if not shards and (asked.campaign or asked.shard):
+                    raise Refusal("campaign_not_found", "There is no such campaign or shard, or it is archived.")
+                taken = await ask(here.door, connection, shards, asked.samples, who.actor)
+        except (DoorError, RedisError, OSError) as error:
+            raise Refusal("not_ready", "Redis can't be reached at the moment.") from error
+    return json_response(Taken(all(one.is_clean for one in taken), [taken_view(one) for one in taken]), 201)
+
+
+async def see_stocktakes(request: Request) -> Response:
+    """Stocktakes, the newest first: both sides of every figure."""
+    await staff(request, *READERS)
+    here = services(request)
+    limit = page_limit(request, here.settings.page_rows_max)
+    scope = {name: query_value(request, name) or None for name in ("campaign", "shard")}
+    of_list = f"stocktakes {scope}"
+    before = read_cursor(request, int, of_list)
+    async with postgres(here.pool) as connection:
+        found = await list_stocktakes(connection, **scope, before=before, rows_max=limit + 1)
+    shown = [KeptView(**{**row, "taken_at": rfc3339(time_ms(row["taken_at"]))}) for row in found[:limit]]
+    return json_response(Page(shown, make_cursor(shown[-1].id, of_list) if len(found) > limit else None))
+
+
+def taken_view(one: Stocktake) -> TakenView:
+    """A stocktake as programs are told it."""
+    found = [_found_view(each) for each in one.found]
+    return TakenView(str(one.shard), one.seq, rfc3339(one.now_ms), one.figures, one.sampled, found, one.unfinished)
+
+
+def _found_view(found: Found) -> FoundView:
+    return FoundView(found.kind, found.name, found.expected, found.found, found.cause.code, found.cause.text)
+
+
+SCOPE = (
+    Parameter("campaign", Annotated[str, msgspec.Meta(max_length=200)], "Of one campaign."),
+    Parameter("shard", Annotated[str, msgspec.Meta(max_length=200)], "Of one shard, written campaign/number."),
+)
+
+routes = [
+    Operation(
+        "POST",
+        "/v1/stocktakes",
+        take_stock,
+        under="Stocktake",
+        who=("finance",),
+        takes=StocktakeBody,
+        example={"campaign": "flash-1", "samples": 100},
+        gives={201: Taken},
+        refuses=("campaign_not_found",),
+    ),
+    Operation(
+        "GET",
+        "/v1/reports/stocktakes",
+        see_stocktakes,
+        under="Stocktake",
+        who=READERS,
+        gives={200: Page[KeptView]},
+        query=(*SCOPE, *PAGE),
+    ),
+]

@@ -1,0 +1,149 @@
+"""
+What becomes of a difference: it is written down when it is first seen, explained, and resolved.
+
+Nothing resolves by itself: whoever resolves a break says why and by which change it was made good, and a fresh
+stocktake of that shard has to find it gone. Breaks of the drain are its own: they end when the shard is as expected.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from lua.door import Door
+from lua.keys import CouponCode, HolderId, Shard
+from reconciler.stocktake.comparing import COUPON, FIGURE, HOLDER
+from reconciler.stocktake.keeping import Connection, audit, record, run
+from reconciler.stocktake.taking import Wanted, take
+
+OUTSIDE = "outside"
+OPEN, EXPLAINED, RESOLVED = "open", "explained", "resolved"
+STATES = (OPEN, EXPLAINED, RESOLVED)
+"""What a break may be, in order."""
+WORDS_CHARS_MAX = 2000
+
+
+class Break(NamedTuple):
+    """
+    A difference. *seq* and *detected_at* are of the first stocktake that saw it; *clean_seq* and *clean_at* of the last
+    one before it that saw none, None where there is none, or where it is not a stocktake's.
+    """
+
+    id: int
+    shard: str
+    kind: str
+    figure: str
+    expected: dict[str, Any]
+    found: dict[str, Any]
+    likely: str
+    seq: int | None
+    detected_at: datetime
+    state: str
+    explained_by: str | None
+    explained_at: datetime | None
+    explanation: str | None
+    resolved_by: str | None
+    resolved_at: datetime | None
+    resolution: str | None
+    compensation: str | None
+    clean_seq: int | None
+    clean_at: datetime | None
+
+
+class BreakRefused(Exception):
+    """
+    A break can't be explained or resolved. *code* says why:
+
+    break_not_found · invalid_state (it is resolved, or the drain's) · break_remains (a fresh stocktake finds it) ·
+    not_ready (the shard could not be compared) · bad_request (no words, or too many)
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+async def list_breaks(
+    connection: Connection,
+    *,
+    states: Sequence[str] | None = None,
+    campaign: str | None = None,
+    shard: str | None = None,
+    before: int | None = None,
+    rows_max: int = 1000,
+) -> list[Break]:
+    """Breaks, the newest first; *before* is the id of the last one that was shown. Errors: psycopg.Error."""
+    values = {"states": list(states) if states else None, "campaign": campaign, "shard": shard, "before": before}
+    return [Break(**row) for row in await run(connection, "list_breaks", id=None, rows_max=rows_max, **values)]
+
+
+async def see_break(connection: Connection, id_: int) -> Break:
+    """One break. Errors: BreakRefused break_not_found; psycopg.Error."""
+    values = {"states": None, "campaign": None, "shard": None, "before": None}
+    found = await run(connection, "list_breaks", id=id_, rows_max=1, **values)
+    if not found:
+        raise BreakRefused("break_not_found", f"There is no break {id_}.")
+    return Break(**found[0])
+
+
+async def explain(connection: Connection, id_: int, actor: str, explanation: str) -> Break:
+    """Say what a break comes from. It stays in the way of a close. Errors: BreakRefused; psycopg.Error."""
+    words = _words("explanation", explanation)
+    async with connection.transaction():
+        await _lock(connection, id_)
+        await run(connection, "explain_break", id=id_, actor=actor, explanation=words)
+        await audit(connection, actor, "break.explained", f"break {id_}", {"explanation": words})
+    return await see_break(connection, id_)
+
+
+async def resolve(
+    door: Door, connection: Connection, id_: int, actor: str, resolution: str, compensation: str
+) -> Break:
+    """
+    End a break: *resolution* says why, *compensation* names the change that made it good.
+
+    Takes stock of its shard first, and writes that down. Errors: BreakRefused; psycopg.Error; DoorError and RedisError.
+    """
+    words, change = _words("resolution", resolution), _words("compensation", compensation)
+    async with connection.transaction():
+        shard, kind, figure = await _lock(connection, id_)
+    if kind in (FIGURE, COUPON, HOLDER):
+        await _look_again(door, connection, Shard.parse(shard), kind, figure, actor)
+    elif kind != OUTSIDE:
+        raise BreakRefused("invalid_state", f"A break {kind} ends by itself when {shard} is as the books expect.")
+    async with connection.transaction():
+        await _lock(connection, id_)
+        await run(connection, "resolve_break", id=id_, actor=actor, resolution=words, compensation=change)
+        told = {"resolution": words, "compensation": change}
+        await audit(connection, actor, "break.resolved", f"break {id_}", told)
+    return await see_break(connection, id_)
+
+
+async def _look_again(door: Door, connection: Connection, shard: Shard, kind: str, figure: str, actor: str) -> None:
+    codes = [CouponCode(figure)] if kind == COUPON else []
+    holders = [HolderId(figure)] if kind == HOLDER else []
+    [taken] = await take(door, connection, [shard], 0, {shard: Wanted(codes, holders)})
+    if taken.unfinished:
+        raise BreakRefused("not_ready", f"{shard} could not be compared: {taken.unfinished}.")
+    sampled = taken.sampled["coupons"] + taken.sampled["holders"]
+    if kind != FIGURE and not sampled:
+        raise BreakRefused("not_ready", f"{figure} changes at this moment; try again.")
+    await record(connection, [taken], actor)
+    if any((found.kind, found.name) == (kind, figure) for found in taken.found):
+        raise BreakRefused("break_remains", f"At seq {taken.seq} of {shard}, {kind} {figure} differs still.")
+
+
+async def _lock(connection: Connection, id_: int) -> tuple[str, str, str]:
+    """Shard, kind and figure of a break that is not resolved, which nobody else changes until the transaction ends."""
+    found = await run(connection, "lock_break", id=id_)
+    if not found:
+        raise BreakRefused("break_not_found", f"There is no break {id_}.")
+    if found[0]["state"] == RESOLVED:
+        raise BreakRefused("invalid_state", f"Break {id_} is resolved.")
+    return found[0]["shard"], found[0]["kind"], found[0]["figure"]
+
+
+def _words(name: str, text: str) -> str:
+    words = text.strip()
+    if not 1 <= len(words) <= WORDS_CHARS_MAX or "\0" in words:
+        raise BreakRefused("bad_request", f"{name}: 1 to {WORDS_CHARS_MAX} characters.")
+    return words

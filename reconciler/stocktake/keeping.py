@@ -1,0 +1,80 @@
+"""Stocktakes are written down, with a break for each difference that is not open already."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from lua.door import Door
+from lua.keys import Shard
+from reconciler.stocktake.comparing import Stocktake
+from reconciler.stocktake.reading import QUERIES
+from reconciler.stocktake.taking import take
+
+Connection = AsyncConnection[Any]
+
+
+async def record(connection: Connection, taken: Iterable[Stocktake], asked_by: str) -> dict[Shard, int]:
+    """
+    Write stocktakes down, and a break for each difference that is not open already.
+
+    Shape: shard → the stocktake's id; what could not be compared is not written. Errors: psycopg.Error.
+    """
+    ids = {}
+    for one in taken:
+        if one.unfinished:
+            continue
+        values = {
+            "shard": str(one.shard),
+            "seq": one.seq,
+            "asked_by": asked_by,
+            "figures": json.dumps(one.figures),
+            "sampled": json.dumps(one.sampled),
+            "breaks": len(one.found),
+        }
+        async with connection.transaction():
+            [row] = await run(connection, "insert_stocktake", **values)
+            ids[one.shard] = row["id"]
+            for found in one.found:
+                difference = {"expected": json.dumps(found.expected), "found": json.dumps(found.found)}
+                place = {"shard": str(one.shard), "kind": found.kind, "figure": found.name, "seq": one.seq}
+                await run(connection, "insert_break", **place, **difference, likely=found.cause.text)
+    return ids
+
+
+async def ask(door: Door, connection: Connection, shards: Sequence[Shard], samples: int, actor: str) -> list[Stocktake]:
+    """Take stock because somebody asks for it: written down, and in the audit log. Errors: as take() and record()."""
+    taken = await take(door, connection, shards, samples)
+    await record(connection, taken, actor)
+    for one in taken:
+        told = {"seq": one.seq, "breaks": len(one.found), "unfinished": one.unfinished}
+        await audit(connection, actor, "stocktake.taken", str(one.shard), told)
+    return taken
+
+
+async def list_stocktakes(
+    connection: Connection,
+    *,
+    campaign: str | None = None,
+    shard: str | None = None,
+    before: int | None = None,
+    rows_max: int = 1000,
+) -> list[dict[str, Any]]:
+    """Rows of stocktakes, the newest first; *before* is the id of the last one shown. Errors: psycopg.Error."""
+    values = {"campaign": campaign, "shard": shard, "before": before, "rows_max": rows_max}
+    return await run(connection, "list_stocktakes", **values)
+
+
+async def audit(connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+    """A line of the audit log. Errors: psycopg.Error."""
+    values = {"actor": actor, "action": action, "subject": subject, "detail": json.dumps(detail)}
+    await run(connection, "insert_audit", **values)
+
+
+async def run(connection: Connection, name: str, **values: object) -> list[dict[str, Any]]:
+    """Run a statement of QUERIES and give its rows, if it has any. Errors: psycopg.Error."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(QUERIES[name], values)
+        return await cursor.fetchall() if cursor.description else []
