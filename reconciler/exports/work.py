@@ -88,7 +88,8 @@ class Exporting:
 
     async def _make(self, connection: AsyncConnection[Any], export: Export) -> None:
         folder = self._options.folder / export.id
-        folder.mkdir(parents=True, exist_ok=True)
+        self._options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # holders' names may be in what is below
+        folder.mkdir(exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "reconciler.exports.making"),
             stdin=asyncio.subprocess.PIPE,

@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import signal
+import stat
 from collections.abc import Callable
 from datetime import date
 from hashlib import sha256
@@ -65,6 +66,7 @@ async def test_a_clerk_makes_them_in_the_order_they_were_asked_for(site: Exports
 
     assert site.file(first) == site.expected("xlsx")
     assert site.file(second) == site.expected("csv")
+    assert stat.S_IMODE(site.folder.stat().st_mode) == 0o700
 
 
 async def test_a_manifest_says_what_the_file_is(site: Exports) -> None:
