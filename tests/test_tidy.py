@@ -26,15 +26,15 @@ BANNED_WORDS = frozenset({"manager", "helper", "helpers", "util", "utils"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "lua": frozenset(),
     "loadtest": frozenset(),
-    "loadtest/bench": frozenset({"lua", "loadtest"}),
+    "loadtest/bench": frozenset({"lua", "loadtest", "reconciler"}),
     "reconciler": frozenset({"lua"}),
     "gateway": frozenset({"lua"}),
     "gateway/cli": frozenset({"lua", "gateway", "reconciler"}),
     "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
 }
 """
-Room → the other rooms it may import. The command line puts the two sides together, so it may see both; the benchmark
-measures the scripts themselves, so it may run them.
+Room → the other rooms it may import. The command line puts the two sides together, so it may see both; the benchmarks
+measure the scripts and the reports themselves, so they may run them.
 """
 
 

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -74,7 +74,7 @@ class ReportFile:
             raise Refusal("not_ready", "The books can't be reached at the moment, or the report failed.")
         return file
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """All of it. Errors: CutOff."""
         try:
             piece = self.first

@@ -17,8 +17,8 @@ _KEYS = {
 _IN_TIME = "(%(since)s::date IS NULL OR effective_date >= %(since)s::date)"
 
 _MONEY = """
-SELECT {keys}currency, account, greatest(opening, 0) AS opening_debit, greatest(-opening, 0) AS opening_credit,
-    debit, credit, greatest(closing, 0) AS closing_debit, greatest(-closing, 0) AS closing_credit
+SELECT {keys}currency, account, {opening}debit, credit, greatest(closing, 0) AS closing_debit,
+    greatest(-closing, 0) AS closing_credit
 FROM (
     SELECT {named}commodity AS currency, account,
         coalesce(sum(debit - credit) FILTER (WHERE NOT {in_time}), 0) AS opening,
@@ -31,6 +31,8 @@ FROM (
 WHERE opening <> 0 OR debit <> 0 OR credit <> 0
 ORDER BY {order}
 """
+
+_OPENING = "greatest(opening, 0) AS opening_debit, greatest(-opening, 0) AS opening_credit, "
 
 _UNITS = """
 SELECT {keys}account, opening::bigint AS opening, came_in::bigint AS came_in, went_out::bigint AS went_out,
@@ -57,6 +59,7 @@ def _query(template: str, asked: Asked, *further: str) -> Query:
         asked,
         fill(
             template,
+            opening="" if asked.since is None else _OPENING,
             keys=listed(asked.by),
             named=listed([f"{_KEYS[name][0]} AS {name}" for name in asked.by]),
             in_time=_IN_TIME,
@@ -67,12 +70,15 @@ def _query(template: str, asked: Asked, *further: str) -> Query:
 
 
 def _money_columns(asked: Asked) -> tuple[Column, ...]:
+    opening = (
+        Column("opening_debit", "minor", "the balance before since, if it is a debit", total=True),
+        Column("opening_credit", "minor", "the balance before since, if it is a credit", total=True),
+    )
     return (
         *_key_columns(asked),
         Column("currency", "text", "ISO 4217"),
         Column("account", "text", "the account, as in the chart"),
-        Column("opening_debit", "minor", "the balance before since, if it is a debit", total=True),
-        Column("opening_credit", "minor", "the balance before since, if it is a credit", total=True),
+        *(() if asked.since is None else opening),
         Column("debit", "minor", "what was debited in the time", total=True),
         Column("credit", "minor", "what was credited in the time", total=True),
         Column("closing_debit", "minor", "the balance at the end of until, if it is a debit", total=True),
@@ -96,8 +102,8 @@ _TAKES = frozenset({"entity", "campaign", "account", "since", "until", "by"})
 TRIAL_BALANCE = Report(
     name="trial-balance",
     title="Trial balance",
-    about="Each account of the money book: its balance before, what was debited and credited, its balance after. "
-    "In each currency debits and credits are equal, in all three pairs of columns.",
+    about="Each account of the money book: its balance before since, what was debited and credited, its balance "
+    "after. In each currency debits and credits are equal, in each pair of columns.",
     columns=_money_columns,
     query=lambda asked: _query(_MONEY, asked, "currency", "account"),
     takes=_TAKES,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.reports.shape import Asked, Column, Query
 
-MANUAL_SHARDS = "(SELECT 'manual:' || id FROM legal_entities)"
+MANUAL_SHARDS = "(ARRAY(SELECT 'manual:' || id FROM legal_entities))"
 """The chains of manual journals."""
 
-SHARDS_OF_CAMPAIGN = "IN (SELECT shard FROM checkpoints WHERE campaign = %(campaign)s)"
+SHARDS_OF_CAMPAIGN = "= ANY (ARRAY(SELECT shard FROM checkpoints WHERE campaign = %(campaign)s))"
 """Completes a condition on a shard, so that the index on it is used."""
 
 LIVE = "('outstanding', 'reserved')"

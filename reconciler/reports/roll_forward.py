@@ -17,7 +17,7 @@ from reconciler.reports.clauses import (
     of_books,
     query_of,
 )
-from reconciler.reports.rolling import FLOWS, OUT_NET, STOCK_NET, rolled
+from reconciler.reports.rolling import FLOWS, OUT_NET, STOCK_NET, rolled, slot_or_before, summed_days
 from reconciler.reports.shape import Asked, Column, Kind, Query, Report
 
 _KEYS = {
@@ -31,22 +31,20 @@ _KEYS = {
 _STOCK_PART = ("restocked", "withdrawn", "claimed", "issued", "returned", "stock_corrected")
 _OUT_PART = ("claimed", "issued", "redeemed", "rolled_back", "expired", "revoked", "out_corrected")
 
-_UNITS = """SELECT effective_date, verb, source, destination, channel, store, currency, campaign, entity, units, minor
-    FROM movement_days AS days
-    WHERE true{of_days}
+_UNITS = """SELECT * FROM ({days}) AS days
     UNION ALL
-    SELECT effective_date, verb, source, destination, '', '', '', split_part(about, '/', 1), entity, amount, 0
+    SELECT {slot}, verb, source, destination, '', '', '', split_part(about, '/', 1), entity, amount, 0
     FROM journals AS days JOIN postings ON journal = id
-    WHERE days.shard IN {manual_shards} AND starts_with(commodity, 'coupon:'){of_manual}"""
+    WHERE days.shard = ANY {manual_shards} AND starts_with(commodity, 'coupon:'){of_manual}"""
 
-_MONEY = """SELECT effective_date, verb, CASE WHEN spent AND source IN {live} THEN '' ELSE source END,
+_MONEY = """SELECT slot, verb, CASE WHEN spent AND source IN {live} THEN '' ELSE source END,
         CASE WHEN spent AND destination IN {live} THEN '' ELSE destination END, channel, store, currency, campaign,
         entity, worth_minor, minor
-    FROM movement_days AS days
+    FROM ({days}) AS days
     CROSS JOIN LATERAL (SELECT verb IN {ends} AND campaign IN {stored} AS spent) AS of_balance
-    WHERE currency <> ''{of_days}
+    WHERE currency <> ''
     UNION ALL
-    SELECT effective_date, verb, side.source, side.destination, '', '', commodity, split_part(account, ':', side.part),
+    SELECT {slot}, verb, side.source, side.destination, '', '', commodity, split_part(account, ':', side.part),
         entity, amount, 0
     FROM journals AS days JOIN postings ON journal = id
     CROSS JOIN LATERAL (
@@ -56,12 +54,17 @@ _MONEY = """SELECT effective_date, verb, CASE WHEN spent AND source IN {live} TH
             (postings.destination, 'liability:gift:', 3, 'outstanding', '')
     ) AS side (account, kind, part, source, destination)
     WHERE starts_with(side.account, side.kind){of_account}
-        AND (days.shard IN {manual_shards} OR side.part = 3 AND verb IN {ends} AND days.shard IN {stored_shards})"""
+        AND (days.shard = ANY {manual_shards} OR side.part = 3 AND verb IN {ends} AND days.shard = ANY {stored_shards})
+        AND days.shard = ANY ({manual_shards} || {stored_shards})"""
 # What ends of a balance is what is left on it, which only the postings tell: of no channel and no store.
 
 _ENDS = "('redeem', 'rollback', 'expire', 'revoke')"
 _STORED = "(SELECT id FROM campaigns WHERE definition -> 'value' ->> 'type' = 'balance')"
-_STORED_SHARDS = fill("(SELECT shard FROM checkpoints WHERE campaign IN {stored})", stored=_STORED)
+_STORED_SHARDS = fill(
+    """(ARRAY(SELECT shard FROM checkpoints
+        WHERE campaign IN {stored} AND (%(campaign)s::text IS NULL OR campaign = %(campaign)s::text)))""",
+    stored=_STORED,
+)
 
 
 def _has_stock(asked: Asked) -> bool:
@@ -122,7 +125,8 @@ def _unit_query(asked: Asked) -> Query:
     columns = ", ".join(f"({expression})::bigint AS {name}" for name, expression, *_ in _figures(asked))
     moves = fill(
         _UNITS,
-        of_days=conditions(asked, of_books("days")),
+        days=summed_days(asked, _keys(asked), ("units", "minor")),
+        slot=slot_or_before(asked),
         of_manual=conditions(asked, {**of_books("days"), "campaign": f"about {SHARDS_OF_CAMPAIGN}"}),
         manual_shards=MANUAL_SHARDS,
     )
@@ -138,7 +142,8 @@ def _money_query(asked: Asked) -> Query:
     columns = ", ".join(f"{expression} AS {name}_minor" for name, expression in figures)
     moves = fill(
         _MONEY,
-        of_days=conditions(asked, of_books("days")),
+        days=summed_days(asked, _keys(asked, "currency", "campaign"), ("worth_minor", "minor")),
+        slot=slot_or_before(asked),
         of_account=conditions(asked, {**of_books("days"), "campaign": "account = kind || %(campaign)s"}),
         manual_shards=MANUAL_SHARDS,
         ends=_ENDS,

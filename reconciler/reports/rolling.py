@@ -17,6 +17,7 @@ from reconciler.reports.clauses import (
     equal,
     fill,
     listed,
+    of_books,
     order,
     shown,
     slot_expression,
@@ -49,10 +50,10 @@ STOCK_NET = "restocked - withdrawn - claimed - issued + returned + stock_correct
 OUT_NET = "claimed + issued - redeemed + rolled_back - expired - revoked + out_corrected"
 
 _STATEMENT = """
-WITH moves (effective_date, verb, source, destination, channel, store, currency, campaign, entity, amount, minor) AS (
+WITH moves (slot, verb, source, destination, channel, store, currency, campaign, entity, amount, minor) AS (
     {moves}
 ), found AS (
-    SELECT {keys}CASE WHEN effective_date < %(since)s::date THEN '-infinity' ELSE {slot} END AS slot, {sums}
+    SELECT {keys}slot, {sums}
     FROM moves
     WHERE true{places}
     GROUP BY {keys}slot
@@ -74,6 +75,35 @@ ORDER BY {order}
 """
 
 
+_DAYS = """SELECT {slot} AS slot, verb, source, destination, {places}, {sums}
+    FROM movement_days AS days
+    WHERE true{conditions}
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"""
+
+
+def slot_or_before(asked: Asked) -> str:
+    """The slot of a row with an effective_date: -infinity for what was before since."""
+    slot = slot_expression(slot_of(asked.by), "effective_date")
+    return f"CASE WHEN effective_date < %(since)s::date THEN '-infinity' ELSE {slot} END"
+
+
+def summed_days(asked: Asked, keys: Sequence[str], measures: Sequence[str]) -> str:
+    """
+    The statement of movement_days, up to until, with *measures* summed: by *keys* and no finer, and empty elsewhere.
+
+    A million rows become some hundred, by as many processes as PostgreSQL has for it, before anything is worked out.
+    """
+    kept = {*keys, *(name for name in ("channel", "store") if getattr(asked, name) is not None)}
+    places = ("channel", "store", "currency", "campaign", "entity")
+    return fill(
+        _DAYS,
+        slot=slot_or_before(asked),
+        places=", ".join(name if name in kept else f"''::text AS {name}" for name in places),
+        sums=", ".join(f"sum({name}) AS {name}" for name in measures),
+        conditions=conditions(asked, of_books("days")),
+    )
+
+
 def rolled(asked: Asked, moves: str, keys: Sequence[str], columns: str, also: Mapping[str, str]) -> str:
     """
     The statement: a row for each of *keys* and each time in `by`, with *columns* as its select list.
@@ -89,7 +119,6 @@ def rolled(asked: Asked, moves: str, keys: Sequence[str], columns: str, also: Ma
         _STATEMENT,
         moves=moves,
         keys=listed(keys),
-        slot=slot_expression(slot, "effective_date"),
         sums=", ".join(f"{expression} AS {name}" for name, expression in sums.items()),
         places=conditions(asked, places),
         others=distinct(keys),

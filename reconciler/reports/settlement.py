@@ -48,7 +48,7 @@ WITH sides AS (
         {other} - {normal}
     FROM journals AS days JOIN postings ON journal = id
     CROSS JOIN LATERAL (VALUES (destination, amount, 0), (source, 0, amount)) AS side (account, debit, credit)
-    WHERE days.shard IN {manual_shards} AND (account = '{kind}' OR starts_with(account, '{kind}:')){of_manual}
+    WHERE days.shard = ANY {manual_shards} AND (account = '{kind}' OR starts_with(account, '{kind}:')){of_manual}
 ), found AS (
     SELECT {keys}CASE WHEN effective_date < %(since)s::date THEN '-infinity' ELSE {slot} END AS slot, {sums}
     FROM (SELECT *, substr(account, length('{kind}:') + 1) AS {party} FROM sides) AS named

@@ -42,7 +42,7 @@ WITH lines AS (
         coalesce(split_part(about, '/', 1), ''), NULL, NULL, ref, 0, 0, sum({other} - {normal})
     FROM journals AS days JOIN postings ON journal = id
     CROSS JOIN LATERAL (VALUES (destination, amount, 0), (source, 0, amount)) AS side (account, debit, credit)
-    WHERE days.shard IN {manual_shards} AND (account = '{kind}' OR starts_with(account, '{kind}:')){manual}
+    WHERE days.shard = ANY {manual_shards} AND (account = '{kind}' OR starts_with(account, '{kind}:')){manual}
     GROUP BY days.id, account, commodity
 ), whole AS (
     SELECT *, sum(given - taken_back - settled) OVER (

@@ -805,3 +805,108 @@ GRANT UPDATE (state, failed, finished_at) ON exports TO fairclaim_gateway;
 GRANT INSERT ON stocktakes, breaks TO fairclaim_clerk;
 GRANT UPDATE (state, parts, rows, rows_about, written, spool, bytes, manifest, failed, worker, tries, leased_until,
     finished_at) ON exports TO fairclaim_clerk;
+
+-- For whoever brings a BI tool ------------------------------------------------------------------------
+
+-- What fairclaim_analyst may read: views, whose names and columns stay as they are, and no table. None of them shows a
+-- code, because a code is money to whoever has it; a coupon is told by its shard and the seq it was given out with.
+
+-- A campaign as it is now; worst_minor is the most that one coupon can cost, null where nothing bounds it.
+CREATE VIEW v_campaigns AS
+SELECT id AS campaign, definition ->> 'name' AS name, state, coalesce(definition ->> 'legal_entity', 'main') AS entity,
+    definition ->> 'currency' AS currency, definition #>> '{value,type}' AS kind,
+    (CASE WHEN definition #>> '{value,type}' = 'balance' OR (definition #>> '{value,type}' = 'amount_off'
+            AND definition #>> '{value,every}' IS DISTINCT FROM 'true')
+        THEN definition #>> '{value,minor}' ELSE definition #>> '{value,cap_minor}' END)::bigint AS worst_minor,
+    (definition ->> 'stock')::bigint AS initial_stock, (definition ->> 'starts_at')::timestamptz AS starts_at,
+    (definition ->> 'ends_at')::timestamptz AS ends_at, definition ->> 'timezone' AS timezone, created_at
+FROM campaigns;
+
+-- How many decimal places the minor unit of each currency in use is away: 2 for EUR, 0 for JPY, 3 for KWD.
+CREATE VIEW v_currencies AS
+SELECT currency, CASE
+        WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF',
+            'XOF', 'XPF') THEN 0
+        WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3
+        ELSE 2
+    END AS decimals
+FROM (SELECT DISTINCT definition ->> 'currency' AS currency FROM campaign_versions) AS used
+WHERE currency IS NOT NULL;
+
+-- A coupon as it stands. What is left is uses, or minor units of a balance; null is all of it. An empty holder: on paper.
+CREATE VIEW v_coupons AS
+SELECT campaign, shard, seq, holder, state, version, channel, claimed_at, expires_at, units, "left", reserved_until, batch
+FROM coupons;
+
+-- A state change in its order: from where to where units went, and the discount or what was given back of it.
+CREATE VIEW v_state_changes AS
+SELECT split_part(shard, '/', 1) AS campaign, shard, seq, kind, at, effective_date, version, holder, channel, state, source,
+    destination, coalesce(units, CASE kind WHEN 'claimed' THEN 1 END, delta, 0) AS units, minor,
+    CASE WHEN kind IN ('redeemed', 'rolled_back') THEN ref END AS redemption
+FROM coupon_entries;
+
+-- A redemption: what its order was worth, what it took off and how much of that came back, who gave it and where; and of
+-- the coupon, when and in which channel it was claimed.
+CREATE VIEW v_redemptions AS
+SELECT redemptions.id AS redemption, redemptions.campaign, redemptions.shard, redemptions.seq, redemptions.redeemed_at,
+    entries.effective_date, redemptions.order_id, redemptions.stack, redemptions.currency, redemptions.order_minor,
+    redemptions.minor AS discount_minor, redemptions.rolled_back_minor,
+    redemptions.minor - redemptions.rolled_back_minor AS net_minor, redemptions.merchant, redemptions.store,
+    redemptions.staff, redemptions.channel, redemptions.holder, coupons.channel AS claim_channel, coupons.claimed_at,
+    coupons.seq AS coupon_seq, coupons.batch
+FROM redemptions
+LEFT JOIN coupon_entries AS entries ON entries.shard = redemptions.shard AND entries.seq = redemptions.seq
+LEFT JOIN coupons ON coupons.code = redemptions.code;
+
+-- Who bears a redemption, funder by funder.
+CREATE VIEW v_redemption_funders AS
+SELECT redemptions.id AS redemption, redemptions.campaign, redemptions.redeemed_at, redemptions.currency,
+    funder ->> 'account' AS funder, (funder ->> 'minor')::bigint AS minor
+FROM redemptions
+CROSS JOIN LATERAL jsonb_array_elements(redemptions.funders) AS funder;
+
+-- One part of a redemption, or all of it, that was given back.
+CREATE VIEW v_rollbacks AS
+SELECT rollbacks.redemption, redemptions.campaign, rollbacks.shard, rollbacks.seq, rollbacks.at, entries.effective_date,
+    redemptions.currency, rollbacks.minor, rollbacks.reason, redemptions.merchant, redemptions.store
+FROM rollbacks
+LEFT JOIN redemptions ON redemptions.id = rollbacks.redemption
+LEFT JOIN coupon_entries AS entries ON entries.shard = rollbacks.shard AND entries.seq = rollbacks.seq;
+
+-- What state changes moved on a day: the quick way to any count or sum of them.
+CREATE VIEW v_daily_movements AS
+SELECT effective_date, entity, campaign, shard, verb, source, destination, channel, store, currency, entries, units,
+    worth_minor, minor, order_minor
+FROM movement_days;
+
+-- What each account of both books came to on a day; the commodity is a currency, or coupon:<campaign> of the unit book.
+CREATE VIEW v_daily_accounts AS
+SELECT effective_date, entity, CASE WHEN shard LIKE 'manual:%' THEN '' ELSE split_part(shard, '/', 1) END AS campaign, shard,
+    commodity, commodity NOT LIKE 'coupon:%' AS is_money, account, debit, credit
+FROM account_days;
+
+-- A journal; late ones have the date they are of in original_date.
+CREATE VIEW v_journals AS
+SELECT id AS journal, entity, CASE WHEN coalesce(about, shard) LIKE 'manual:%' THEN ''
+        ELSE split_part(coalesce(about, shard), '/', 1) END AS campaign, shard, verb, first_seq, last_seq, occurred_at,
+    effective_date, original_date, posted_at, reverses, ref, reason, encode(hash, 'hex') AS hash
+FROM journals;
+
+-- Months and days of each legal entity that were ever on hold or closed.
+CREATE VIEW v_periods AS
+SELECT entity, kind, starts, ends, state, changed_by, changed_at FROM periods;
+
+-- What was not as the books expected, and what became of it; without what a coupon was found to be, as it tells its code.
+CREATE VIEW v_breaks AS
+SELECT id, shard, split_part(shard, '/', 1) AS campaign, kind, CASE WHEN kind <> 'coupon' THEN figure END AS figure, likely,
+    CASE WHEN kind <> 'coupon' THEN expected END AS expected, CASE WHEN kind <> 'coupon' THEN found END AS found, seq, state,
+    detected_at, explained_by, explained_at, explanation, resolved_by, resolved_at, resolution, compensation
+FROM breaks;
+
+GRANT SELECT ON v_campaigns, v_currencies, v_coupons, v_state_changes, v_redemptions, v_redemption_funders, v_rollbacks,
+    v_daily_movements, v_daily_accounts, v_journals, v_periods, v_breaks
+    TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler, fairclaim_clerk;
+GRANT SELECT ON v_campaigns, v_currencies, v_coupons, v_state_changes, v_redemptions, v_redemption_funders, v_rollbacks,
+    v_daily_movements, v_daily_accounts, v_journals, v_periods, v_breaks, v_balances, v_money_movements, v_money_balances,
+    v_campaign_money, v_funder_money, v_merchant_money, v_trial_balance, v_reversals
+    TO fairclaim_analyst;

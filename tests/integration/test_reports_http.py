@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import Refusal
+from gateway.finance.report_files import ReportFile
 from reconciler.reports.catalog import REPORTS
 from tests.conftest import redis_binaries
 from tests.integration.draining import Books
@@ -115,3 +117,20 @@ async def test_who_may(http: Http) -> None:
                         ("@ann", 403), (None, 401)):  # fmt: skip
         assert [(await http.ask("GET", path, who)).status_code for path in paths] == [status, status]
     assert (await http.ask("GET", "/v1/reports/none", "finance")).status_code == 404
+
+
+async def test_whoever_leaves_ends_the_file(year: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that nobody takes any more is made no further, and the worker may make the next; one at a time."""
+    monkeypatch.setattr("gateway.finance.report_files.PIECE_BYTES", 1000)
+    here = year.worker.app.state.services
+    file = await ReportFile.open(here, ["entries", "--format=csv"])
+    with pytest.raises(Refusal, match="another report"):
+        await ReportFile.open(here, ["entries", "--format=csv"])
+    pieces = file.pieces()
+    assert (await anext(pieces)).startswith(b"shard,seq,kind")
+    await pieces.aclose()
+
+    with pytest.raises(Refusal, match="failed"):
+        await ReportFile.open(here, ["none", "--format=csv"])
+    whole = b"".join([piece async for piece in (await ReportFile.open(here, ["entries", "--format=csv"])).pieces()])
+    assert whole.count(b"\r\n") > 300
