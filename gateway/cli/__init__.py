@@ -8,6 +8,7 @@ The command line, and the one room that may import both gateway and reconciler: 
     stocktake breaks verdict outside                         finance: compares
     ledger stocktake breaks verdict outside                  finance: reads the books
     ledger report export                                     read the books
+    ledger report export stocktake breaks                    read the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -18,6 +19,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period
+from gateway.cli import breaks, campaign, codes, export, key, ledger
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor

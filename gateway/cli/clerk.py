@@ -22,12 +22,12 @@ def clerk(
     data_dir: DataDir = None,
 ) -> None:
     """
-    Do the paperwork of the books, until stopped: make the exports that were asked for.
+    Do the paperwork of the books, until stopped: take stock again and again, make the exports that were asked for.
 
-    It takes no part in claims or in the drain. Several may run, each export is one's at a time; they need the same
-    --exports-dir, and so do the gateways that hand the files out. SIGTERM or Ctrl-C ends it at once: what it was at is
-    gone on with by the next one. Logs are JSON lines on stderr. Without URLs: the servers of the `fairclaim up` that
-    runs on the data directory.
+    It takes no part in claims or in the drain. Several may run: one of them takes stock, each export is one's at a
+    time. They need the same --exports-dir, and so do the gateways that hand the files out. SIGTERM or Ctrl-C ends it at
+    once: what it was at is gone on with by the next one. Logs are JSON lines on stderr. Without URLs: the servers of
+    the `fairclaim up` that runs on the data directory.
 
     \b
     Example:
@@ -57,6 +57,7 @@ async def _work(settings: "Settings") -> None:
 def _works(settings: "Settings", stack: AsyncExitStack) -> "list[Work]":
     """What a clerk does; *stack* closes what it has open."""
     from reconciler.exports.work import Exporting, ExportOptions
+    from reconciler.stocktake.continuous import Stocktaking
 
     exporting = Exporting(
         ExportOptions(
@@ -69,4 +70,13 @@ def _works(settings: "Settings", stack: AsyncExitStack) -> "list[Work]":
         )
     )
     stack.push_async_callback(exporting.close)
-    return [exporting]
+    stocktaking = Stocktaking(
+        settings.redis_url,
+        settings.postgres_url,
+        every_s=settings.stocktake_s,
+        samples=settings.stocktake_samples,
+        call_ms_max=settings.redis_call_ms_max,
+        connect_ms_max=settings.redis_connect_ms_max,
+    )
+    stack.push_async_callback(stocktaking.close)
+    return [exporting, stocktaking]

@@ -25,7 +25,7 @@ def up(
     as_json: JsonFlag = False,
 ) -> int:
     """
-    Run the whole system: Valkey, PostgreSQL, gateway workers, reconciler, and a demo campaign.
+    Run the whole system: Valkey, PostgreSQL, gateway workers, reconciler, clerk, and a demo campaign.
 
     Servers that are not given by URL are started here, on this machine alone, with their data under --data-dir. When
     everything answers, a claim to paste is printed and the ready file is written. Ctrl-C answers what is in flight,

@@ -88,7 +88,8 @@ class Exporting:
 
     async def _make(self, connection: AsyncConnection[Any], export: Export) -> None:
         folder = self._options.folder / export.id
-        folder.mkdir(parents=True, exist_ok=True)
+        self._options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # holders' names may be in what is below
+        folder.mkdir(exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "reconciler.exports.making"),
             stdin=asyncio.subprocess.PIPE,
@@ -99,19 +100,21 @@ class Exporting:
         assert process.stdin is not None
         assert process.stderr is not None
         words = asyncio.create_task(process.stderr.read())
+        ours = True
         try:
             process.stdin.write(msgspec.json.encode(self._order(export, folder)) + b"\n")
             ended = asyncio.create_task(process.wait())
-            while not ended.done():
+            while ours and not ended.done():
                 await asyncio.wait({ended}, timeout=BEAT_S)
-                if not ended.done() and not await self._change(connection, export, "keep_export", lease_s=LEASE_S):
-                    break
+                ours = ended.done() or await self._change(connection, export, "keep_export", lease_s=LEASE_S)
+            if await self._is_over(connection, export):  # it says so before it has cleared up behind itself
+                await asyncio.wait({ended}, timeout=LEASE_S)
         finally:
             # Cancelled, lost, cut off from PostgreSQL: it is somebody else's, and here it ends.
             with suppress(ProcessLookupError):
                 process.kill()
         code, said = await process.wait(), (await words).decode(errors="replace").strip()
-        if code not in (0, GONE):
+        if ours and code not in (0, GONE):
             told = {"export": export.id, "exit_code": code, "said": said[-WORDS_CHARS_MAX:]}
             log.error("a process that made an export ended; it is tried again", extra=told)
             await self._change(connection, export, "rest_export", rest_s=REST_S)
@@ -130,6 +133,10 @@ class Exporting:
         """Whether it was written down: the export is still ours."""
         told = {"id": export.id, "worker": export.worker, **values}
         return (await connection.execute(EXPORTS[query], told)).rowcount == 1
+
+    async def _is_over(self, connection: AsyncConnection[Any], export: Export) -> bool:
+        found = await (await connection.execute(EXPORTS["state_of_export"], {"id": export.id})).fetchone()
+        return found is not None and found[0] in ("done", "failed")
 
     async def _tidy(self, connection: AsyncConnection[Any]) -> None:
         """Give up what was kept long enough, and the folders of what is given up."""

@@ -64,6 +64,9 @@ WHERE id = %(id)s AND worker = %(worker)s AND state = 'running'
 -- name: held_export
 SELECT * FROM exports WHERE id = %(id)s AND worker = %(worker)s AND state = 'running'
 
+-- name: state_of_export
+SELECT state FROM exports WHERE id = %(id)s
+
 -- name: advance_export
 -- What came further is not what ended whoever tried it before.
 UPDATE exports

@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import signal
+import stat
 from collections.abc import Callable
 from datetime import date
 from hashlib import sha256
@@ -55,8 +56,10 @@ async def test_an_export_is_the_report_in_every_format(site: Exports, format: Fo
     assert [path.name for path in (site.folder / export.id).iterdir()] == [done.spool.file]
 
 
-async def test_a_clerk_makes_them_in_the_order_they_were_asked_for(site: Exports) -> None:
-    """One after the other, each by a process of its own, until there is none."""
+async def test_a_clerk_makes_them_in_the_order_they_were_asked_for(
+    site: Exports, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One after the other, each by a process of its own that ends well, until there is none."""
     first, second = await site.ask("xlsx"), await site.ask("csv")
     assert await site.work() is True
     assert (site.row(first).state, site.row(second).state) == ("done", "waiting")
@@ -65,6 +68,8 @@ async def test_a_clerk_makes_them_in_the_order_they_were_asked_for(site: Exports
 
     assert site.file(first) == site.expected("xlsx")
     assert site.file(second) == site.expected("csv")
+    assert caplog.records == []
+    assert stat.S_IMODE(site.folder.stat().st_mode) == 0o700
 
 
 async def test_a_manifest_says_what_the_file_is(site: Exports) -> None:

@@ -36,8 +36,8 @@ def site(postgres_url: str, tmp_path: Path) -> Exports:
     """Books of a month in three currencies, with merchants of any name, and one late journal with a reason."""
     for number, merchant in enumerate(MERCHANTS):
         currency = ("CNY", "JPY", "KWD")[number % 3]
-        told = {"shard": f"tea-{number}/0", "merchant": merchant, "currency": currency}
-        add_journals(postgres_url, 9, first=1 + 3 * number, **told)
+        shard = f"tea-{number}/0"
+        add_journals(postgres_url, 9, first=1 + 3 * number, shard=shard, merchant=merchant, currency=currency)
     with psycopg.connect(postgres_url) as connection:
         connection.execute("SET session_replication_role = replica")  # journals are not changed, but by their owner
         connection.execute(

@@ -87,7 +87,7 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
             claimed = (await worker.claim("ann", "1")).json()["code"]
             there = {"code": claimed, "asset": next(iter(assets())), "redemption": await redemption(worker)}
             there |= {"entity": "main", "kind": "month", "starts": "2024-01"}
-            there |= {"account": "budget:available", "journal": "1"}
+            there |= {"account": "budget:available", "journal": "1", "report": "trial-balance"}
             async with draining(redis_server.url, database):
                 pass  # leaving it drains to the tail: the coupon is in the books
             roles = {}
