@@ -125,7 +125,7 @@ def lead(case: Case[Any], site: Site) -> None:
         return
     operation = OPERATIONS[case.operation.label]
     mine = "closing" if operation.name == "move_campaign" else "moving" if operation.under == "Marketers" else "flash"
-    there = {"campaign": mine, **site.there}
+    there = {"campaign": mine, "report": "trial-balance", **site.there}
     for name, value in case.path_parameters.items():
         if name in there and crc32(str(value).encode()) % 4:
             case.path_parameters[name] = there[name]
