@@ -23,7 +23,7 @@ from gateway.claims import Claims
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
-from gateway.finance import reports
+from gateway.finance import exports, reports
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -97,6 +97,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *codes.routes,
         *paper.routes,
         *revocations.routes,
+        *exports.routes,
         *reports.routes,
         *home.routes,
         *ops.routes,

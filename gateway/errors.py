@@ -33,6 +33,7 @@ PROBLEMS: dict[str, Problem] = {
     "redemption_not_found": Problem(404, "No such redemption", False),
     "code_batch_not_found": Problem(404, "No such code batch", False),
     "revocation_not_found": Problem(404, "No such revocation", False),
+    "export_not_found": Problem(404, "No such export", False),
     "method_not_allowed": Problem(405, "Not with this method", False),
     "request_timeout": Problem(408, "The request did not come in time", True),
     "limit_reached": Problem(409, "You hold as many as one person may", False),

@@ -7,6 +7,7 @@ is compared with it by a test. Nothing else reads the environment.
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -133,6 +134,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _meta("ms", "from one look for coupons and holds past their time to the next", low=10, high=3_600_000)
     ] = 1000
 
+    exports_dir: Annotated[str, _meta("path", "where exports are kept; empty: exports in data_dir")] = ""
+    exports_rows_part: Annotated[int, _meta("rows", "of an export held in memory at once", low=100, high=1_000_000)] = (
+        50_000
+    )
+    exports_keep_days: Annotated[int, _meta("days", "the file of an export is kept", low=1, high=3650)] = 30
+    exports_open_max: Annotated[int, _meta("exports", "waiting or being made at once", low=1, high=10_000)] = 100
+
+    @property
+    def exports_folder(self) -> Path:
+        """Where exports are kept."""
+        return Path(self.exports_dir) if self.exports_dir else Path(self.data_dir) / "exports"
+
     def checked(self) -> "Settings":
         """
         Return self if the settings agree with each other.
@@ -236,5 +249,6 @@ OTHER_VARIABLES = {
     PREFIX + "API_KEY": "the API key the command line presents",
     PREFIX + "GATEWAY_URL": "the gateway the command line talks to",
     PREFIX + "TEST_REDIS": "a redis-server the tests run on besides Valkey",
+    PREFIX + "TEST_SOFFICE": "a LibreOffice the tests open spreadsheets with besides openpyxl",
 }
 """Variables of the command line and the tests, which no server process reads."""

@@ -73,6 +73,7 @@ PATH = {
     "asset": "The name of a file that the page loads.",
     "batch": "The id of a code batch.",
     "campaign": "The id of a campaign.",
+    "export": "The id of an export.",
     "report": "The name of a report.",
     "redemption": "The id of a redemption, or of several that were made as one.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",

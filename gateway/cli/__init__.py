@@ -2,9 +2,9 @@
 The command line, and the one room that may import both gateway and reconciler: it puts them together.
 
     output.py   how every command answers; exit codes        flags.py   settings as flags
-    up serve worker reconcile migrate doctor                 run and look after the processes
+    up serve worker reconcile clerk migrate doctor           run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
-    ledger report                                            read the books
+    ledger report export                                     read the books
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -14,8 +14,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import campaign, codes, key, ledger
+from gateway.cli import campaign, codes, export, key, ledger
 from gateway.cli.claim import claim
+from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
 from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, wants_json
@@ -59,6 +60,7 @@ app.command("up")(up)
 app.command("serve")(serve)
 app.command("worker", hidden=True)(worker)
 app.command("reconcile")(reconcile)
+app.command("clerk")(clerk)
 app.command("migrate")(migrate)
 app.command("doctor")(doctor)
 app.add_typer(campaign.app, name="campaign")
@@ -67,6 +69,7 @@ app.command("claim")(claim)
 app.command("token")(token)
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(export.app, name="export")
 app.command("report")(report)
 app.command("status")(status)
 

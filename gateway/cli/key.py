@@ -46,7 +46,7 @@ def create(
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     try:
-        made = _with_postgres(settings, lambda connection: create_key(connection, name, role, actor()))
+        made = with_postgres(settings, lambda connection: create_key(connection, name, role, actor()))
     except InvalidKey as error:
         raise Fail(USAGE, "bad_key", str(error)) from None
     data = {"id": made.id, "name": name, "role": role, "key": made.text}
@@ -72,7 +72,7 @@ def list_(
     from gateway.keys import list_keys
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
-    keys = [_listed(key) for key in _with_postgres(settings, list_keys)]
+    keys = [_listed(key) for key in with_postgres(settings, list_keys)]
     columns = ("id", "name", "role", "created_by", "created, UTC@", "revoked, UTC@")
     names = ("id", "name", "role", "created_by", "created_at", "revoked_at")
     emit(
@@ -102,12 +102,12 @@ def revoke(
     from gateway.keys import revoke_key
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
-    if not _with_postgres(settings, lambda connection: revoke_key(connection, key_id, actor())):
+    if not with_postgres(settings, lambda connection: revoke_key(connection, key_id, actor())):
         raise Fail(NOT_FOUND, "key_not_found", f"there is no key {key_id!r}", "`fairclaim key list` shows them")
     emit({"id": key_id, "revoked": True}, as_json, lambda: f"{key_id} is revoked")
 
 
-def _with_postgres(settings: Settings, act: "Callable[[psycopg.AsyncConnection[dict[str, Any]]], Awaitable[T]]") -> T:
+def with_postgres(settings: Settings, act: "Callable[[psycopg.AsyncConnection[dict[str, Any]]], Awaitable[T]]") -> T:
     """Run *act* on a connection in the gateway's role. Errors: Fail(UNAVAILABLE)."""
     import psycopg
     from psycopg.rows import dict_row

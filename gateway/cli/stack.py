@@ -51,9 +51,11 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
 
     reconciler = Program("reconciler", ["reconcile"], settings, data_dir / "logs" / "reconciler.log")
     workers = worker_programs(settings, sockets, data_dir / "logs")
-    _watch_logs([reconciler, *workers], supervisor)
+    clerk = Program("clerk", ["clerk"], settings, data_dir / "logs" / "clerk.log")
+    _watch_logs([reconciler, *workers, clerk], supervisor)
     await supervisor.start(reconciler)
     await supervisor.start(*workers)
+    await supervisor.start(clerk)
     url = url_of(sockets[0])
     await await_ready(url, supervisor)
     await await_attached(settings, supervisor)

@@ -1,4 +1,4 @@
-"""The processes of ours that are supervised: gateway workers and the reconciler."""
+"""The processes of ours that are supervised: gateway workers, the reconciler and the clerk."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ class Program:
         self._process = spawn(command, log=self.log, environment=self._environment, pass_fds=self._pass_fds)
 
     def ready(self) -> bool:
-        """True: whether the gateway serves is asked of the gateway (/readyz), and the reconciler needs no wait."""
+        """True: whether the gateway serves is asked of the gateway (/readyz), and the others need no wait."""
         return True
 
 

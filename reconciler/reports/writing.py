@@ -11,10 +11,14 @@ same bytes, whenever and wherever they are written by the same version of this s
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Literal, NamedTuple, get_args
 
+from reconciler.reports.asking import BadAsk
 from reconciler.reports.rows import OddCell, Row, Sums, batches, clean
 from reconciler.reports.shape import Asked, Report
 
-__all__ = ["FORMATS", "STREAMED", "Format", "OddCell", "Wrong", "check_format", "chunks", "file_name", "write"]
+__all__ = ["FORMATS", "STREAMED", "BadAsk", "Format", "OddCell", "check_format", "chunks", "file_name", "write"]
+
+Wrong = BadAsk
+"""A format that a report can't be written in: what else can't be asked is a BadAsk too."""
 
 Format = Literal["csv", "json", "ndjson", "xlsx", "parquet", "beancount"]
 """What a report may be written as."""
@@ -49,20 +53,12 @@ LEDGER = "journal"
 """The report whose rows are the two sides of postings: the only one that is a journal in plain text."""
 
 
-class Wrong(ValueError):
-    """What was asked for can't be had; *field* names what is wrong."""
-
-    def __init__(self, field: str, about: str) -> None:
-        super().__init__(about)
-        self.field = field
-
-
 def check_format(report: Report, format: str) -> Format:
-    """*format*, if *report* may be written so. Errors: Wrong."""
+    """*format*, if *report* may be written so. Errors: BadAsk."""
     if format not in FORMATS:
-        raise Wrong("format", f"format: one of {', '.join(FORMATS)}.")
+        raise BadAsk("format", f"one of {', '.join(FORMATS)}")
     if format == "beancount" and report.name != LEDGER:
-        raise Wrong("format", f"format: beancount is a form of the report {LEDGER} alone.")
+        raise BadAsk("format", f"beancount is a form of the report {LEDGER} alone")
     return format
 
 
@@ -76,10 +72,10 @@ def chunks(report: Report, asked: Asked, rows: Iterable[Sequence[Any]], format: 
     """
     The file of one of STREAMED, piece by piece.
 
-    Errors: Wrong for another format; OddCell, where a row is not what the report says.
+    Errors: BadAsk for another format; OddCell, where a row is not what the report says.
     """
     if check_format(report, format) not in STREAMED:
-        raise Wrong("format", f"format: {format} can't be sent while it is written; make an export.")
+        raise BadAsk("format", f"{format} can't be sent while it is written; make an export")
     columns = report.columns(asked)
     cleaned: Iterator[Row] = clean(columns, rows)
     if format == "beancount":
@@ -97,7 +93,7 @@ def write(report: Report, asked: Asked, rows: Iterable[Sequence[Any]], format: F
     """
     Write the whole of a report into *out*, which need not be seekable; what its rows sum up to.
 
-    Errors: Wrong for a format that it can't have; OddCell, where a row is not what the report says; OSError.
+    Errors: BadAsk for a format that it can't have; OddCell, where a row is not what the report says; OSError.
     """
     check_format(report, format)
     columns = report.columns(asked)

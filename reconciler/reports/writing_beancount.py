@@ -89,7 +89,7 @@ def beancount_chunks(columns: Sequence[Column], asked: Asked, rows: Iterable[Row
             if not any(account == key[0] for account, _ in opened):
                 text.append(_opened(leg))
             opened.setdefault(key, beancount_account(leg["account"]))
-            balances[key] += leg["debit_minor"] - leg["credit_minor"]
+            balances[key] += leg["debit"] - leg["credit"]
         yield "\n".join([*text, _transaction(legs, opened), ""]).encode()
     if last is not None and balances:
         yield _closing(last + timedelta(days=1), opened, balances).encode()
@@ -108,7 +108,7 @@ def _transaction(legs: Sequence[dict[str, Any]], opened: dict[tuple[str, str], s
         text += [f"  original-date: {first['original_date']}"] if first["original_date"] else []
         text += [f"  ref: {_quoted(first['ref'])}"] if first["ref"] else []
     for leg in legs:
-        amount = major_text(leg["debit_minor"] - leg["credit_minor"], leg["currency"])
+        amount = major_text(leg["debit"] - leg["credit"], leg["currency"])
         text.append(f"  {opened[leg['account'], leg['currency']]}  {amount} {leg['currency']}")
     return "\n".join(text)
 

@@ -26,7 +26,9 @@ _ENCODER = msgspec.json.Encoder(decimal_format="string", enc_hook=str)
 
 def money_name(column: Column) -> str:
     """The name over amounts that have a decimal point: without the unit that they are not in."""
-    return column.name.removesuffix("_minor") if column.kind == "minor" else column.name
+    if column.kind != "minor":
+        return column.name
+    return "amount" if column.name == "minor" else column.name.removesuffix("_minor")
 
 
 def guarded(text: str) -> str:

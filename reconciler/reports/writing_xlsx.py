@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import xlsxwriter  # type: ignore[import-untyped]
+from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 from xlsxwriter.format import Format as CellFormat  # type: ignore[import-untyped]
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell  # type: ignore[import-untyped]
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
@@ -101,7 +102,10 @@ def write_xlsx(report: Report, columns: Sequence[Column], asked: Asked, rows: It
         sheet, used = _open_sheet(book, report, columns, look, len(places) + 1), 0
     _write_totals(sheet, used + 2, columns, sums, places, look)
     _write_about(book, report, columns, asked, look)
-    book.close()
+    try:
+        book.close()
+    except FileCreateError as error:  # what it makes of an OSError, such as a disk that is full
+        raise OSError(str(error)) from error
 
 
 def _look(book: xlsxwriter.Workbook) -> _Look:
@@ -152,7 +156,7 @@ def _line_of(columns: Sequence[Column], asked: Asked, look: _Look) -> Callable[[
         cells = [f'<row r="{number}">']
         for at, head, kind, style in plan:
             value = row[at]
-            if value is None:
+            if value is None or value == "":
                 continue
             if kind == "text":
                 cells.append(f"{head}{number}{_text(value)}")
@@ -204,7 +208,7 @@ def _write_totals(
                 value = float(major(totals[column.name], of)) if amount else totals[column.name]
                 style = look.money_totals[places(of)] if amount else look.total
                 sheet.write_formula(row + number, at, _formula(at, currency, of, filled), style, value)
-            elif at == currency:
+            elif at == currency and of:
                 sheet.write_string(row + number, at, of, look.total)
             elif at == label:
                 sheet.write_string(row + number, at, "Total", look.total)
@@ -219,7 +223,8 @@ def _formula(at: int, currency: int | None, of: str, filled: Sequence[_Place]) -
 
     if currency is None:
         return "=" + "+".join(f"SUM({area(at, place)})" for place in filled)
-    return "=" + "+".join(f'SUMIFS({area(at, place)},{area(currency, place)},"{of}")' for place in filled)
+    # What is of no currency has no cell there, which is what "=" finds.
+    return "=" + "+".join(f'SUMIFS({area(at, place)},{area(currency, place)},"{of or "="}")' for place in filled)
 
 
 def _write_about(

@@ -134,6 +134,14 @@ class Stack:
         headers = {"Authorization": f"Bearer {self.ready[f'{role}_key']}"}
         return self.http.post("/v1/campaigns/demo/state", json={"to": to}, headers=headers).status_code
 
+    def export(self, report: str, format: str) -> bytes:
+        """A report as the clerk of the stack makes it."""
+        headers = {"Authorization": f"Bearer {self.ready['finance_key']}", "Idempotency-Key": f"{report} {format}"}
+        asked = self.http.post("/v1/exports", json={"report": report, "format": format}, headers=headers)
+        path = asked.headers["location"]
+        assert await_until(lambda: self.http.get(path, headers=headers).json()["state"] == "done", 30), self.output
+        return self.http.get(f"{path}/file", headers=headers).content
+
     def booked(self) -> set[str]:
         """Every code in the books."""
         with psycopg.connect(self.ready["postgres_url"]) as connection:

@@ -139,7 +139,8 @@ COLUMN_RIGHTS = {
     },
     "fairclaim_clerk": {
         "exports": {
-            *("state", "parts", "rows", "rows_about", "manifest", "failed", "worker", "leased_until", "finished_at")
+            *("state", "parts", "rows", "rows_about", "written", "spool", "bytes", "manifest", "failed"),
+            *("worker", "tries", "leased_until", "finished_at"),
         },
     },
     "fairclaim_reader": {},

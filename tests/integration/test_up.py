@@ -104,13 +104,16 @@ def test_stop_under_load_loses_nothing_that_was_answered(data_dir: Path) -> None
 def test_servers_given_by_url_are_used_and_left_running(
     redis_server: Valkey, redis_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    """With both URLs up starts no server of its own, works on those given, and leaves them running."""
+    """With both URLs up starts no server of its own, works on those given, and leaves them running; its clerk too."""
     urls = ("--redis-url", redis_url, "--postgres-url", postgres_url)
     with Stack(tmp_path / "data", *urls, "--workers", "1", "--json") as stack:
         assert (stack.ready["redis_url"], stack.ready["postgres_url"]) == (redis_url, postgres_url)
         assert stack.parts("valkey-server") == stack.parts("bin/postgres") == []
         assert stack.claim("ann").status_code == 201
         assert await_until(lambda: len(stack.wallet("ann")) == 1, 5)
+        export = stack.export("journal", "csv")
+        assert export.startswith(b"date,journal,")
+        assert b"commitment:demo" in export
         assert stack.stop() == 0
     assert redis_server.answers()
 

@@ -359,23 +359,30 @@ CREATE TABLE outside_runs (
 -- A report that is made in the background, in parts, so that another process goes on where one died.
 CREATE TABLE exports (
     id           text        NOT NULL,
+    key          text        NOT NULL,  -- its Idempotency-Key
     report       text        NOT NULL,
     format       text        NOT NULL,
     asked        jsonb       NOT NULL,
     state        text        NOT NULL DEFAULT 'waiting',
     parts        integer     NOT NULL DEFAULT 0,
-    rows         bigint      NOT NULL DEFAULT 0,
-    rows_about   bigint,                -- as estimated at the start
+    rows         bigint      NOT NULL DEFAULT 0,   -- read from the books, in parts
+    rows_about   bigint,                           -- as estimated at the start
+    written      bigint      NOT NULL DEFAULT 0,   -- of them, into the file
+    spool        jsonb       NOT NULL DEFAULT '{}',  -- the files that count, and of what books they are
+    bytes        bigint,
     manifest     jsonb,
     failed       text,
     asked_by     text        NOT NULL,
     asked_at     timestamptz NOT NULL DEFAULT now(),
     worker       text,
+    tries        integer     NOT NULL DEFAULT 0,   -- since it last came further
     leased_until timestamptz,
     finished_at  timestamptz,
     CONSTRAINT exports_pkey PRIMARY KEY (id),
-    CONSTRAINT exports_state_check CHECK (state IN ('waiting', 'running', 'done', 'failed', 'cancelled'))
+    CONSTRAINT exports_key UNIQUE (asked_by, key),
+    CONSTRAINT exports_state_check CHECK (state IN ('waiting', 'running', 'done', 'failed', 'cancelled', 'removed'))
 );
+CREATE INDEX exports_asked_idx ON exports (asked_at, id);
 CREATE INDEX exports_open_idx ON exports (asked_at) WHERE state IN ('waiting', 'running');
 
 CREATE TRIGGER close_reports_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON close_reports
@@ -411,8 +418,8 @@ GRANT UPDATE (state, explained_by, explained_at, explanation, resolved_at, resol
     ON breaks TO fairclaim_gateway;
 GRANT UPDATE (state, failed, finished_at) ON exports TO fairclaim_gateway;
 GRANT INSERT ON stocktakes, breaks TO fairclaim_clerk;
-GRANT UPDATE (state, parts, rows, rows_about, manifest, failed, worker, leased_until, finished_at)
-    ON exports TO fairclaim_clerk;
+GRANT UPDATE (state, parts, rows, rows_about, written, spool, bytes, manifest, failed, worker, tries, leased_until,
+    finished_at) ON exports TO fairclaim_clerk;
 
 -- For whoever brings a BI tool ------------------------------------------------------------------------
 

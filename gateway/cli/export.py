@@ -1,0 +1,218 @@
+"""`fairclaim export`: reports as files that the clerk makes, straight from PostgreSQL and the folder they are in."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.exported import asked, books, copy, present, see, there, view
+from gateway.cli.flags import JsonFlag, setting_flag, settings_from
+from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
+from gateway.cli.output import CONFLICT, FAILURE, Fail, emit
+from gateway.cli.ready import actor
+from gateway.cli.tables import facts, table
+
+app = typer.Typer(no_args_is_help=True, help="Reports as files, made in the background: create, list, show, download.")
+
+POLL_S = 0.2
+
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The export's id, as `list` shows it.", show_default=False)]
+_ExportsDir = Annotated[str | None, setting_flag("exports_dir")]
+
+
+def _asked_flag(name: str, help: str) -> Any:
+    return flag_of("export create", f"--{name}", help=help, show_default=False)
+
+
+@app.command()
+def create(
+    report: Annotated[str, typer.Argument(metavar="REPORT", help="Which report.", show_default=False)],
+    format: Annotated[
+        str, flag_of("export create", "--format", "-f", help="csv, json, ndjson, xlsx, parquet or beancount.")
+    ] = "xlsx",
+    since: Annotated[str | None, _asked_flag("since", "The first day.")] = None,
+    until: Annotated[str | None, _asked_flag("until", "The last day, all of it.")] = None,
+    by: Annotated[str | None, _asked_flag("by", "What the rows are of, with commas, such as campaign,month.")] = None,
+    entity: Annotated[str | None, _asked_flag("entity", "Only this legal entity.")] = None,
+    campaign: Annotated[str | None, _asked_flag("campaign", "Only this campaign.")] = None,
+    channel: Annotated[str | None, _asked_flag("channel", "Only what was claimed in this channel.")] = None,
+    store: Annotated[str | None, _asked_flag("store", "Only what was redeemed in this store.")] = None,
+    merchant: Annotated[str | None, _asked_flag("merchant", "Only this merchant.")] = None,
+    funder: Annotated[str | None, _asked_flag("funder", "Only this funder.")] = None,
+    account: Annotated[str | None, _asked_flag("account", "Only this account.")] = None,
+    basis: Annotated[str | None, _asked_flag("basis", "By which date: effective, occurred or posted.")] = None,
+    zone: Annotated[str | None, _asked_flag("zone", "Where times are shown, such as Asia/Shanghai.")] = None,
+    key: Annotated[
+        str | None,
+        flag_of("export create", "--key", help="Idempotency-Key, to ask again without a second export."),
+    ] = None,
+    wait: Annotated[bool, flag_of("export create", "--wait", help="Come back when it is made.")] = False,
+    postgres_url: PostgresUrl = None,
+    ready_file: ReadyFile = None,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """
+    Ask for a report as a file; a clerk makes it in the background.
+
+    \b
+    Example:
+      fairclaim export create journal --format beancount --since 2026-11-01 --until 2026-11-30 --wait
+
+    Exit codes: 0 asked for, or made, 1 it can't be made, 2 usage, 3 no such report, 4 the key came with another
+    request, or too many are open, 6 PostgreSQL can't be reached.
+    """
+    from secrets import token_hex
+
+    from reconciler.exports import store as exports
+
+    told = {
+        "since": since, "until": until, "by": by, "entity": entity, "campaign": campaign, "channel": channel,
+        "store": store, "merchant": merchant, "funder": funder, "account": account, "basis": basis, "zone": zone,
+    }  # fmt: skip
+    wanted = asked(report, format, {name: text for name, text in told.items() if text is not None})
+    settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
+    values: dict[str, Any] = {
+        "key": key or token_hex(16),
+        "report": report,
+        "format": format,
+        "asked": wanted,
+        "asked_by": actor(),
+    }
+    try:
+        export, _ = books(settings, lambda each: exports.ask(each, **values, open_max=settings.exports_open_max))
+    except exports.KeyReused:
+        raise Fail(CONFLICT, "idempotency_key_reused", "this key came with another request") from None
+    except exports.TooMany:
+        raise Fail(CONFLICT, "too_many", f"{settings.exports_open_max} exports are not done yet") from None
+    while wait and export.state in ("waiting", "running"):
+        time.sleep(POLL_S)
+        export = see(settings, export.id)
+    present(export, as_json)
+    if wait and export.state != "done":
+        raise typer.Exit(FAILURE)
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[int, flag_of("export list", "--limit", help="How many at most.", min=1, max=1000)] = 50,
+    postgres_url: PostgresUrl = None,
+    ready_file: ReadyFile = None,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """
+    List exports, newest first.
+
+    \b
+    Example:
+      fairclaim export list
+
+    Exit codes: 0 done, 2 usage, 6 PostgreSQL can't be reached.
+    """
+    from reconciler.exports import store as exports
+
+    settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
+    found = [view(each) for each in books(settings, lambda connection: exports.listed(connection, limit))]
+    columns = ("id", "report", "format", "state", "percent#", "rows#", "bytes#", "requested, UTC@")
+    names = ("id", "report", "format", "state", "percent", "rows", "bytes", "requested_at")
+    rows = [[each[name] for name in names] for each in found]
+    emit({"items": found, "next": None}, as_json, lambda: table(columns, rows, none="no exports"))
+
+
+@app.command()
+def show(
+    export: _Id,
+    manifest: Annotated[
+        bool, flag_of("export show", "--manifest", help="The manifest of its file, byte for byte.")
+    ] = False,
+    postgres_url: PostgresUrl = None,
+    ready_file: ReadyFile = None,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """
+    Show an export and how far it is, or what its file is.
+
+    \b
+    Examples:
+      fairclaim export show ex_9f1c44a07be2d613
+      fairclaim export show ex_9f1c44a07be2d613 --manifest > journal.manifest.json
+
+    Exit codes: 0 done, 2 usage, 3 no such export, 4 there is no manifest of it, 6 PostgreSQL can't be reached.
+    """
+    from reconciler.exports.manifest import manifest_bytes
+
+    found = see(settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir), export)
+    if not manifest:
+        present(found, as_json)
+        return
+    if found.manifest is None:
+        raise Fail(CONFLICT, "not_done", f"{export} is {found.state}, so there is no manifest")
+    print(manifest_bytes(found.manifest).decode(), end="", flush=True)
+
+
+@app.command()
+def download(
+    export: _Id,
+    output: Annotated[
+        str | None,
+        flag_of("export download", "--output", "-o", help="Where to; else its own name, here.", show_default=False),
+    ] = None,
+    exports_dir: _ExportsDir = None,
+    postgres_url: PostgresUrl = None,
+    ready_file: ReadyFile = None,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """
+    Copy the file of an export that is done, and compare it with its manifest.
+
+    The file is read from --exports-dir, so this is for the machine that the clerk runs on; elsewhere the gateway hands
+    it out, at /v1/exports/{id}/file.
+
+    \b
+    Example:
+      fairclaim export download ex_9f1c44a07be2d613 -o november.xlsx
+
+    Exit codes: 0 done, 1 the file is not what the manifest says, or can't be written, 2 usage, 3 no such export, 4 it
+    is not done, 6 PostgreSQL can't be reached, or the file is not here.
+    """
+    from reconciler.exports import store as exports
+
+    settings = settings_from(
+        postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir, exports_dir=exports_dir
+    )
+    found = see(settings, export)
+    if found.state != "done" or found.manifest is None:
+        raise Fail(CONFLICT, "not_done", f"{export} is {found.state}; only one that is done has a file")
+    path = Path(output or found.manifest["file"])
+    copy(settings.exports_folder / found.id / found.spool.file, path, found.manifest["sha256"])
+    books(settings, lambda connection: exports.fetched(connection, found, actor()))
+    data = {"id": export, "file": str(path), "bytes": found.bytes, "sha256": found.manifest["sha256"]}
+    emit(data, as_json, lambda: facts([*data.items()]))
+
+
+@app.command()
+def cancel(
+    export: _Id,
+    postgres_url: PostgresUrl = None,
+    ready_file: ReadyFile = None,
+    data_dir: DataDir = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """
+    Give an export up, or the file of one that is done.
+
+    \b
+    Example:
+      fairclaim export cancel ex_9f1c44a07be2d613
+
+    Exit codes: 0 given up, now or before, 2 usage, 3 no such export, 6 PostgreSQL can't be reached.
+    """
+    from reconciler.exports import store as exports
+
+    settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
+    ended = books(settings, lambda connection: exports.end(connection, export, actor()))
+    present(there(ended, export), as_json)
