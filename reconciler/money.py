@@ -117,12 +117,15 @@ def settlement_of(step: Step) -> Settlement:
     currency, shares = told.told_currency, told.funders or []
     if currency and not CURRENCY.fullmatch(currency):
         raise ValueError(f"{currency[:40]!r} is no currency")
-    if any(share.minor < 0 or not share.account for share in shares):
-        raise ValueError("a funder without a name, or a share below 0")
-    if max(map(len, [told.merchant or "", *(share.account for share in shares)])) > TEXT_CHARS_MAX:
-        raise ValueError(f"a merchant or a funder longer than {TEXT_CHARS_MAX} characters")
-    if sum(share.minor for share in shares) > int(step.minor):
+    rest = int(step.minor)
+    for share in shares:
+        if share.minor < 0 or not 0 < len(share.account) <= TEXT_CHARS_MAX:
+            raise ValueError(f"a share below 0, or a funder whose name has not 1 to {TEXT_CHARS_MAX} characters")
+        rest -= share.minor
+    if rest < 0:
         raise ValueError("the funders pay more than the whole")
+    if told.merchant and len(told.merchant) > TEXT_CHARS_MAX:
+        raise ValueError(f"a merchant longer than {TEXT_CHARS_MAX} characters")
     return told
 
 

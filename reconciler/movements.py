@@ -7,6 +7,7 @@ the rows are in them. So steps are kept one by one until totals() is told both.
 
 from collections.abc import Mapping
 from datetime import date
+from operator import add
 from typing import NamedTuple
 
 from lua.keys import Shard
@@ -37,7 +38,7 @@ class Figures(NamedTuple):
 
     def plus(self, other: "Figures") -> "Figures":
         """Both."""
-        return Figures(*map(int.__add__, self, other))
+        return Figures(*map(add, self, other))
 
 
 class StepMovement(NamedTuple):

@@ -66,6 +66,21 @@ async def test_a_second_campaign_of_the_same_id_is_refused_and_uses_up_no_number
     assert (await site.campaigns.see(CampaignId("flash"))).definition.name == "Flash"
 
 
+async def test_a_campaign_is_in_the_books_of_a_legal_entity_that_is_there(site: Site) -> None:
+    """One that keeps no books is refused, for a draft too; once published, the campaign stays in those it is in."""
+    nowhere = await refused(site.campaigns.create(a_definition(legal_entity="other"), ACTOR))
+    assert (nowhere.code, nowhere.context["errors"][0]["field"]) == ("bad_request", "legal_entity")
+    draft = await site.campaigns.create(a_definition(), ACTOR)
+    assert draft.definition.legal_entity == "main"
+    assert (await refused(site.campaigns.patch(draft.id, a_patch(legal_entity="other"), ACTOR))).code == "bad_request"
+
+    site.rows("INSERT INTO legal_entities (id) VALUES ('other') RETURNING id")
+    assert (await site.campaigns.patch(draft.id, a_patch(legal_entity="other"), ACTOR)).version == 2
+    await site.campaigns.set_state(draft.id, State.SCHEDULED, ACTOR)
+    fixed = await refused(site.campaigns.patch(draft.id, a_patch(legal_entity="main"), ACTOR))
+    assert (fixed.code, fixed.context["errors"][0]["field"]) == ("invalid_state", "legal_entity")
+
+
 async def test_publishing_opens_every_shard_with_all_its_stock(site: Site) -> None:
     """A published campaign is active at once in its window; its stock, budget and limit are sliced without loss."""
     limits = {"per_holder": 1, "per_day": 9, "budget_minor": 4600}

@@ -14,10 +14,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from lua.door import Door, DoorError, Refused
+from reconciler.booking import Booking
 from reconciler.ledger import APPLICATION, Ledger, connect_options
 from reconciler.shard import Batch, Position
 from reconciler.steps import Step
 from tests.conftest import Eventually
+from tests.entries import SHARD
 from tests.integration.draining import Books, Sale, draining, open_sale, reconciler_process
 
 
@@ -96,7 +98,7 @@ async def test_a_sleeper_in_the_middle_of_a_copy_is_evicted(books: Books) -> Non
     sleeper.pgconn.send_query(b"COPY coupons FROM STDIN")
 
     ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000)
-    after = await ledger.commit("c/0", Position(1, 0, "0-0", b""), Batch(7, "5-1"), [])
+    after = await ledger.commit(SHARD, Position(1, 0, "0-0", b""), Batch(7, "5-1"), Booking({}))
 
     assert (after.seq, books.seq()) == (7, 7)
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"

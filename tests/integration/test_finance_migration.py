@@ -19,8 +19,8 @@ BEFORE = 5
 OLD_BOOKS = """
 INSERT INTO campaigns (id, version, state, definition) VALUES ('c', 1, 'scheduled', '{}');
 INSERT INTO campaign_versions (campaign, version, state, definition, changed_by) VALUES
-    ('c', 1, '', '{"timezone": "Asia/Shanghai", "currency": "CNY", "value": {"type": "percent", "cap_minor": 500}}', 'ann'),
-    ('c', 2, '', '{"timezone": "No/Where", "currency": "CNY", "value": {"type": "percent", "cap_minor": 500}}', 'ann');
+    ('c', 1, '', '{"timezone": "Asia/Shanghai", "currency": "CNY","value": {"type": "percent", "cap_minor": 500}}', ''),
+    ('c', 2, '', '{"timezone": "No/Where", "currency": "CNY","value": {"type": "percent", "cap_minor": 500}}', '');
 INSERT INTO checkpoints (shard, campaign, seq) VALUES ('c/0', 'c', 5);
 INSERT INTO coupons (code, campaign, shard, holder, state, seq, version, channel, claimed_at, expires_at, changed_seq)
 VALUES ('C', 'c', 'c/0', 'h', 'redeemed', 3, 1, 'app', now(), now(), 4);

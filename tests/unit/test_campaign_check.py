@@ -144,6 +144,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"timezone": "Mars/Olympus"}, "timezone", "IANA"),
     ({"timezone": "../../etc/passwd"}, "timezone", "IANA"),
     ({"timezone": ""}, "timezone", "IANA"),
+    ({"legal_entity": "Main Ltd"}, "legal_entity", "legal entity"),
+    ({"legal_entity": ""}, "legal_entity", "legal entity"),
     ({"validity": {}}, "validity", "either"),
     ({"validity": {"days": 1, "until": "2027-01-01T00:00:00Z"}}, "validity", "either"),
     ({"validity": {"days": 0}}, "validity.days", "from 1"),

@@ -25,9 +25,9 @@ def moved(
     return first.movements.totals(channels or {}, stores or {})
 
 
-def a_place(verb: str, source: str, destination: str, channel: str = "", store: str = "", **changes: str) -> Place:
+def a_place(verb: str, source: str, destination: str, channel: str = "", store: str = "") -> Place:
     """A place of DAY, in CNY and the books of main."""
-    return Place(DAY, verb, source, destination, channel, store, "CNY", "main")._replace(**changes)
+    return Place(DAY, verb, source, destination, channel, store, "CNY", "main")
 
 
 def test_claims_are_summed_by_channel() -> None:
