@@ -85,7 +85,8 @@ async def see_report(request: Request) -> Response:
     report = REPORTS.get(request.path_params["report"])
     if report is None:
         raise Refusal("not_found", "There is no such report; GET /v1/reports lists them.")
-    told = {name: value for name in Asked.__struct_fields__ if (value := query_value(request, name))}
+    named = {name: query_value(request, name) for name in Asked.__struct_fields__}
+    told = {name: value for name, value in named.items() if value is not None}
     try:
         asked = asked_of(report, told)
         format = check_format(report, _format(request))
@@ -107,7 +108,7 @@ async def see_report(request: Request) -> Response:
 def _format(request: Request) -> str:
     """What is asked for: by the query, else the first of Accept that there is, else JSON."""
     named = query_value(request, "format")
-    if named:
+    if named is not None:
         return named
     kinds = {made.media_type.partition(";")[0]: name for name, made in FORMATS.items() if name != "beancount"}
     for each in request.headers.get("accept", "").split(","):

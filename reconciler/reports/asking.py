@@ -27,15 +27,11 @@ class BadAsk(ValueError):
 
 def asked_of(report: Report, values: Mapping[str, str]) -> Asked:
     """
-    What *values*, name → text, ask of *report*. `by` is a list with commas; an empty text asks for nothing.
+    What *values*, name → text, ask of *report*. `by` is a list with commas; an empty name asks for what has none.
 
     Errors: BadAsk.
     """
-    given = {name: text for name, text in values.items() if text != ""}
-    members: dict[str, Any] = {}
-    for name, text in given.items():
-        members[name] = _member(report, name, text)
-    asked = Asked(**members)
+    asked = Asked(**{name: _member(report, name, text) for name, text in values.items()})
     if asked.since and asked.until and asked.since > asked.until:
         raise BadAsk("until", f"not before since, {asked.since}")
     return asked

@@ -14,24 +14,29 @@ WITH moved AS (
     FROM movement_days AS days
     WHERE currency <> '' AND (%(since)s::date IS NULL OR effective_date >= %(since)s::date){of_days}
     GROUP BY entity, campaign, currency
-), used AS (
-    SELECT coupons.campaign, count(*) AS claimed, count(redeemed.code) AS used
+), of_time AS NOT MATERIALIZED (
+    SELECT code, coupons.campaign
     FROM coupons
     JOIN campaigns ON campaigns.id = coupons.campaign
-    LEFT JOIN (
-        SELECT DISTINCT code FROM redemptions WHERE rolled_back_minor < minor{of_coupons}
-    ) AS redeemed USING (code)
     CROSS JOIN LATERAL (
         SELECT (claimed_at AT TIME ZONE coalesce(definition ->> 'timezone', 'UTC'))::date AS claimed_on
     ) AS at
     WHERE (%(since)s::date IS NULL OR claimed_on >= %(since)s::date)
         AND (%(until)s::date IS NULL OR claimed_on <= %(until)s::date){of_shards}
-    GROUP BY coupons.campaign
+), used AS (
+    SELECT campaign, claimed, used
+    FROM (SELECT campaign, count(*) AS claimed FROM of_time GROUP BY campaign) AS those
+    LEFT JOIN (
+        SELECT campaign, count(*) AS used
+        FROM of_time
+        WHERE code IN (SELECT code FROM redemptions WHERE rolled_back_minor < minor{of_coupons})
+        GROUP BY campaign
+    ) AS of_those USING (campaign)
 )
 SELECT entity, campaign, coalesce(definition ->> 'name', '') AS name, moved.currency, given_out::bigint AS given_out,
     redeemed::bigint AS redeemed, round(redeemed / nullif(given_out, 0), 4) AS use_rate,
     coalesce(claimed, 0) AS coupons, coalesce(used, 0) AS used,
-    round(used::numeric / nullif(claimed, 0), 4) AS conversion,
+    round(coalesce(used, 0)::numeric / nullif(claimed, 0), 4) AS conversion,
     redemptions::bigint AS redemptions, order_minor, discount_minor, given_back_minor,
     discount_minor - given_back_minor AS cost_minor,
     round((discount_minor - given_back_minor) / nullif(redemptions, 0)) AS cost_each_minor,

@@ -4,18 +4,18 @@ from reconciler.reports.clauses import SHARDS_OF_CAMPAIGN, conditions, equal, fi
 from reconciler.reports.shape import Asked, Column, Query, Report
 
 _REDEMPTIONS = """
-SELECT redemptions.shard, redemptions.seq, redemptions.id AS redemption, redemptions.code, redemptions.campaign,
+SELECT entries.shard, entries.seq, redemptions.id AS redemption, redemptions.code, redemptions.campaign,
     redemptions.holder, entries.effective_date, redeemed_at,
     coalesce(redemptions.currency, definition ->> 'currency', '') AS currency, redemptions.minor,
     {given_back} AS given_back_minor, redemptions.minor - {given_back} AS cost_minor, order_minor,
     coalesce(order_id, '') AS order_id, coalesce(merchant, '') AS merchant, coalesce(store, '') AS store,
     coalesce(staff, '') AS staff, coalesce(redemptions.channel, '') AS channel, coalesce(stack, '') AS stack,
     coalesce(actor, '') AS actor
-FROM redemptions
-JOIN coupon_entries AS entries ON entries.shard = redemptions.shard AND entries.seq = redemptions.seq
+FROM coupon_entries AS entries
+JOIN redemptions ON redemptions.id = entries.ref
 JOIN campaigns ON campaigns.id = redemptions.campaign
-WHERE true{conditions}
-ORDER BY redemptions.shard, redemptions.seq
+WHERE entries.kind = 'redeemed'{conditions}
+ORDER BY entries.shard, entries.seq
 """
 
 _GIVEN_BACK_THEN = """coalesce((
@@ -70,7 +70,7 @@ def _of_orders(asked: Asked, template: str, rows: str) -> str:
 
 def _redemptions(asked: Asked) -> Query:
     given_back = "rolled_back_minor" if asked.until is None else _GIVEN_BACK_THEN
-    return query_of(asked, fill(_of_orders(asked, _REDEMPTIONS, "redemptions"), given_back=given_back))
+    return query_of(asked, fill(_of_orders(asked, _REDEMPTIONS, "entries"), given_back=given_back))
 
 
 def _movements(asked: Asked) -> Query:

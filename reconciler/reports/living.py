@@ -21,16 +21,14 @@ _NOW = """SELECT split_part(shard, '/', 1) AS campaign, version, channel, claime
     WHERE state IN ('claimed', 'reserved'){places}"""
 
 _THEN = """SELECT split_part(shard, '/', 1) AS campaign, version, coalesce(channel, '') AS channel, at AS claimed_at,
-        coalesce(extended, expires_at) AS expires_at, steps."left",
+        expires_at, nullif(steps.last[2], -1) AS "left",
         coalesce(units, 1) + coalesce(steps.moved, 0) AS units
     FROM coupon_entries AS firsts
     LEFT JOIN (
         SELECT code, sum(units * ((destination IN {live})::int - (source IN {live})::int)) AS moved,
-            (array_agg("left" ORDER BY seq DESC))[1] AS "left",
-            (array_agg(expires_at ORDER BY seq DESC) FILTER (WHERE kind = 'rolled_back' AND expires_at IS NOT NULL))[1]
-                AS extended
+            max(ARRAY[seq, coalesce("left", -1)]) AS last
         FROM coupon_entries
-        WHERE state IS NOT NULL AND effective_date <= %(until)s::date{shards}
+        WHERE kind IN ('redeemed', 'rolled_back', 'expired', 'revoked') AND effective_date <= %(until)s::date{shards}
         GROUP BY code
     ) AS steps USING (code)
     WHERE kind IN ('claimed', 'issued') AND effective_date <= %(until)s::date
@@ -45,7 +43,8 @@ _LIVING = """SELECT out.*, worst.currency, worst.entity,
 def living(asked: Asked, *, then: bool) -> str:
     """
     The statement: campaign, version, channel, claimed_at, expires_at, left, units, currency, entity and minor of each
-    coupon that is out; *then*: at the end of until, where that is asked for, by the date things are booked on.
+    coupon that is out; *then*: at the end of until, where that is asked for, by the date things are booked on, and with
+    the deadline it was claimed with.
     """
     shards = {"campaign": f"shard {SHARDS_OF_CAMPAIGN}"}
     out = fill(

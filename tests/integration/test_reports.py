@@ -232,6 +232,15 @@ def test_a_statement_opens_with_what_was_owed(year: Reports) -> None:
         assert [row for row in rows if row["act"] != "opening"] == lines
 
 
+def test_an_empty_name_is_that_of_nobody(year: Reports) -> None:
+    """Claims that named no channel are a part of all claims, beside those of each channel."""
+    whole = sum(row["claimed"] for row in year.rows("roll-forward", by=("channel",)))
+    parts = [year.rows("roll-forward", channel=name)[0]["claimed"] for name in ("", "app", "web")]
+
+    assert sum(parts) == whole
+    assert all(parts)
+
+
 def test_what_was_given_away_agrees_by_whatever_it_is_told(year: Reports) -> None:
     """Profit, performance by each of its groups, roll-forward and the redemptions themselves: one sum."""
     profit = year.rows("campaign-profit")

@@ -32,12 +32,15 @@ def test_every_column_the_page_names_is_there() -> None:
 
 
 def test_what_is_asked_is_read() -> None:
-    """Days, groups and names; an empty text asks for nothing; what was read is read again as the same."""
+    """Days, groups and names; an empty name is that of nobody; what was read is read again as the same."""
     report = REPORTS["roll-forward"]
     asked = asked_of(report, {"since": "2026-11-01", "by": "campaign,month", "store": "", "channel": "app"})
 
-    assert asked == Asked(since=date(2026, 11, 1), by=("campaign", "month"), channel="app")
+    assert asked == Asked(since=date(2026, 11, 1), by=("campaign", "month"), store="", channel="app")
     assert checked(report, asked) == asked
+    for name in ("since", "by"):
+        with pytest.raises(BadAsk, match=name):
+            asked_of(report, {name: ""})
     with pytest.raises(BadAsk, match="until"):
         checked(report, Asked(since=date(2026, 11, 2), until=date(2026, 11, 1)))
     with pytest.raises(BadAsk, match="merchant"):
