@@ -51,11 +51,12 @@ class Timed(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A file of a report: how long it took and how much memory, megabytes of 10^6 bytes."""
+    """A file of a report: how long it took by the clock, of one core, and how much memory; megabytes of 10^6 bytes."""
 
     format: str
     rows: int
     seconds: float
+    cpu_s: float
     rss_mb: float
     file_mb: float
 
@@ -152,7 +153,8 @@ def write_file(url: str, format: str, rows: int) -> Written:
         if child.returncode:
             raise RuntimeError(f"writing {format} ended with {child.returncode}")
         taken = time.monotonic() - began
-        found = Written(format, rows, round(taken, 2), usage.ru_maxrss * 1024 / 1e6, file.stat().st_size / 1e6)
+        cpu_s, rss_mb = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
+        found = Written(format, rows, round(taken, 2), round(cpu_s, 2), rss_mb, file.stat().st_size / 1e6)
     print(f"books: {_told_file(found)}", file=sys.stderr, flush=True)
     return found
 
@@ -175,7 +177,7 @@ def _told_file(one: Written) -> str:
         if one.format != "xlsx"
         else f"  {'✗' if one.missed else '✓'} at most {XLSX_S_MAX:.0f} s, {XLSX_MB_MAX:.0f} MB"
     )
-    figures = f"{one.seconds:.1f} s, {one.rss_mb:.0f} MB of memory, {one.file_mb:.0f} MB"
+    figures = f"{one.seconds:.1f} s ({one.cpu_s:.1f} s of a core), {one.rss_mb:.0f} MB of memory, {one.file_mb:.0f} MB"
     return f"{one.format:8} {one.rows:>10,} rows  {figures}{target}"
 
 

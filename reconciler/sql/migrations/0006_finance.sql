@@ -537,10 +537,11 @@ FROM journals;
 CREATE VIEW v_periods AS
 SELECT entity, kind, starts, ends, state, changed_by, changed_at FROM periods;
 
--- What was not as the books expected, and what became of it; without what a coupon was found to be, as it tells its code.
+-- What was not as the books expected, and what became of it; without what may tell a code.
 CREATE VIEW v_breaks AS
 SELECT id, shard, split_part(shard, '/', 1) AS campaign, kind, CASE WHEN kind <> 'coupon' THEN figure END AS figure, likely,
-    CASE WHEN kind <> 'coupon' THEN expected END AS expected, CASE WHEN kind <> 'coupon' THEN found END AS found, seq, state,
+    CASE WHEN kind NOT IN ('coupon', 'rows_refused') THEN expected END AS expected,
+    CASE WHEN kind NOT IN ('coupon', 'rows_refused') THEN found END AS found, seq, state,
     detected_at, explained_by, explained_at, explanation, resolved_by, resolved_at, resolution, compensation
 FROM breaks;
 
