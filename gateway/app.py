@@ -37,7 +37,6 @@ from gateway.finance import (
     stocktakes,
     verdict,
 )
-from gateway.finance import breaks, exports, reports, stocktakes
 from gateway.guessing import Guessing
 from gateway.issuing.making import Making
 from gateway.issuing.resolve import Resolver
@@ -123,12 +122,6 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *balances.routes,
         *manual_journals.routes,
         *journals.routes,
-        *exports.routes,
-        *reports.routes,
-        *exports.routes,
-        *reports.routes,
-        *stocktakes.routes,
-        *breaks.routes,
         *home.routes,
         *ops.routes,
         *docs.routes,

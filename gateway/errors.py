@@ -36,8 +36,6 @@ PROBLEMS: dict[str, Problem] = {
     "break_not_found": Problem(404, "No such break", False),
     "outside_file_not_found": Problem(404, "No such file of orders", False),
     "export_not_found": Problem(404, "No such export", False),
-    "export_not_found": Problem(404, "No such export", False),
-    "break_not_found": Problem(404, "No such break", False),
     "method_not_allowed": Problem(405, "Not with this method", False),
     "request_timeout": Problem(408, "The request did not come in time", True),
     "limit_reached": Problem(409, "You hold as many as one person may", False),

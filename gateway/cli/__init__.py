@@ -19,7 +19,6 @@ from typing import Annotated
 import typer
 
 from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period
-from gateway.cli import breaks, campaign, codes, export, key, ledger
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor
@@ -80,8 +79,6 @@ app.command("report")(report)
 app.add_typer(export.app, name="export")
 app.add_typer(period.app, name="period")
 app.add_typer(entity.app, name="entity")
-app.add_typer(export.app, name="export")
-app.command("report")(report)
 app.command("status")(status)
 app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")

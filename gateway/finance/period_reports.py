@@ -30,20 +30,20 @@ class ReportView(msgspec.Struct, frozen=True):
     report: CloseReport
 
 
-async def see_report(request: Request) -> Response:
+async def see_close_report(request: Request) -> Response:
     """The figures of a close: of the last one, or of the one whose number is asked for."""
     signed, report = await _report(request)
     return json_response(ReportView(signed_view(signed), report))
 
 
-async def see_report_page(request: Request) -> Response:
+async def see_close_report_page(request: Request) -> Response:
     """A close report as a page that prints on A4: no script, nothing loaded from anywhere."""
     text = await _rendered(request, "html")
     headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", **_FOR_ONE}
     return Response(text, headers=headers, media_type="text/html; charset=utf-8")
 
 
-async def see_report_pdf(request: Request) -> Response:
+async def see_close_report_pdf(request: Request) -> Response:
     """A close report as a PDF on A4: the same one gives the same bytes."""
     made, period = await _rendered(request, "pdf"), period_in(request)
     name = f"close-{period.entity}-{period.label}.pdf"
@@ -85,7 +85,7 @@ routes = [
     Operation(
         "GET",
         f"{PERIOD}/report",
-        see_report,
+        see_close_report,
         under="Periods",
         who=READERS,
         query=(_NUMBER,),
@@ -95,7 +95,7 @@ routes = [
     Operation(
         "GET",
         f"{PERIOD}/report.html",
-        see_report_page,
+        see_close_report_page,
         under="Periods",
         who=READERS,
         query=(_NUMBER, _LOCALE),
@@ -105,7 +105,7 @@ routes = [
     Operation(
         "GET",
         f"{PERIOD}/report.pdf",
-        see_report_pdf,
+        see_close_report_pdf,
         under="Periods",
         who=READERS,
         query=(_NUMBER, _LOCALE),

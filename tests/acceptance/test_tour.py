@@ -89,7 +89,7 @@ def book(stack: Stack, commodity: str) -> dict[str, int]:
 
 
 def test_the_tour(stack: Stack, eventually: Eventually) -> None:
-    """Each step prints what the page says, reports at the end too; the unit book has the page's figures, which sum to 0."""
+    """Each step prints what the page says, as do the reports; the unit book has the page's figures, which sum to 0."""
     ready = stack.data_dir / "ready.json"
     assert ready.exists()
     printed, compared = "", 0
