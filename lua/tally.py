@@ -139,7 +139,15 @@ def _rows(flat: Sequence[Any], width: int) -> Iterable[tuple[Any, ...]]:
 
 
 def _text(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")
+    """As text that PostgreSQL keeps too: what is no UTF-8, and a zero byte, as an escape."""
+    return value.decode(errors="backslashreplace").replace("\0", "\\x00")
+
+
+def _plain(value: bytes) -> str:
+    """A text of a record. Errors: ValueError for what is no UTF-8, or has a zero byte, which nobody writes."""
+    if b"\0" in value:
+        raise ValueError("a zero byte")
+    return value.decode()
 
 
 def _coupon(record: bytes | None, uses: bytes | None, hold: bytes | None) -> Coupon | Garbled | None:
@@ -150,9 +158,9 @@ def _coupon(record: bytes | None, uses: bytes | None, hold: bytes | None) -> Cou
         number, claimed_ms, expires_ms = (int.from_bytes(part, "big") for part in (seq, claimed, expires))
         use = _Use(None, None, None, None) if uses is None else _use(uses)
         hold_ms = None if hold is None else int(float(hold))
-        holder = record[_COUPON_BYTES:].decode()
+        holder = _plain(record[_COUPON_BYTES:])
         return Coupon(STATES[state.decode()], number, claimed_ms, expires_ms, holder, *use, hold_ms)
-    except (struct.error, KeyError, ValueError, msgspec.DecodeError):
+    except (struct.error, KeyError, ValueError, OverflowError, msgspec.DecodeError):
         return Garbled(b"|".join(part or b"" for part in (record, uses)).hex())
 
 
@@ -166,7 +174,7 @@ class _Use(NamedTuple):
 def _use(packed: bytes) -> _Use:
     left, _of, order, _by, until_ms, *held = msgspec.msgpack.decode(packed, type=list[str | int | float | None])
     return _Use(
-        int(left or 0), str(order), int(until_ms or 0), int(held[0] or 0) if held and held[0] is not None else None
+        int(left or 0), _plain(str(order).encode()), int(until_ms or 0), int(held[0] or 0) if held and held[0] is not None else None
     )
 
 
@@ -181,7 +189,7 @@ def _claims(held: bytes | None) -> list[Claim] | Garbled | None:
             idem, code = held[at : at + _IDEM_BYTES], bytearray(held[at + _IDEM_BYTES : at + _HELD_BYTES])
             freed = code[0] >= _FREED
             code[0] &= ~_FREED & 0xFF
-            found.append(Claim(code.decode(), idem.decode(), freed))
-    except UnicodeDecodeError:
+            found.append(Claim(_plain(bytes(code)), _plain(idem), freed))
+    except ValueError:
         return Garbled(held.hex())
     return found

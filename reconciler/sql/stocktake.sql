@@ -18,10 +18,19 @@ WHERE shard = %(shard)s
 SELECT version, definition FROM campaign_versions WHERE campaign = %(campaign)s
 
 -- name: accounts
--- Balances of both books, of one shard.
-SELECT commodity, account, sum(debit - credit)::bigint AS balance
-FROM account_days
-WHERE shard = %(shard)s
+-- Balances of both books, of one shard. What somebody paid out by hand of what is owed to merchants was spent all the
+-- same, so it is left out.
+SELECT commodity, account, sum(balance)::bigint AS balance
+FROM (
+    SELECT commodity, account, debit - credit AS balance FROM account_days WHERE shard = %(shard)s
+    UNION ALL
+    SELECT commodity, side.account, side.balance
+    FROM journals
+    JOIN postings ON postings.journal = journals.id
+    CROSS JOIN LATERAL (VALUES (destination, -amount), (source, amount)) AS side (account, balance)
+    WHERE journals.shard IN (SELECT 'manual:' || id FROM legal_entities) AND about = %(shard)s
+        AND (split_part(source, ':', 1) = 'payable' OR split_part(destination, ':', 1) = 'payable')
+) AS sides
 GROUP BY commodity, account
 
 -- name: movements

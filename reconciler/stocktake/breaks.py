@@ -20,6 +20,8 @@ OPEN, EXPLAINED, RESOLVED = "open", "explained", "resolved"
 STATES = (OPEN, EXPLAINED, RESOLVED)
 """What a break may be, in order."""
 WORDS_CHARS_MAX = 2000
+HISTORY = ("epoch", "seq")
+"""Figures that say whether the others can be compared; where one differs alone, none of the others was."""
 
 
 class Break(NamedTuple):
@@ -124,8 +126,9 @@ async def _look_again(door: Door, connection: Connection, shard: Shard, kind: st
     [taken] = await take(door, connection, [shard], 0, {shard: Wanted(codes, holders)})
     if taken.unfinished:
         raise BreakRefused("not_ready", f"{shard} could not be compared: {taken.unfinished}.")
-    sampled = taken.sampled["coupons"] + taken.sampled["holders"]
-    if kind != FIGURE and not sampled:
+    if kind == FIGURE and figure not in taken.figures and any(found.name in HISTORY for found in taken.found):
+        raise BreakRefused("not_ready", f"{shard} is of another history in Redis: no figure of it could be compared.")
+    if kind != FIGURE and not taken.sampled["coupons" if kind == COUPON else "holders"]:
         raise BreakRefused("not_ready", f"{figure} changes at this moment; try again.")
     await record(connection, [taken], actor)
     if any((found.kind, found.name) == (kind, figure) for found in taken.found):

@@ -66,8 +66,8 @@ class Comparison:
     ) -> None:
         self._cursor, self._position, self._tally, self._met = cursor, position, tally, met
         self._versions, self._shard = versions, position.shard
-        named = tally.rules.get("version", "")
-        self._version = versions.get(int(named)) if named.isdigit() else None
+        named = {str(number): version for number, version in versions.items()}
+        self._version = named.get(tally.rules.get("version", ""))
         newest = versions[max(versions)] if versions else Version.read({})
         self._value = self._version or newest  # what a coupon is worth is the same in all once one is out
         self._differing: frozenset[str] = frozenset()

@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from lua.door import Door, connect
 from lua.keys import Shard
+from reconciler.clerk import AWAY
 from reconciler.ledger import connect_options
 from reconciler.stocktake.comparing import Stocktake
 from reconciler.stocktake.keeping import record
@@ -105,8 +106,13 @@ class Stocktaking:
         shards = await list_shards(connection)
         self._kept = {shard: kept for shard, kept in self._kept.items() if shard in shards}
         for shard in shards:
-            [taken] = await take(self._door, connection, [shard], self._samples)
-            await self._keep(connection, taken)
+            try:
+                [taken] = await take(self._door, connection, [shard], self._samples)
+                await self._keep(connection, taken)
+            except AWAY:
+                raise
+            except Exception:  # a defect, or damage that nobody thought of: of this shard, and no other goes without
+                log.exception("%s could not be compared", shard, extra={"shard": str(shard)})
 
     async def _keep(self, connection: AsyncConnection[Any], taken: Stocktake) -> None:
         """Write it down, unless it says what the last one said, and that was a moment ago."""
