@@ -174,7 +174,10 @@ class _Use(NamedTuple):
 def _use(packed: bytes) -> _Use:
     left, _of, order, _by, until_ms, *held = msgspec.msgpack.decode(packed, type=list[str | int | float | None])
     return _Use(
-        int(left or 0), _plain(str(order).encode()), int(until_ms or 0), int(held[0] or 0) if held and held[0] is not None else None
+        int(left or 0),
+        _plain(str(order).encode()),
+        int(until_ms or 0),
+        int(held[0] or 0) if held and held[0] is not None else None,
     )
 
 

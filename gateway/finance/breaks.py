@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.errors import Refusal
-from gateway.finance.stocktakes import READERS, SCOPE
+from gateway.finance.stocktakes import READERS, SCOPE, Place
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.services import services
@@ -78,7 +78,7 @@ async def see_breaks(request: Request) -> Response:
     if state is not None and state not in STATES:
         raise Refusal("bad_request", f"state: one of {', '.join(STATES)}.", field="state")
     of_list = f"breaks {scope} {state}"
-    before = read_cursor(request, int, of_list)
+    before = read_cursor(request, Place, of_list)
     states = [state] if state else None
     async with postgres(here.pool) as connection:
         found = await list_breaks(connection, states=states, **scope, before=before, rows_max=limit + 1)

@@ -1,6 +1,7 @@
 """For finance: reports as files, made in the background by the clerk."""
 
 import asyncio
+import re
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -154,17 +155,25 @@ async def end_export(request: Request) -> Response:
     """Give an export up, or the file of one that is done. One that is given up already stays as it is."""
     who, here = await staff(request, *WRITERS), services(request)
     async with postgres(here.pool) as connection:
-        export = await store.end(connection, request.path_params["export"], who.actor)
+        export = await store.end(connection, _id(request), who.actor)
     if export is None:
         raise Refusal("export_not_found")
     return json_response(view(export))
 
 
 async def _found(request: Request, connection: AsyncConnection[Any]) -> Export:
-    export = await store.see(connection, request.path_params["export"])
+    export = await store.see(connection, _id(request))
     if export is None:
         raise Refusal("export_not_found")
     return export
+
+
+def _id(request: Request) -> str:
+    """The id in the path. Errors: Refusal("export_not_found") for what can't be one."""
+    name: str = request.path_params["export"]
+    if not re.fullmatch(store.ID, name):
+        raise Refusal("export_not_found")
+    return name
 
 
 def _done(export: Export) -> Export:

@@ -1,6 +1,7 @@
 """Files of orders or payments of another system: upload one, run it against the redemptions, see what differs."""
 
 import asyncio
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,9 @@ from reconciler.outside.differences import csv_of
 from reconciler.outside.reading import FaultyFile
 
 READERS, WRITERS = ("finance", "auditor"), ("finance",)
+FILE_ID = "of_[0-9a-f]{16}"
 PATIENCE_S = 30
+TURN_S_MAX = 10.0
 AT_ONCE_MAX = 2
 PIECE_BYTES = 16_384
 """Read in one go of a loop that decides claims besides: about 3 ms."""
@@ -38,7 +41,7 @@ class _FilePlace(NamedTuple):
     """The last file shown."""
 
     uploaded_us: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]
-    file: Annotated[str, msgspec.Meta(pattern="^of_[0-9a-f]{16}$")]
+    file: Annotated[str, msgspec.Meta(pattern=f"^{FILE_ID}$")]
 
 
 class _RunPlace(NamedTuple):
@@ -97,12 +100,24 @@ async def _pieces(spool: IO[bytes]) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def _turn(request: Request) -> AsyncIterator[None]:
-    """At most AT_ONCE_MAX of these at once in a worker: they keep a connection to the books for long."""
+    """
+    At most AT_ONCE_MAX of these at once in a worker: they keep a connection to the books for long.
+
+    Errors: Refusal("overloaded") for whoever would have to wait for too long, with his file on the disk.
+    """
     state = request.app.state
     if not hasattr(state, "outside_turns"):
         state.outside_turns = asyncio.Semaphore(AT_ONCE_MAX)
-    async with state.outside_turns:
+    turns: asyncio.Semaphore = state.outside_turns
+    try:
+        async with asyncio.timeout(TURN_S_MAX):
+            await turns.acquire()
+    except TimeoutError:
+        raise Refusal("overloaded", "This worker is busy with other files.") from None
+    try:
         yield
+    finally:
+        turns.release()
 
 
 async def list_files(request: Request) -> Response:
@@ -201,7 +216,10 @@ async def _csv(request: Request, number: int) -> AsyncIterator[str]:
 
 async def _file(request: Request, connection: AsyncConnection[Any]) -> files.OutsideFile:
     try:
-        return await files.see_file(connection, request.path_params["file"])
+        name: str = request.path_params["file"]
+        if not re.fullmatch(FILE_ID, name):
+            raise LookupError(name)
+        return await files.see_file(connection, name)
     except LookupError:
         raise Refusal("outside_file_not_found") from None
 

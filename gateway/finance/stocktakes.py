@@ -28,11 +28,16 @@ AT_ONCE_MAX = 2
 _turns: WeakKeyDictionary[AsyncConnectionPool[Any], asyncio.Semaphore] = WeakKeyDictionary()
 
 
+Place = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+"""The id of the last row shown."""
+Name = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\0]*$")]
+
+
 class StocktakeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What to take stock of: a *shard*, a *campaign*, or everything. *samples* from either side, of each shard."""
 
-    campaign: str | None = None
-    shard: str | None = None
+    campaign: Name | None = None
+    shard: Name | None = None
     samples: Annotated[int, msgspec.Meta(ge=0, le=SAMPLES_MAX)] = 100
 
 
@@ -109,7 +114,7 @@ async def see_stocktakes(request: Request) -> Response:
     limit = page_limit(request, here.settings.page_rows_max)
     scope = {name: query_value(request, name) or None for name in ("campaign", "shard")}
     of_list = f"stocktakes {scope}"
-    before = read_cursor(request, int, of_list)
+    before = read_cursor(request, Place, of_list)
     async with postgres(here.pool) as connection:
         found = await list_stocktakes(connection, **scope, before=before, rows_max=limit + 1)
     shown = [KeptView(**{**row, "taken_at": rfc3339(time_ms(row["taken_at"]))}) for row in found[:limit]]

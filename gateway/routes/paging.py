@@ -41,10 +41,16 @@ def page_limit(request: Request, rows_max: int) -> int:
 
 
 def query_value(request: Request, name: str) -> str | None:
-    """The query parameter *name*. Errors: Refusal("bad_request") when it comes more than once."""
+    """
+    The query parameter *name*.
+
+    Errors: Refusal("bad_request") when it comes more than once, or with a zero byte, which PostgreSQL takes in no text.
+    """
     values = request.query_params.getlist(name)
     if len(values) > 1:
         raise Refusal("bad_request", f"{name}: once at most.", field=name)
+    if values and "\0" in values[0]:
+        raise Refusal("bad_request", f"{name}: no zero byte.", field=name)
     return values[0] if values else None
 
 

@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime
 from importlib.resources import files
 from secrets import token_hex
 from typing import Any, Literal, NamedTuple
-from zoneinfo import available_timezones
 
 import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from reconciler.outside.reading import FaultyFile, FaultyLine, Reader
+from reconciler.periods.entities import ZONES
 from reconciler.queries import parse_queries
 
 QUERIES = parse_queries((files("reconciler") / "sql" / "outside.sql").read_text(encoding="utf-8"))
@@ -43,7 +43,7 @@ class AskedFile(NamedTuple):
             raise ValueError("currency: three capital letters of ISO 4217.")
         if self.until < self.since:
             raise ValueError("until: not before since.")
-        if self.zone not in available_timezones():
+        if self.zone not in ZONES:
             raise ValueError("zone: a time zone of IANA, such as Asia/Shanghai.")
         if self.measure not in ("discount", "net", "order"):
             raise ValueError("measure: discount, net or order.")

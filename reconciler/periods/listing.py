@@ -1,12 +1,13 @@
 """Periods and what became of them, also of those that nobody has touched."""
 
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
 from psycopg import AsyncConnection
 
-from reconciler.periods.calendar import Kind, Period, State, periods_between
+from reconciler.periods.calendar import DAY, Kind, Period, State, periods_between
 from reconciler.periods.closing import NoEntity, state_of
 from reconciler.periods.report import CloseReport
 from reconciler.periods.statements import read, row, rows
@@ -44,12 +45,11 @@ async def list_periods(
         raise NoEntity(entity)
     span = await row(connection, "span", {"entity": entity}) or {}
     last = max(today, span["last"] or today)
-    shown = []
-    for period in periods_between(entity, kind, span["first"] or today, last):
-        if before is None or period.starts < before:
-            shown.append(period)
-        if len(shown) == limit:
-            break
+    if before is not None:
+        # Straight to where the page begins: somebody may have touched a day of the year 9999.
+        last = min(last, before - DAY) if before > date.min else date.min
+    between = periods_between(entity, kind, span["first"] or today, last)
+    shown = list(islice((period for period in between if before is None or period.starts < before), limit))
     if not shown:
         return []
     reach = {"entity": entity, "first": shown[-1].starts, "last": shown[0].ends}

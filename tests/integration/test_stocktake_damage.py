@@ -1,5 +1,6 @@
 """What damage does to a stocktake: it is a break like any other, it hides no other shard's, and it ends no break."""
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -102,9 +103,7 @@ async def test_a_coupon_that_was_not_compared_stays_a_break(sold: Sold, redis_ur
     assert told(await sold.http.ask("POST", f"/v1/breaks/{number}/resolve", "finance", ENDS)) == (503, "not_ready")
 
 
-async def test_what_is_paid_to_a_merchant_was_spent_all_the_same(
-    door: Door, redis_url: str, postgres_url: str
-) -> None:
+async def test_what_is_paid_to_a_merchant_was_spent_all_the_same(door: Door, redis_url: str, postgres_url: str) -> None:
     """A payout about a shard of balances leaves its budget as it is: paying what is owed un-spends nothing."""
     with Books(postgres_url) as books:
         sale = await open_stocked(door, books, "balance", kind="balance")
@@ -114,11 +113,11 @@ async def test_what_is_paid_to_a_merchant_was_spent_all_the_same(
         [(payable,)] = books.rows("SELECT DISTINCT account FROM account_days WHERE account LIKE 'payable%'")
         before = await stocktake(sale)
         assert before.is_clean
+        line = {"debit": payable, "credit": "clearing:gift", "commodity": "CNY", "minor": 150}
         books.rows(
-            "INSERT INTO manual_journals (id, entity, effective_date, about, reason, lines, state, made_by, checked_by, "
-            "checked_at) VALUES ('mj_1', 'main', '2026-11-29', 'balance/0', 'paid', jsonb_build_array(jsonb_build_object("
-            "'debit', %s::text, 'credit', 'clearing:gift', 'commodity', 'CNY', 'minor', 150)), 'approved', 'a', 'b', now())",
-            payable,
+            "INSERT INTO manual_journals (id, entity, effective_date, about, reason, lines, state, made_by, checked_by,"
+            " checked_at) VALUES ('mj_1', 'main', '2026-11-29', 'balance/0', 'paid', %s, 'approved', 'a', 'b', now())",
+            json.dumps([line]),
         )
         conninfo = connect_options(postgres_url, postgres_ms_max=3000, connect_ms_max=1000, session={})
         async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
