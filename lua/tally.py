@@ -26,6 +26,7 @@ COUNTED = ("claimed", "reserved", "redeemed", "expired", "revoked", "returned")
 
 _COUPON_BYTES = 18
 _HELD_BYTES, _IDEM_BYTES, _FREED = 30, 12, 0x80
+_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _NUMBER = re.compile(rb"-?\d{1,16}")
 
 
@@ -101,8 +102,7 @@ async def take_tally(
     """
     if max(draws, len(codes), len(holders)) > SAMPLES_MAX:
         raise ValueError(f"at most {SAMPLES_MAX} codes, and holders")
-    pack = msgspec.msgpack.encode
-    reply = await door.call(load_script("stocktake"), shard, draws, pack(list(codes)), pack(list(holders)))
+    reply = await door.call(load_script("stocktake"), shard, draws, _packed(codes), _packed(holders))
     return read_tally(reply)
 
 
@@ -131,6 +131,16 @@ def read_tally(reply: Sequence[Any]) -> Tally:
         {CouponCode(_text(code)): _coupon(*rest) for code, *rest in _rows(sample, 4)},
         {HolderId(_text(holder)): _claims(held) for holder, held in _rows(holders, 2)},
     )
+
+
+def _packed(names: Sequence[str]) -> bytes:
+    """
+    Names as MessagePack, each as the bytes that Redis has: what _text() wrote as an escape is a byte again.
+
+    So whoever looks again at what was found looks at the same field.
+    """
+    raw = [_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), name.encode()) for name in names]
+    return b"".join((struct.pack(">BI", 0xDD, len(raw)), *(struct.pack(">BI", 0xDB, len(one)) + one for one in raw)))
 
 
 def _rows(flat: Sequence[Any], width: int) -> Iterable[tuple[Any, ...]]:

@@ -53,7 +53,7 @@ def journal_of(manual: ManualJournal, number: int, closed_through: date | None) 
     """
     if manual.about is not None and manual.about_entity != manual.entity:
         raise NotPosted(f"{manual.about} is no shard in the books of {manual.entity}")
-    if not manual.lines:
+    if not isinstance(manual.lines, list) or not manual.lines:
         raise NotPosted("it has no lines")
     postings = tuple(_posting(line, manual.about) for line in manual.lines)
     on = opened(manual.effective_date, closed_through)
@@ -77,10 +77,12 @@ def journal_of(manual: ManualJournal, number: int, closed_through: date | None) 
 
 def _posting(line: Mapping[str, Any], about: str | None) -> Posting:
     """The posting of *line*: from the account it credits to the one it debits. Errors: NotPosted."""
+    if not isinstance(line, Mapping):
+        raise NotPosted("a line is no object")
     debit, credit, commodity, minor = (line.get(name) for name in ("debit", "credit", "commodity", "minor"))
     if not (isinstance(debit, str) and isinstance(credit, str) and isinstance(commodity, str) and debit != credit):
         raise NotPosted("a line has no commodity, or not two accounts")
-    if not isinstance(minor, int) or minor <= 0:
+    if type(minor) is not int or minor <= 0:
         raise NotPosted(f"{minor} is no amount")
     if about is not None and commodity == f"coupon:{about.partition('/')[0]}":
         wrong = {debit, credit} - ACCOUNTS.keys()

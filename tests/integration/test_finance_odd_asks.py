@@ -93,7 +93,7 @@ async def test_whoever_waits_too_long_with_a_file_is_told_so(http: Http, monkeyp
     http.worker.app.state.outside_turns = busy
     headers = {**await http.credential("finance"), "content-type": "text/csv"}
     asked = {"name": "o.csv", "currency": "CNY", "since": "2026-11-01", "until": "2026-11-30"}
-    sent = {"params": asked, "content": b"order_id,minor\no-1,500\n", "headers": headers}
+    sent: dict[str, Any] = {"params": asked, "content": b"order_id,minor\no-1,500\n", "headers": headers}
     assert told(await http.worker.http.post("/v1/outside-files", **sent)) == (503, "overloaded")
     busy.release()
     assert (await http.worker.http.post("/v1/outside-files", **sent)).status_code == 201

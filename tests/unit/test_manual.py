@@ -44,6 +44,10 @@ def test_units_are_moved_of_the_shard_it_is_about() -> None:
     ("changes", "why"),
     [
         ({"lines": []}, "no lines"),
+        ({"lines": {"debit": "a"}}, "no lines"),
+        ({"lines": ["debit"]}, "no object"),
+        ({"lines": [None]}, "no object"),
+        ({"lines": [{**LINE, "minor": True}]}, "no amount"),
         ({"lines": [{**LINE, "minor": 0}]}, "no amount"),
         ({"lines": [{**LINE, "minor": "500"}]}, "no amount"),
         ({"lines": [{**LINE, "minor": -1}]}, "no amount"),
