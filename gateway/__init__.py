@@ -16,7 +16,6 @@ The gateway: HTTP in front, one atomic script call behind.
     campaigns/      what a campaign is, its life, its stock
     worth/          what a coupon takes off an order, and what a rollback gives back: pure
     codes.py        coupon codes;  issuing/: codes in bulk, shared and imported ones, printing, revocation of many
-    finance/        what is asked of the books, and what finance signs; it may import reconciler
     credentials.py  who a holder is: tokens.py and tickets.py, both signed by signing.py;  keys.py: API keys
     finance/        what finance asks for and signs; it reads the books, so it may import the reconciler
     telemetry.py    counters shared by all workers

@@ -154,6 +154,19 @@ class Attached(_Entry, frozen=True, tag="attached"):
 
 Entry = Claimed | Issued | Changed | Adjusted | Published | Attached
 
+
+def codes_in(entry: Entry) -> list[str]:
+    """The coupons that *entry* is about, in order."""
+    match entry:
+        case Claimed():
+            return [grant.code for grant in entry.grants]
+        case Issued():
+            return entry.codes
+        case Changed():
+            return [step.code for step in entry.each]
+    return []
+
+
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 

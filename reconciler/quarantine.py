@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from lua.entries import Changed, Claimed, Entry, Issued, UnreadableEntry, decode_entry
+from lua.entries import Changed, Entry, UnreadableEntry, codes_in, decode_entry
 from lua.keys import Shard
 from reconciler.dating import ClosedThrough, booked_on
 from reconciler.ledger import ROWS_REFUSED, connect_options, journal_values
@@ -145,7 +145,7 @@ def _keep_closed(connection: psycopg.Connection, entity: str) -> ClosedThrough:
 def _movements(connection: psycopg.Connection, shard: Shard, entry: Entry) -> dict[Place, Figures]:
     """What the books have as moved by the numbers of *entry*, and by the steps of its coupons."""
     last_seq = entry.first_seq + entry.count - 1
-    values = {"shard": str(shard), "codes": _codes(entry), "first_seq": entry.first_seq, "last_seq": last_seq}
+    values = {"shard": str(shard), "codes": codes_in(entry), "first_seq": entry.first_seq, "last_seq": last_seq}
     width, rows = len(Place._fields), connection.execute(QUERIES["load_movements"], values).fetchall()
     return {Place(*row[:width]): Figures(*map(int, row[width:])) for row in rows}
 
@@ -179,21 +179,9 @@ def _insert(connection: psycopg.Connection, rows: Rows) -> None:
 
 def _catch_up(connection: psycopg.Connection, entry: Entry) -> None:
     """Give the coupons and redemptions of *entry* the state that all of their steps in the books come to by now."""
-    codes = _codes(entry)
+    codes = codes_in(entry)
     if codes:
         connection.execute(QUERIES["refold_coupons"], {"codes": codes})
     if isinstance(entry, Changed):
         redemptions = [step.ref for step in entry.each if step.verb in ("redeemed", "rolled_back")]
         connection.execute(QUERIES["sum_rollbacks"], {"redemptions": redemptions})
-
-
-def _codes(entry: Entry) -> list[str]:
-    """The coupons that *entry* is about."""
-    match entry:
-        case Claimed():
-            return [grant.code for grant in entry.grants]
-        case Issued():
-            return entry.codes
-        case Changed():
-            return [step.code for step in entry.each]
-    return []

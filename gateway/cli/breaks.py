@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.both import with_books, with_both
+from gateway.cli.connections import with_books, with_both
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
 from gateway.cli.output import CONFLICT, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit

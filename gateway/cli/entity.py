@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli.connections import open_books
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, USAGE, Fail, emit
-from gateway.cli.period_books import connected, run_on_books
+from gateway.cli.period_refusals import run_on_periods
 from gateway.cli.ready import actor, server_urls
 from gateway.cli.tables import table
 
@@ -41,11 +42,11 @@ def add(
     (url,) = server_urls(settings, "postgres_url")
 
     async def act() -> "Entity | None":
-        async with connected(url, settings) as connection:
+        async with open_books(url, settings) as connection:
             return await add_entity(connection, entity, zone, actor())
 
     try:
-        made = run_on_books(act)
+        made = run_on_periods(act)
     except BadEntity as error:
         raise Fail(USAGE, "bad_entity", str(error)) from None
     if made is None:
@@ -75,9 +76,9 @@ def list_(
     (url,) = server_urls(settings, "postgres_url")
 
     async def act() -> "list[Entity]":
-        async with connected(url, settings) as connection:
+        async with open_books(url, settings) as connection:
             return await list_entities(connection)
 
-    found = run_on_books(act)
+    found = run_on_periods(act)
     rows: list[list[Any]] = [[one.id, one.zone, one.closed_through] for one in found]
     emit({"items": found, "next": None}, as_json, lambda: table(("entity", "zone", "closed through"), rows))

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.exported import asked, books, copy, present, see, there, view
+from gateway.cli.connections import with_books
+from gateway.cli.exported import asked, copy, present, see, there, view
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, FAILURE, Fail, emit
@@ -81,7 +82,7 @@ def create(
         "asked_by": actor(),
     }
     try:
-        export, _ = books(settings, lambda each: exports.ask(each, **values, open_max=settings.exports_open_max))
+        export, _ = with_books(settings, lambda each: exports.ask(each, **values, open_max=settings.exports_open_max))
     except exports.KeyReused:
         raise Fail(CONFLICT, "idempotency_key_reused", "this key came with another request") from None
     except exports.TooMany:
@@ -114,7 +115,7 @@ def list_(
     from reconciler.exports import store as exports
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
-    found = [view(each) for each in books(settings, lambda connection: exports.listed(connection, limit))]
+    found = [view(each) for each in with_books(settings, lambda connection: exports.listed(connection, limit))]
     columns = ("id", "report", "format", "state", "percent#", "rows#", "bytes#", "requested, UTC@")
     names = ("id", "report", "format", "state", "percent", "rows", "bytes", "requested_at")
     rows = [[each[name] for name in names] for each in found]
@@ -189,7 +190,7 @@ def download(
         raise Fail(CONFLICT, "not_done", f"{export} is {found.state}; only one that is done has a file")
     path = Path(output or found.manifest["file"])
     copy(settings.exports_folder / found.id / found.spool.file, path, found.manifest["sha256"])
-    books(settings, lambda connection: exports.fetched(connection, found, actor()))
+    with_books(settings, lambda connection: exports.fetched(connection, found, actor()))
     data = {"id": export, "file": str(path), "bytes": found.bytes, "sha256": found.manifest["sha256"]}
     emit(data, as_json, lambda: facts([*data.items()]))
 
@@ -214,5 +215,5 @@ def cancel(
     from reconciler.exports import store as exports
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
-    ended = books(settings, lambda connection: exports.end(connection, export, actor()))
+    ended = with_books(settings, lambda connection: exports.end(connection, export, actor()))
     present(there(ended, export), as_json)

@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway.cli.connections import with_books
 from gateway.cli.output import FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
 from gateway.cli.tables import facts
 from gateway.settings import Settings
@@ -31,18 +32,11 @@ def asked(name: str, format: str, told: dict[str, str]) -> "Asked":
         raise Fail(USAGE, "bad_report", f"--{error.field}: {error.rule}") from None
 
 
-def books(settings: Settings, act: Any) -> Any:
-    """What *act* gives, which takes a connection in the gateway's role. Errors: Fail(UNAVAILABLE)."""
-    from gateway.cli.key import with_postgres
-
-    return with_postgres(settings, act)
-
-
 def see(settings: Settings, export: str) -> "Export":
     """The export. Errors: Fail."""
     from reconciler.exports import store as exports
 
-    return there(books(settings, lambda connection: exports.see(connection, export)), export)
+    return there(with_books(settings, lambda connection: exports.see(connection, export)), export)
 
 
 def there(found: "Export | None", export: str) -> "Export":

@@ -1,24 +1,19 @@
 """`fairclaim key`: API keys, straight in PostgreSQL, because somebody has to make the first one."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli.connections import with_books
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
-from gateway.cli.output import NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
-from gateway.cli.ready import actor, server_urls
+from gateway.cli.output import NOT_FOUND, USAGE, Fail, emit
+from gateway.cli.ready import actor
 from gateway.cli.tables import facts, table
-from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    import psycopg
-
     from gateway.keys import ListedKey
 
-T = TypeVar("T")
 ROLES = "admin, marketer, store, finance or auditor"
 
 app = typer.Typer(no_args_is_help=True, help="API keys of the staff: create, list, revoke.")
@@ -46,7 +41,7 @@ def create(
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     try:
-        made = with_postgres(settings, lambda connection: create_key(connection, name, role, actor()))
+        made = with_books(settings, lambda connection: create_key(connection, name, role, actor()))
     except InvalidKey as error:
         raise Fail(USAGE, "bad_key", str(error)) from None
     data = {"id": made.id, "name": name, "role": role, "key": made.text}
@@ -72,7 +67,7 @@ def list_(
     from gateway.keys import list_keys
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
-    keys = [_listed(key) for key in with_postgres(settings, list_keys)]
+    keys = [_listed(key) for key in with_books(settings, list_keys)]
     columns = ("id", "name", "role", "created_by", "created, UTC@", "revoked, UTC@")
     names = ("id", "name", "role", "created_by", "created_at", "revoked_at")
     emit(
@@ -102,38 +97,9 @@ def revoke(
     from gateway.keys import revoke_key
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
-    if not with_postgres(settings, lambda connection: revoke_key(connection, key_id, actor())):
+    if not with_books(settings, lambda connection: revoke_key(connection, key_id, actor())):
         raise Fail(NOT_FOUND, "key_not_found", f"there is no key {key_id!r}", "`fairclaim key list` shows them")
     emit({"id": key_id, "revoked": True}, as_json, lambda: f"{key_id} is revoked")
-
-
-def with_postgres(settings: Settings, act: "Callable[[psycopg.AsyncConnection[dict[str, Any]]], Awaitable[T]]") -> T:
-    """Run *act* on a connection in the gateway's role. Errors: Fail(UNAVAILABLE)."""
-    import psycopg
-    from psycopg.rows import dict_row
-
-    (url,) = server_urls(settings, "postgres_url")
-
-    async def run() -> T:
-        async with await psycopg.AsyncConnection.connect(
-            url,
-            autocommit=True,
-            row_factory=dict_row,
-            connect_timeout=10,
-            options=f"-c role=fairclaim_gateway -c statement_timeout={settings.postgres_ms_max}",
-        ) as connection:
-            return await act(connection)
-
-    try:
-        return asyncio.run(run())
-    except psycopg.Error as error:
-        raise postgres_fail(error) from None
-
-
-def postgres_fail(error: Exception) -> Fail:
-    """PostgreSQL does not do its part, as a person needs to hear it: its first line, without the statement."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return Fail(UNAVAILABLE, "postgres", f"PostgreSQL: {reason}", "check it with: fairclaim doctor")
 
 
 def _listed(key: "ListedKey") -> dict[str, Any]:

@@ -61,7 +61,7 @@ def verify(
     """
     import psycopg
 
-    from gateway.cli.key import postgres_fail
+    from gateway.cli.connections import postgres_fail
     from reconciler.verifying import verify as walk
 
     (url,) = server_urls(

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.books import (
+from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.ledger_asking import (
     AS_OF_ABOUT,
     BASIS_ABOUT,
     CAMPAIGN_ABOUT,
@@ -18,7 +19,6 @@ from gateway.cli.books import (
     existing,
     read_books,
 )
-from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import FAILURE, USAGE, Fail, emit
 from gateway.cli.tables import table

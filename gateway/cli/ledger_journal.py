@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import typer
 
-from gateway.cli.books import amount
 from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.ledger_asking import amount
 from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile, flag_of
 from gateway.cli.output import USAGE, Fail, emit
 from gateway.cli.tables import facts, table

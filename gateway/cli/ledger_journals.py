@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.books import (
+from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.ledger_asking import (
     BASIS_ABOUT,
     CAMPAIGN_ABOUT,
     ENTITY_ABOUT,
@@ -16,7 +17,6 @@ from gateway.cli.books import (
     bounds_from,
     read_books,
 )
-from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, FAILURE, NOT_FOUND, Fail, emit
 from gateway.cli.tables import facts, table

@@ -1,6 +1,5 @@
 """`fairclaim outside`: files of orders of another system, matched with the redemptions, straight in PostgreSQL."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
@@ -9,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from gateway.cli.connections import with_books
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
-from gateway.cli.ready import actor, server_urls
+from gateway.cli.ready import actor
 from gateway.cli.tables import facts, table
 
 if TYPE_CHECKING:
@@ -255,23 +255,6 @@ def _found(file_id: str, act: "Callable[[AsyncConnection[Any]], Awaitable[T]]", 
 
 
 def _with_books(act: "Callable[[AsyncConnection[Any]], Awaitable[T]]", *where: str | None) -> T:
-    """Run *act* on a connection in the gateway's role; *where* are the flags that say where PostgreSQL is."""
-    import psycopg
-    from psycopg.rows import dict_row
-
-    from gateway.cli.key import postgres_fail
-
+    """Run *act* with PostgreSQL for as long as it takes; *where* are the flags that say where it is."""
     given = dict(zip(("postgres_url", "ready_file", "data_dir"), where, strict=True))
-    (url,) = server_urls(settings_from(**given), "postgres_url")
-
-    async def connected() -> T:
-        options = "-c role=fairclaim_gateway"
-        async with await psycopg.AsyncConnection.connect(
-            url, autocommit=True, row_factory=dict_row, connect_timeout=10, options=options
-        ) as connection:
-            return await act(connection)
-
-    try:
-        return asyncio.run(connected())
-    except psycopg.Error as error:
-        raise postgres_fail(error) from None
+    return with_books(settings_from(**given), act, bounded=False)

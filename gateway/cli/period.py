@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
+from gateway.cli.connections import open_books, open_door
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
-from gateway.cli.output import FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
-from gateway.cli.period_books import connected, opened, run_on_books
+from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
+from gateway.cli.period_refusals import run_on_periods
 from gateway.cli.period_screen import checks_shown, periods_shown, seen_shown
 from gateway.cli.ready import actor, server_urls
 
@@ -68,12 +69,12 @@ def list_(
     (url,) = server_urls(settings, "postgres_url")
 
     async def act() -> "list[Listed]":
-        async with connected(url, settings) as connection:
+        async with open_books(url, settings) as connection:
             zones = {one.id: one.zone for one in await list_entities(connection)}
             today = datetime.now(UTC).astimezone(ZoneInfo(zones.get(entity, "UTC"))).date()
             return await list_periods(connection, entity, kind, today, before=None, limit=rows)
 
-    found = run_on_books(act)
+    found = run_on_periods(act)
     emit({"items": found, "next": None}, as_json, lambda: periods_shown(found))
 
 
@@ -114,11 +115,11 @@ def show(
     wanted = _period(entity, period)
 
     async def act() -> "tuple[Listed, list[Signed], tuple[Signed, CloseReport] | None]":
-        async with connected(url, settings) as connection:
+        async with open_books(url, settings) as connection:
             found, reports = await one_period(connection, wanted)
             return found, reports, await report_of(connection, wanted, number) if form else None
 
-    found, reports, signed = run_on_books(act)
+    found, reports, signed = run_on_periods(act)
     if form is None:
         emit({"period": found, "reports": reports}, as_json, lambda: seen_shown(found, reports))
         return
@@ -178,7 +179,7 @@ def hold(
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     (url,) = server_urls(settings, "postgres_url")
     wanted = _period(entity, period)
-    state = run_on_books(lambda: put_on_hold(lambda: connected(url, settings), wanted, actor()))
+    state = run_on_periods(lambda: put_on_hold(lambda: open_books(url, settings), wanted, actor()))
     emit(_told(wanted, state), as_json, lambda: f"{wanted.label} of {entity} is on hold")
 
 
@@ -229,9 +230,9 @@ def _closed(settings: "Settings", wanted: "Period", *, dry_run: bool) -> "Closed
     redis, postgres = server_urls(settings, "redis_url", "postgres_url")
 
     async def act() -> "Closed":
-        async with opened(redis, settings) as door:
+        async with open_door(redis, settings) as door:
             return await close_period(
-                lambda: connected(postgres, settings),
+                lambda: open_books(postgres, settings),
                 door,
                 lambda: asyncio.to_thread(verify, postgres),
                 wanted,
@@ -239,10 +240,7 @@ def _closed(settings: "Settings", wanted: "Period", *, dry_run: bool) -> "Closed
                 dry_run=dry_run,
             )
 
-    try:
-        return run_on_books(act)
-    except ValueError as error:
-        raise Fail(UNAVAILABLE, "redis", f"FAIRCLAIM_REDIS_URL: {error}") from None
+    return run_on_periods(act)
 
 
 @app.command()
@@ -274,8 +272,8 @@ def reopen(
     wanted = _period(entity, period)
     if not reason.strip():
         raise Fail(USAGE, "bad_reason", "--reason: say why")
-    state = run_on_books(
-        lambda: open_again(lambda: connected(url, settings), wanted, actor(), reason, may_reopen=True)
+    state = run_on_periods(
+        lambda: open_again(lambda: open_books(url, settings), wanted, actor(), reason, may_reopen=True)
     )  # fmt: skip
     emit(_told(wanted, state), as_json, lambda: f"{wanted.label} of {entity} is open")
 

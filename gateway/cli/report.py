@@ -110,7 +110,8 @@ def _asked(report: "Report", told: dict[str, str]) -> "Asked":
 
 def _format(report: "Report", format: str | None, output: str | None, as_json: bool) -> str:
     """The format to write. Errors: Fail."""
-    from reconciler.reports.writing import STREAMED, Wrong, check_format
+    from reconciler.reports.asking import BadAsk
+    from reconciler.reports.writing import STREAMED, check_format
 
     suffix = Path(output).suffix[1:] if output else ""
     chosen = format or (suffix if output else "json" if as_json else "table")
@@ -118,7 +119,7 @@ def _format(report: "Report", format: str | None, output: str | None, as_json: b
         return chosen
     try:
         checked = check_format(report, chosen)
-    except Wrong as error:
+    except BadAsk as error:
         raise Fail(USAGE, "bad_format", f"--{error}", "table, or name the file so that it ends like that") from None
     if checked not in STREAMED and not output and sys.stdout.isatty():
         raise Fail(USAGE, "bad_format", f"{checked} is not for a terminal", f"-o {report.name}.{checked} writes a file")
@@ -138,7 +139,7 @@ def check_locale(name: str) -> None:
 def _show(url: str, report: "Report", asked: "Asked", format: str, output: str | None, locale: str) -> None:
     import psycopg
 
-    from gateway.cli.key import postgres_fail
+    from gateway.cli.connections import postgres_fail
     from gateway.cli.report_table import table_of
     from reconciler.reports.reading import open_books, rows_of
     from reconciler.reports.writing import write

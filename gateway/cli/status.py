@@ -1,13 +1,13 @@
 """`fairclaim status`: how the sale goes, and whether Redis and the books are equal."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from gateway.cli.connections import run_with_postgres
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
-from gateway.cli.output import FAILURE, UNAVAILABLE, USAGE, Fail
+from gateway.cli.output import FAILURE
 from gateway.cli.ready import server_urls
 
 
@@ -33,23 +33,10 @@ def status(
 
     Exit codes: 0 all is in order, 1 something is wrong, 2 usage, 6 a server can't be reached, 130 Ctrl-C.
     """
-    import psycopg
-    from redis.exceptions import RedisError
-
-    from gateway.cli.key import postgres_fail
     from gateway.cli.status_screen import show_status
-    from lua.door import DoorError
 
     settings = settings_from(redis_url=redis_url, postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     redis, postgres = server_urls(settings, "redis_url", "postgres_url")
-    try:
-        ok = asyncio.run(show_status(settings, redis, postgres, interval if watch else None, as_json))
-    except psycopg.Error as error:
-        raise postgres_fail(error) from None
-    except (DoorError, RedisError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise Fail(UNAVAILABLE, "redis", f"Redis: {reason}", "check it with: fairclaim doctor") from None
-    except ValueError as error:
-        raise Fail(USAGE, "bad_setting", f"FAIRCLAIM_REDIS_URL: {error}") from None
-    if not ok:
+    shown = run_with_postgres(lambda: show_status(settings, redis, postgres, interval if watch else None, as_json))
+    if not shown:
         raise typer.Exit(FAILURE)

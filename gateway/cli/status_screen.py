@@ -6,12 +6,12 @@ import msgspec
 import psycopg
 from rich.text import Text
 
+from gateway.cli.connections import open_door
 from gateway.cli.output import emit
 from gateway.cli.tables import is_terminal, show, table, verdict
 from gateway.settings import Settings
 from gateway.status import Sample, take_status
 from gateway.status.report import CampaignStatus, Status
-from lua.door import Door, connect
 
 COUNT_S_MAX = 60
 """Counting the rows of the books may take longer than a gateway's statement may."""
@@ -19,28 +19,20 @@ COUNT_S_MAX = 60
 
 async def show_status(settings: Settings, redis: str, postgres: str, interval_s: float | None, as_json: bool) -> bool:
     """Print the status once or for ever; True when the last one was all right."""
-    door = Door(
-        connect(
-            redis,
-            connections_max=32,
-            call_ms_max=settings.redis_call_ms_max,
-            connect_ms_max=settings.redis_connect_ms_max,
-        )
-    )
     options = f"-c role=fairclaim_reader -c statement_timeout={COUNT_S_MAX * 1000}"
-    try:
-        async with await psycopg.AsyncConnection.connect(
+    async with (
+        open_door(redis, settings) as door,
+        await psycopg.AsyncConnection.connect(
             postgres, autocommit=True, connect_timeout=10, options=options
-        ) as connection:
-            sample: Sample | None = None
-            while True:
-                found, sample = await take_status(door, connection, sample)
-                _print(found, as_json, interval_s is not None)
-                if interval_s is None:
-                    return found.ok
-                await asyncio.sleep(interval_s)
-    finally:
-        await door.close()
+        ) as connection,
+    ):
+        sample: Sample | None = None
+        while True:
+            found, sample = await take_status(door, connection, sample)
+            _print(found, as_json, interval_s is not None)
+            if interval_s is None:
+                return found.ok
+            await asyncio.sleep(interval_s)
 
 
 def _print(found: Status, as_json: bool, again: bool) -> None:

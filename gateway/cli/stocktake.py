@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.both import with_both
+from gateway.cli.connections import with_both
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, Fail, emit

@@ -1,12 +1,12 @@
 """`fairclaim verdict`: every invariant of the books and of Redis, and one exit code for all of them."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
+from gateway.cli.connections import open_door, run_with_postgres
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
@@ -56,24 +56,13 @@ def verdict(
 
     Exit codes: 0 every invariant holds, 1 one does not, 2 usage, 3 no such campaign, 6 a server can't be reached.
     """
-    import psycopg
-    from redis.exceptions import RedisError
-
-    from gateway.cli.key import postgres_fail
-    from lua.door import DoorError
-
     settings = settings_from(redis_url=redis_url, postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     urls = server_urls(settings, "redis_url", "postgres_url")
     answers = None if told is None else _read(told)
     try:
-        found = asyncio.run(_judge(settings, urls, campaign, answers, drain_wait))
+        found = run_with_postgres(lambda: _judge(settings, urls, campaign, answers, drain_wait))
     except LookupError:
         raise Fail(NOT_FOUND, "campaign_not_found", f"the books have no campaign {campaign!r}") from None
-    except psycopg.Error as error:
-        raise postgres_fail(error) from None
-    except (DoorError, RedisError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise Fail(UNAVAILABLE, "redis", f"Redis: {reason}", "check it with: fairclaim doctor") from None
     emit(found, as_json, lambda: _shown(found))
     if not found.holds:
         raise typer.Exit(FAILURE)
@@ -92,19 +81,14 @@ def _read(path: Path) -> "Told":
 async def _judge(
     settings: "Settings", urls: list[str], campaign: str | None, told: "Told | None", drain_wait_s: float
 ) -> "Verdict":
-    from lua.door import Door, connect
     from reconciler.verdict.judging import judge
     from reconciler.verdict.waiting import wait_for_drain
 
     redis_url, postgres_url = urls
-    call_ms_max, connect_ms_max = settings.redis_call_ms_max, settings.redis_connect_ms_max
-    door = Door(connect(redis_url, connections_max=4, call_ms_max=call_ms_max, connect_ms_max=connect_ms_max))
-    try:
+    async with open_door(redis_url, settings) as door:
         if drain_wait_s and not await wait_for_drain(door, postgres_url, campaign, drain_wait_s):
             raise Fail(UNAVAILABLE, "drain_behind", f"the books did not get there in {drain_wait_s:g} s")
         return await judge(door, postgres_url, campaign, told)
-    finally:
-        await door.close()
 
 
 def _shown(found: "Verdict") -> str:

@@ -11,8 +11,9 @@ from gateway.api.operation import Parameter
 from gateway.errors import Refusal
 from gateway.issuing.asked import refuse
 from gateway.routes.paging import query_value
-from reconciler.books.asked import BadAsk, Bounds, Scope, bounds_of
+from reconciler.books.asked import Bounds, Scope, bounds_of
 from reconciler.books.chart import Entry, look_up
+from reconciler.reports.asking import BadAsk
 from reconciler.reports.shape import Basis
 
 READERS = ("finance", "auditor")

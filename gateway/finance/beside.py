@@ -1,77 +1,126 @@
 """
 Work that takes seconds of Python, in a program of its own: a worker's loop decides claims meanwhile.
 
-One of a kind at a time a worker, and never for longer than so long.
+One of a kind at a time a worker, never for longer than so long, and not for longer than the worker lives.
 """
 
 import asyncio
 import logging
 import os
-import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.errors import Refusal
 from gateway.services import Services
+from gateway.settings import PREFIX, Settings
+from reconciler.beside import Beside, start
 
 log = logging.getLogger("fairclaim.finance")
 
 TURN_S_MAX = 10.0
 
+SERVERS = ("redis_url", "postgres_url", "redis_call_ms_max", "redis_connect_ms_max", "postgres_ms_max")
+"""The settings that a program beside is told."""
+
 _turns: WeakKeyDictionary[AsyncConnectionPool[Any], dict[str, asyncio.Lock]] = WeakKeyDictionary()
+
+
+class Running:
+    """A program that has its turn: *process* is it, and end() has to be called."""
+
+    def __init__(self, beside: Beside, turn: asyncio.Lock) -> None:
+        self.process: Process = beside.process
+        self._beside = beside
+        self._turn: asyncio.Lock | None = turn
+
+    def end(self) -> None:
+        """Kill it where it still runs, and let the next one have its turn; again is harmless."""
+        self._beside.end()
+        if self._turn is not None:
+            self._turn.release()
+            self._turn = None
+
+
+async def begin(
+    here: Services,
+    kind: str,
+    arguments: Sequence[str],
+    *,
+    wait_s: float,
+    stdin: int = DEVNULL,
+    stderr: int | None = None,
+) -> Running:
+    """
+    Start `python -m` with *arguments*, a *kind* of work; its stdout is a pipe.
+
+    Units: *wait_s* seconds, for another one of the kind to be over. Errors: Refusal overloaded (it is not).
+    """
+    turn = _turns.setdefault(here.pool, {}).setdefault(kind, asyncio.Lock())
+    busy = Refusal("overloaded", f"This worker makes another {kind} at the moment.")
+    if turn.locked() and not wait_s:
+        raise busy
+    try:
+        async with asyncio.timeout(wait_s or None):
+            await turn.acquire()
+    except TimeoutError:
+        raise busy from None
+    try:
+        beside = await start(arguments, environment=_environment(here.settings), stdin=stdin, stderr=stderr)
+    except BaseException:
+        turn.release()
+        raise
+    return Running(beside, turn)
+
+
+class Answer(NamedTuple):
+    """What a program wrote on stdout, and its exit code."""
+
+    code: int
+    out: bytes
 
 
 async def run_beside(
     here: Services,
+    kind: str,
     arguments: Sequence[str],
     *,
     s_max: float,
     given: bytes = b"",
-    environment: Mapping[str, str] | None = None,
     good: frozenset[int] = frozenset({0}),
-) -> bytes:
+) -> Answer:
     """
-    What `python -m …` with *arguments* writes on stdout, given *given* on stdin.
+    What `python -m` with *arguments* answers, given *given* on stdin.
 
-    Units: *s_max* seconds. *good* are the exit codes of an answer. Errors: Refusal overloaded (another one takes long),
-    not_ready (it took too long, or failed).
+    Units: *s_max* seconds. *good* are the exit codes of an answer. Errors: Refusal overloaded (another one takes long,
+    or it does itself), not_ready (it failed).
     """
-    turn = _turns.setdefault(here.pool, {}).setdefault(arguments[0], asyncio.Lock())
-    try:
-        async with asyncio.timeout(TURN_S_MAX):
-            await turn.acquire()
-    except TimeoutError:
-        raise Refusal("overloaded", "This worker is busy with another one of these.") from None
-    try:
-        return await _run(arguments, s_max, given, environment or {}, good)
-    finally:
-        turn.release()
-
-
-async def _run(
-    arguments: Sequence[str], s_max: float, given: bytes, environment: Mapping[str, str], good: frozenset[int]
-) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment},
-    )
+    running = await begin(here, kind, arguments, wait_s=TURN_S_MAX, stdin=PIPE, stderr=PIPE)
     try:
         async with asyncio.timeout(s_max):
-            out, complaint = await process.communicate(given)
+            out, complaint = await running.process.communicate(given)
     except TimeoutError:
-        raise Refusal("not_ready", f"It took longer than {s_max:.0f} s.") from None
+        detail = f"It takes longer than {s_max:.0f} s here; `fairclaim` on the command line has the time."
+        raise Refusal("overloaded", detail) from None
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode not in good:
-        told = {"program": arguments[0], "code": process.returncode, "complaint": complaint.decode(errors="replace")}
+        running.end()
+    code = running.process.returncode
+    assert code is not None, "it has ended"
+    if code not in good:
+        told = {"work": kind, "code": code, "complaint": complaint.decode(errors="replace")}
         log.error("work beside the gateway failed", extra=told)
-        raise Refusal("not_ready", "The work for this failed; see the gateway's log.")
-    return out
+        raise Refusal("not_ready", "The work for this failed, or a server is away; see the gateway's log.")
+    return Answer(code, out)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """
+    That of this process, but of our variables only where the servers are: the others are flags of what is run.
+
+    By variable, because other users of the machine can read a command line.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**kept, **{PREFIX + name.upper(): str(getattr(settings, name)) for name in SERVERS}}

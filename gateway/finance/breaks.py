@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.errors import Refusal
+from gateway.finance.snapshot import turn
 from gateway.finance.stocktakes import READERS, SCOPE, Place
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
@@ -105,7 +106,7 @@ async def resolve_break(request: Request) -> Response:
     who, here = await staff(request, "finance"), services(request)
     asked = await body(request, ResolveBody, here.settings.body_bytes_max)
     with _refused():
-        async with postgres(here.pool) as connection:
+        async with turn(here.pool), postgres(here.pool) as connection:  # it takes stock of the shard
             done = await resolve(here.door, connection, _id(request), who.actor, asked.resolution, asked.compensation)
     return json_response(break_view(done))
 

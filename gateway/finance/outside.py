@@ -4,7 +4,6 @@ import asyncio
 import re
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import IO, Annotated, Any, Literal, NamedTuple
 
@@ -17,6 +16,7 @@ from gateway.api.operation import PAGE, Media, Operation, Parameter
 from gateway.errors import Refusal
 from gateway.finance.outside_query import FILE_PARAMETERS, asked_file
 from gateway.finance.outside_views import DifferenceList, FileList, FileView, RunList, RunView, file_view, run_view
+from gateway.finance.snapshot import turn
 from gateway.routes.access import staff
 from gateway.routes.codes import flag
 from gateway.routes.paging import make_cursor, page_limit, read_cursor
@@ -30,8 +30,6 @@ from reconciler.outside.reading import FaultyFile
 READERS, WRITERS = ("finance", "auditor"), ("finance",)
 FILE_ID = "of_[0-9a-f]{16}"
 PATIENCE_S = 30
-TURN_S_MAX = 10.0
-AT_ONCE_MAX = 2
 PIECE_BYTES = 16_384
 """Read in one go of a loop that decides claims besides: about 3 ms."""
 IN_MEMORY_BYTES = 262_144
@@ -68,7 +66,7 @@ async def upload(request: Request) -> Response:
         raise Refusal("unsupported_media_type", "Content-Type has to be text/csv.")
     with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as spool:  # a slow caller keeps no connection to the books
         await _spool(request, spool, here.settings.import_bytes_max)
-        async with _turn(request), postgres(here.pool) as connection:
+        async with turn(here.pool), postgres(here.pool) as connection:
             try:
                 added = files.add_file(connection, asked, _pieces(spool), who.actor, patience_s=PATIENCE_S)
                 file, known = await added
@@ -96,28 +94,6 @@ async def _pieces(spool: IO[bytes]) -> AsyncIterator[bytes]:
     while piece := spool.read(PIECE_BYTES):
         yield piece
         await asyncio.sleep(0)  # claims first
-
-
-@asynccontextmanager
-async def _turn(request: Request) -> AsyncIterator[None]:
-    """
-    At most AT_ONCE_MAX of these at once in a worker: they keep a connection to the books for long.
-
-    Errors: Refusal("overloaded") for whoever would have to wait for too long, with his file on the disk.
-    """
-    state = request.app.state
-    if not hasattr(state, "outside_turns"):
-        state.outside_turns = asyncio.Semaphore(AT_ONCE_MAX)
-    turns: asyncio.Semaphore = state.outside_turns
-    try:
-        async with asyncio.timeout(TURN_S_MAX):
-            await turns.acquire()
-    except TimeoutError:
-        raise Refusal("overloaded", "This worker is busy with other files.") from None
-    try:
-        yield
-    finally:
-        turns.release()
 
 
 async def list_files(request: Request) -> Response:
@@ -158,7 +134,7 @@ async def run(request: Request) -> Response:
     """
     who, here = await staff(request, *WRITERS), services(request)
     dry_run = flag(request, "dry_run")
-    async with _turn(request), postgres(here.pool) as connection:
+    async with turn(here.pool), postgres(here.pool) as connection:
         file = await _file(request, connection)
         done = await matching.run_file(connection, file.id, who.actor, dry_run=dry_run, patience_s=PATIENCE_S)
     return json_response(run_view(done), 200 if dry_run else 201)

@@ -75,7 +75,7 @@ async def _rendered(request: Request, form: str) -> bytes:
         raise Refusal("bad_request", f"locale: {error}.", field="locale") from None
     given = msgspec.json.encode({"signed": signed, "report": report})
     command = ("gateway.finance.close_report", form, locale)
-    return await run_beside(services(request), command, s_max=RENDER_S_MAX, given=given)
+    return (await run_beside(services(request), "close report", command, s_max=RENDER_S_MAX, given=given)).out
 
 
 _NUMBER = Parameter("number", Annotated[int, msgspec.Meta(ge=1)], "The number of a report; else the last one.")

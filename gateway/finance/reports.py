@@ -21,7 +21,7 @@ from reconciler.reports.asking import TEXT_CHARS_MAX, BadAsk, asked_of
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import json_objects, page_of, page_query, totals_of, totals_query
 from reconciler.reports.shape import Asked, Basis, Kind, Report
-from reconciler.reports.writing import FORMATS, Wrong, check_format, file_name
+from reconciler.reports.writing import FORMATS, check_format, file_name
 
 READERS = ("finance", "auditor")
 
@@ -92,8 +92,6 @@ async def see_report(request: Request) -> Response:
         format = check_format(report, _format(request))
     except BadAsk as error:
         raise refuse(error.field, error.rule) from None
-    except Wrong as error:
-        raise refuse(error.field, str(error).removeprefix(f"{error.field}: ")) from None
     if format == "json":
         return await _page(request, report, asked, told)
     arguments = [report.name, f"--format={format}", *(f"--{name}={value}" for name, value in told.items())]

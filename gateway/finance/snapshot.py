@@ -20,7 +20,26 @@ AT_ONCE_MAX = 2
 TURN_S_MAX = 10.0
 STATEMENT_MS_MAX = 30_000
 
-_turns: WeakKeyDictionary[AsyncConnectionPool[Any], asyncio.Semaphore] = WeakKeyDictionary()
+_places: WeakKeyDictionary[AsyncConnectionPool[Any], asyncio.Semaphore] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def turn(pool: AsyncConnectionPool[Any]) -> AsyncIterator[None]:
+    """
+    One of the places that finance has in this worker, for whatever keeps a connection for long.
+
+    Errors: Refusal overloaded, when others keep theirs for too long.
+    """
+    places = _places.setdefault(pool, asyncio.Semaphore(AT_ONCE_MAX))
+    try:
+        async with asyncio.timeout(TURN_S_MAX):
+            await places.acquire()
+    except TimeoutError:
+        raise Refusal("overloaded", "Too much is asked of the books at the moment.") from None
+    try:
+        yield
+    finally:
+        places.release()
 
 
 @asynccontextmanager
@@ -30,16 +49,7 @@ async def snapshot(pool: AsyncConnectionPool[Any]) -> AsyncIterator[AsyncConnect
 
     Errors: Refusal overloaded, when others ask for too long; not_ready, when PostgreSQL does not answer in time.
     """
-    turn = _turns.setdefault(pool, asyncio.Semaphore(AT_ONCE_MAX))
-    try:
-        async with asyncio.timeout(TURN_S_MAX):
-            await turn.acquire()
-    except TimeoutError:
-        raise Refusal("overloaded", "Too much is asked of the books at the moment.") from None
-    try:
-        async with postgres(pool) as connection, connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MS_MAX}")
-            yield connection
-    finally:
-        turn.release()
+    async with turn(pool), postgres(pool) as connection, connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MS_MAX}")
+        yield connection

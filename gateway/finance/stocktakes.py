@@ -1,17 +1,15 @@
 """For finance: take stock of Redis against the books, and what the stocktakes before came to."""
 
-import asyncio
 from typing import Annotated, Any
-from weakref import WeakKeyDictionary
 
 import msgspec
-from psycopg_pool import AsyncConnectionPool
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.errors import Refusal
+from gateway.finance.snapshot import turn
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.services import services
@@ -23,9 +21,6 @@ from reconciler.stocktake import Found, Stocktake, list_shards
 from reconciler.stocktake.keeping import ask, list_stocktakes
 
 READERS = ("finance", "auditor")
-AT_ONCE_MAX = 2
-
-_turns: WeakKeyDictionary[AsyncConnectionPool[Any], asyncio.Semaphore] = WeakKeyDictionary()
 
 
 Place = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
@@ -92,18 +87,14 @@ async def take_stock(request: Request) -> Response:
     """
     who, here = await staff(request, "finance"), services(request)
     asked = await body(request, StocktakeBody, here.settings.body_bytes_max)
-    turn = _turns.setdefault(here.pool, asyncio.Semaphore(AT_ONCE_MAX))
-    if turn.locked():
-        raise Refusal("overloaded", "This worker takes stock already; ask again when it is done.")
-    async with turn:
-        try:
-            async with postgres(here.pool) as connection:
-                shards = await list_shards(connection, asked.campaign, asked.shard)
-                if not shards and (asked.campaign or asked.shard):
-                    raise Refusal("campaign_not_found", "There is no such campaign or shard, or it is archived.")
-                taken = await ask(here.door, connection, shards, asked.samples, who.actor)
-        except (DoorError, RedisError, OSError) as error:
-            raise Refusal("not_ready", "Redis can't be reached at the moment.") from error
+    try:
+        async with turn(here.pool), postgres(here.pool) as connection:
+            shards = await list_shards(connection, asked.campaign, asked.shard)
+            if not shards and (asked.campaign or asked.shard):
+                raise Refusal("campaign_not_found", "There is no such campaign or shard, or it is archived.")
+            taken = await ask(here.door, connection, shards, asked.samples, who.actor)
+    except (DoorError, RedisError, OSError) as error:
+        raise Refusal("not_ready", "Redis can't be reached at the moment.") from error
     return json_response(Taken(all(one.is_clean for one in taken), [taken_view(one) for one in taken]), 201)
 
 

@@ -5,9 +5,6 @@ A verdict reads whole tables and works on them for seconds, which is no work for
 one at a time, whichever worker is asked: an advisory lock says so.
 """
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -20,10 +17,11 @@ from starlette.responses import Response
 from gateway.api.operation import Operation, Parameter
 from gateway.campaigns.bounds import ID_PATTERN
 from gateway.errors import Refusal
+from gateway.finance.beside import run_beside
+from gateway.finance.snapshot import turn
 from gateway.routes.access import staff
 from gateway.routes.paging import query_value
 from gateway.services import Services, services
-from gateway.settings import PREFIX
 from gateway.sql import postgres
 from gateway.wire import json_response
 from reconciler.verdict.judging import Verdict
@@ -33,6 +31,7 @@ VERDICT_S_MAX = 120.0
 RETRY_AFTER_S = 10
 HOLDS, BROKEN, NO_CAMPAIGN = 0, 1, 3
 """Exit codes of `fairclaim verdict`."""
+ANSWERS = frozenset({HOLDS, BROKEN, NO_CAMPAIGN})
 
 _LOCK = b"SELECT pg_try_advisory_lock(1717659753, 3) AS locked"
 _UNLOCK = b"SELECT pg_advisory_unlock(1717659753, 3)"
@@ -50,7 +49,7 @@ async def verdict(request: Request) -> Response:
     if campaign is not None and not ID_PATTERN.fullmatch(campaign):
         raise Refusal("campaign_not_found")
     here = services(request)
-    async with postgres(here.pool) as connection, _alone(connection):
+    async with turn(here.pool), postgres(here.pool) as connection, _alone(connection):
         return json_response(await _judged(here, campaign))
 
 
@@ -69,32 +68,11 @@ async def _alone(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
 
 async def _judged(here: Services, campaign: str | None) -> Verdict:
     """What `fairclaim verdict --json` says. Errors: Refusal campaign_not_found, overloaded, not_ready."""
-    arguments = ["-m", "gateway.cli", "verdict", "--json", *(["--campaign", campaign] if campaign else [])]
-    urls = {"REDIS_URL": here.settings.redis_url, "POSTGRES_URL": here.settings.postgres_url}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
-        # By variable: other users of the machine can read a command line.
-        env={**os.environ, **{PREFIX + name: url for name, url in urls.items()}},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(VERDICT_S_MAX):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        detail = f"It takes longer than {VERDICT_S_MAX:.0f} s: ask `fairclaim verdict` on the command line."
-        raise Refusal("overloaded", detail, retry_after_s=RETRY_AFTER_S) from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == NO_CAMPAIGN:
+    command = ("gateway.cli", "verdict", "--json", *(("--campaign", campaign) if campaign else ()))
+    answer = await run_beside(here, "verdict", command, s_max=VERDICT_S_MAX, good=ANSWERS)
+    if answer.code == NO_CAMPAIGN:
         raise Refusal("campaign_not_found")
-    if process.returncode not in (HOLDS, BROKEN):
-        raise Refusal("not_ready", "Redis or the books can't be reached at the moment.")
-    return msgspec.json.decode(out, type=Verdict)
+    return msgspec.json.decode(answer.out, type=Verdict)
 
 
 routes = [

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from reconciler.reports.asking import BadAsk
 from reconciler.reports.shape import Basis
 
 BASES: tuple[Basis, ...] = get_args(Basis)
@@ -18,14 +19,6 @@ Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 _TICK = timedelta(milliseconds=1)  # what instants are told to: whoever asks as of one that he was shown, means it all
-
-
-class BadAsk(ValueError):
-    """This can't be asked: *field* names what, *rule* says what is allowed there."""
-
-    def __init__(self, field: str, rule: str) -> None:
-        super().__init__(f"{field}: {rule}")
-        self.field, self.rule = field, rule
 
 
 class Scope(NamedTuple):

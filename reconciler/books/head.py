@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg import AsyncConnection
 
-from reconciler.books.asked import BadAsk, begins, day_in, day_of, told
+from reconciler.books.asked import begins, day_in, day_of, told
 from reconciler.books.balances import fetch
 from reconciler.books.statements import BOOKS
+from reconciler.reports.asking import BadAsk
 
 SETTLED_S = 300
 """

@@ -2,7 +2,7 @@
 One export, made by a process of its own: a spreadsheet of a million rows is half a minute of work, and would hold up
 whatever else the clerk does.
 
-    python -m reconciler.exports.making     the Order is one line of JSON on stdin; stdin ends when the clerk does
+    python -m reconciler.exports.making     the Order is one line of JSON on stdin
 
 The rows are read in one snapshot. Whoever goes on where another one died reads in a snapshot of its own, in which they
 may be others: so it reads from the start, keeps the parts that are the same, byte for byte, and writes the rest anew.
@@ -11,7 +11,6 @@ What comes out is the report of one snapshot, always.
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from hashlib import file_digest, sha256
 from itertools import islice
@@ -34,7 +33,6 @@ from reconciler.reports.rows import OddCell, Row
 from reconciler.reports.shape import Query, Report
 from reconciler.reports.writing import FORMATS, write
 
-STDIN = 0
 NOTE_EVERY_S = 1.0
 """How often it is written down how far the file is."""
 NICE = 10
@@ -64,20 +62,12 @@ class Gone(Exception):
 def main() -> int:
     """Make what stdin says. The exit code: 0, also where the export failed and says so; GONE."""
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
-    threading.Thread(target=_end_with_the_clerk, daemon=True).start()
     os.nice(NICE)
     try:
         make(order)
     except Gone:
         return GONE
     return 0
-
-
-def _end_with_the_clerk() -> None:
-    # Not through sys.stdin: a thread that waits in there has its lock, which the end of the interpreter wants.
-    while os.read(STDIN, 1024):
-        continue
-    os._exit(GONE)
 
 
 def make(order: Order) -> None:

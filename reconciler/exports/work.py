@@ -10,8 +10,7 @@ import logging
 import os
 import re
 import shutil
-import sys
-from contextlib import suppress
+from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -21,6 +20,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from reconciler.beside import start
 from reconciler.desk import Desk, clerk_conninfo
 from reconciler.exports.making import GONE, Order
 from reconciler.exports.store import EXPORTS, ID, Export, export_of
@@ -90,13 +90,14 @@ class Exporting:
         folder = self._options.folder / export.id
         self._options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # holders' names may be in what is below
         folder.mkdir(exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "reconciler.exports.making"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "TMPDIR": str(folder)},  # what a library puts aside is as long as the export
+        beside = await start(
+            ("reconciler.exports.making",),
+            environment={**os.environ, "TMPDIR": str(folder)},  # what a library puts aside is as long as the export
+            stdin=PIPE,
+            stdout=DEVNULL,
+            stderr=PIPE,
         )
+        process = beside.process
         assert process.stdin is not None
         assert process.stderr is not None
         words = asyncio.create_task(process.stderr.read())
@@ -111,8 +112,7 @@ class Exporting:
                 await asyncio.wait({ended}, timeout=LEASE_S)
         finally:
             # Cancelled, lost, cut off from PostgreSQL: it is somebody else's, and here it ends.
-            with suppress(ProcessLookupError):
-                process.kill()
+            beside.end()
         code, said = await process.wait(), (await words).decode(errors="replace").strip()
         if ours and code not in (0, GONE):
             told = {"export": export.id, "exit_code": code, "said": said[-WORDS_CHARS_MAX:]}

@@ -18,7 +18,7 @@ _DAYS = ("since", "until")
 
 
 class BadAsk(ValueError):
-    """A report can't be asked like that: *field* is wrong, *rule* says what is allowed there."""
+    """The books can't be asked like that: *field* is wrong, *rule* says what is allowed there."""
 
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"{field}: {rule}")

@@ -12,13 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Literal, NamedTuple, get_args
 
 from reconciler.reports.asking import BadAsk
-from reconciler.reports.rows import OddCell, Row, Sums, batches, clean
+from reconciler.reports.rows import Row, Sums, batches, clean
 from reconciler.reports.shape import Asked, Report
-
-__all__ = ["FORMATS", "STREAMED", "BadAsk", "Format", "OddCell", "check_format", "chunks", "file_name", "write"]
-
-Wrong = BadAsk
-"""A format that a report can't be written in: what else can't be asked is a BadAsk too."""
 
 Format = Literal["csv", "json", "ndjson", "xlsx", "parquet", "beancount"]
 """What a report may be written as."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lua.entries import Changed, Claimed, Entry, Issued
+from lua.entries import Changed, Claimed, Entry, codes_in
 from lua.keys import CouponCode, HolderId, Shard
 from lua.tally import Tally
 from reconciler.stocktake.fields import coupon_difference, holder_difference
@@ -110,7 +110,7 @@ class Comparison:
 
     async def _coupons(self) -> dict[CouponCode, tuple[dict[str, Any], dict[str, Any]] | None]:
         """Code → how it differs; those that changed between the books and the tally are left out."""
-        touched = {code for entry in self._met.entries for code in _codes(entry)}
+        touched = {code for entry in self._met.entries for code in codes_in(entry)}
         records = {code: record for code, record in self._tally.coupons.items() if code not in touched}
         rows = await read_coupons(self._cursor, records)
         name = str(self._shard)
@@ -122,17 +122,6 @@ class Comparison:
         records = {holder: record for holder, record in self._tally.holders.items() if holder not in touched}
         claims = await read_claims(self._cursor, self._shard, records)
         return {holder: holder_difference(claims[holder], record, self._value) for holder, record in records.items()}
-
-
-def _codes(entry: Entry) -> list[str]:
-    match entry:
-        case Claimed():
-            return [grant.code for grant in entry.grants]
-        case Issued():
-            return entry.codes
-        case Changed():
-            return [step.code for step in entry.each]
-    return []
 
 
 def _holders(entry: Entry) -> list[str]:

@@ -150,8 +150,8 @@ BROKEN_BOOKS = [
     ("DELETE FROM coupons WHERE seq = 3", "the coupons come to"),
     ("UPDATE coupons SET state = 'reserved' WHERE seq = 3", "the book has 0 reserved, the coupons come to 1"),
     ("UPDATE coupons SET state = 'redeemed' WHERE seq = 3", "the book has 0 redeemed, the coupons come to 1"),
-    ("UPDATE postings SET amount = amount - 1 WHERE source = 'stock'", "outstanding"),
-    ("UPDATE postings SET amount = amount + 1 WHERE source = 'supply'", "stock at the same seq"),
+    ("UPDATE account_days SET debit = debit - 1 WHERE account = 'outstanding'", "outstanding"),
+    ("UPDATE account_days SET debit = debit + 1 WHERE account = 'stock'", "stock at the same seq"),
     (
         "INSERT INTO coupons SELECT 'x', campaign, shard, 'eve', state, 99, version, channel, claimed_at, expires_at, "
         "99 FROM coupons LIMIT 1",
@@ -232,7 +232,7 @@ async def test_what_the_reconciler_found_is_in_the_verdict(sale: Sale, redis_url
         ),
         (
             "INSERT INTO breaks (shard, kind, expected, found) VALUES ('c/0', 'seq_gap', '4', '6')",
-            "UPDATE breaks SET resolved_at = now()",
+            "UPDATE breaks SET state = 'resolved', resolved_at = now()",
             lambda s: [each.kind for each in s.breaks],
         ),
         (

@@ -1,22 +1,21 @@
 """What the commands of `fairclaim ledger` share: a snapshot of the books, and amounts as people read them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from gateway.cli.connections import with_snapshot
 from gateway.cli.output import USAGE, Fail
-from gateway.cli.ready import server_urls
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    import psycopg
+    from psycopg import AsyncConnection
 
     from reconciler.books.asked import Bounds
+    from reconciler.reports.asking import BadAsk
 
 T = TypeVar("T")
-
 
 BASIS_ABOUT = "By which date a journal counts: effective, occurred or posted."
 ZONE_ABOUT = "Where days of instants begin and end, such as Asia/Shanghai."
@@ -29,43 +28,33 @@ CAMPAIGN_ABOUT = "Of one campaign."
 Account = Annotated[str, typer.Argument(help="An account, such as payable:m-1.", show_default=False)]
 
 
-def read_books(settings: Settings, act: "Callable[[psycopg.AsyncConnection[Any]], Awaitable[T]]") -> T:
+def read_books(settings: Settings, act: "Callable[[AsyncConnection[Any]], Awaitable[T]]") -> T:
     """
     Run *act* on one snapshot of the books.
 
     Errors: Fail(USAGE) for what can't be asked, Fail(UNAVAILABLE) when PostgreSQL can't be reached.
     """
-    import psycopg
-
-    from gateway.cli.key import postgres_fail
-    from reconciler.books.asked import BadAsk
-
-    (url,) = server_urls(settings, "postgres_url")
-
-    async def run() -> T:
-        async with await psycopg.AsyncConnection.connect(
-            url, autocommit=True, connect_timeout=10, options="-c role=fairclaim_reader -c statement_timeout=0"
-        ) as connection:
-            await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-            async with connection.transaction():
-                return await act(connection)
+    from reconciler.reports.asking import BadAsk
 
     try:
-        return asyncio.run(run())
+        return with_snapshot(settings, act)
     except BadAsk as error:
-        raise Fail(USAGE, "bad_request", f"--{error.field.replace('_', '-')}: {error.rule}") from None
-    except psycopg.Error as error:
-        raise postgres_fail(error) from None
+        raise _bad_flag(error) from None
 
 
 def bounds_from(basis: str, zone: str, *, since: str | None, until: str | None, last: str = "until") -> "Bounds":
     """The bounds that flags ask for. Errors: Fail(USAGE)."""
-    from reconciler.books.asked import BadAsk, bounds_of
+    from reconciler.books.asked import bounds_of
+    from reconciler.reports.asking import BadAsk
 
     try:
         return bounds_of(basis, zone, since=since, until=until, last=last)
     except BadAsk as error:
-        raise Fail(USAGE, "bad_request", f"--{error.field.replace('_', '-')}: {error.rule}") from None
+        raise _bad_flag(error) from None
+
+
+def _bad_flag(error: "BadAsk") -> Fail:
+    return Fail(USAGE, "bad_request", f"--{error.field.replace('_', '-')}: {error.rule}")
 
 
 def amount(minor: int, commodity: str) -> str:
