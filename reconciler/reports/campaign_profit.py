@@ -1,10 +1,11 @@
 """What each campaign cost, what the orders it was used on were worth, and how many of its coupons were used."""
 
-from reconciler.reports.clauses import SHARDS_OF_CAMPAIGN, conditions, equal, fill, of_books, query_of
+from reconciler.reports.clauses import conditions, fill, of_books, query_of
+from reconciler.reports.first_used import changes, first_used
 from reconciler.reports.shape import Asked, Column, Query, Report
 
 _STATEMENT = """
-WITH moved AS (
+WITH {changes}moved AS (
     SELECT entity, campaign, currency, coalesce(sum(units) FILTER (WHERE verb IN ('claim', 'issue')), 0) AS given_out,
         coalesce(sum(units * ((destination = 'redeemed')::int - (source = 'redeemed')::int)), 0) AS redeemed,
         coalesce(sum(entries) FILTER (WHERE verb = 'redeem'), 0) AS redemptions,
@@ -14,24 +15,16 @@ WITH moved AS (
     FROM movement_days AS days
     WHERE currency <> '' AND (%(since)s::date IS NULL OR effective_date >= %(since)s::date){of_days}
     GROUP BY entity, campaign, currency
-), of_time AS NOT MATERIALIZED (
-    SELECT code, coupons.campaign
-    FROM coupons
-    JOIN campaigns ON campaigns.id = coupons.campaign
+), used AS (
+    SELECT those.campaign, count(*) AS claimed, count(first_at) AS used
+    FROM ({first_used}) AS those
+    JOIN campaigns ON campaigns.id = those.campaign
     CROSS JOIN LATERAL (
         SELECT (claimed_at AT TIME ZONE coalesce(definition ->> 'timezone', 'UTC'))::date AS claimed_on
     ) AS at
     WHERE (%(since)s::date IS NULL OR claimed_on >= %(since)s::date)
-        AND (%(until)s::date IS NULL OR claimed_on <= %(until)s::date){of_shards}
-), used AS (
-    SELECT campaign, claimed, used
-    FROM (SELECT campaign, count(*) AS claimed FROM of_time GROUP BY campaign) AS those
-    LEFT JOIN (
-        SELECT campaign, count(*) AS used
-        FROM of_time
-        WHERE code IN (SELECT code FROM redemptions WHERE rolled_back_minor < minor{of_coupons})
-        GROUP BY campaign
-    ) AS of_those USING (campaign)
+        AND (%(until)s::date IS NULL OR claimed_on <= %(until)s::date)
+    GROUP BY those.campaign
 )
 SELECT entity, campaign, coalesce(definition ->> 'name', '') AS name, moved.currency, given_out::bigint AS given_out,
     redeemed::bigint AS redeemed, round(redeemed / nullif(given_out, 0), 4) AS use_rate,
@@ -48,14 +41,13 @@ ORDER BY entity, campaign, moved.currency
 
 
 def _query(asked: Asked) -> Query:
-    of_campaign = {"campaign": equal("coupons.campaign", "campaign")}
     return query_of(
         asked,
         fill(
             _STATEMENT,
+            changes=changes(asked),
             of_days=conditions(asked, of_books("days")),
-            of_coupons=conditions(asked, {"campaign": equal("redemptions.campaign", "campaign")}),
-            of_shards=conditions(asked, {**of_campaign, "campaign": f"coupons.shard {SHARDS_OF_CAMPAIGN}"}),
+            first_used=first_used(asked),
         ),
     )
 
