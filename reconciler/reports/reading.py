@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from reconciler.reports.clauses import fill
 from reconciler.reports.rows import Row, clean
 from reconciler.reports.shape import Asked, Column, Query, Report
-from reconciler.reports.writing_text import rfc3339
+from reconciler.reports.writing_text import rfc3339, told
 
 ROWS_FETCHED = 5_000
 """How many rows are fetched at once: some megabytes, whatever the report."""
@@ -125,8 +125,11 @@ def totals_query(report: Report, asked: Asked) -> Query | None:
 
 
 def totals_of(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """*found*, the rows of totals_query() by name, with whole numbers as int."""
-    return [{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()} for row in found]
+    """*found*, the rows of totals_query() by name, with whole numbers as JSON has them."""
+    return [
+        {name: told(int(value)) if isinstance(value, Decimal) else value for name, value in row.items()}
+        for row in found
+    ]
 
 
 def json_objects(columns: Sequence[Column], rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -139,4 +142,4 @@ def _json(value: Any) -> Any:
         return rfc3339(value)
     if isinstance(value, Decimal):
         return format(value, "f")
-    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
+    return told(value) if isinstance(value, int) else value

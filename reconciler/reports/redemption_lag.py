@@ -1,7 +1,6 @@
 """How long it takes from a claim to its first redemption: cohorts of coupons by the day or month of their claim."""
 
 from reconciler.reports.clauses import (
-    SHARDS_OF_CAMPAIGN,
     SLOTS,
     conditions,
     equal,
@@ -14,6 +13,7 @@ from reconciler.reports.clauses import (
     slot_expression,
     slot_of,
 )
+from reconciler.reports.first_used import changes, first_used
 from reconciler.reports.shape import Asked, Column, Query, Report
 
 LAGS = {"hour": "1 hour", "day": "1 day", "week": "7 days", "month": "30 days"}
@@ -29,15 +29,10 @@ _KEYS = {
 _FOUND = """
     SELECT {keys}{slot} AS slot, count(*) AS coupons, count(first_at) AS redeemed, {lags}
     FROM (
-        SELECT coupons.campaign, channel, coalesce(definition ->> 'legal_entity', 'main') AS entity,
+        SELECT campaign, channel, coalesce(definition ->> 'legal_entity', 'main') AS entity,
             (claimed_at AT TIME ZONE %(zone)s)::date AS claimed_on, first_at, first_at - claimed_at AS lag
-        FROM coupons
-        JOIN campaigns ON campaigns.id = coupons.campaign
-        LEFT JOIN (
-            SELECT code, min(redeemed_at) AS first_at FROM redemptions WHERE rolled_back_minor < minor{of_redemptions}
-            GROUP BY code
-        ) AS firsts USING (code)
-        WHERE true{of_coupons}
+        FROM ({first_used}) AS those
+        JOIN campaigns ON campaigns.id = campaign
     ) AS aged
     WHERE (%(since)s::date IS NULL OR claimed_on >= %(since)s::date)
         AND (%(until)s::date IS NULL OR claimed_on <= %(until)s::date){entities}
@@ -45,7 +40,7 @@ _FOUND = """
 """
 
 _STATEMENT = """
-WITH {filled}
+WITH {changes}{filled}
 SELECT {shown}coupons, {lags}redeemed, coupons - redeemed AS unredeemed,
     round(redeemed::numeric / nullif(coupons, 0), 4) AS conversion
 FROM whole
@@ -58,7 +53,6 @@ _LAGS = [f"within_{name}" for name in LAGS]
 def _query(asked: Asked) -> Query:
     slot = slot_of(asked.by)
     keys = [name for name in asked.by if name not in SLOTS]
-    of_campaign = {"campaign": f"shard {SHARDS_OF_CAMPAIGN}"}
     found = fill(
         _FOUND,
         keys=listed(keys),
@@ -66,14 +60,14 @@ def _query(asked: Asked) -> Query:
         lags=", ".join(
             f"count(*) FILTER (WHERE lag <= interval '{lag}') AS within_{name}" for name, lag in LAGS.items()
         ),
-        of_redemptions=conditions(asked, of_campaign),
-        of_coupons=conditions(asked, {**of_campaign, "channel": equal("channel", "channel")}),
+        first_used=first_used(asked),
         entities=conditions(asked, {"entity": equal("entity", "entity")}),
     )
     return query_of(
         asked,
         fill(
             _STATEMENT,
+            changes=changes(asked),
             filled=filled(found, keys, slot, ("coupons", "redeemed", *_LAGS)),
             shown=shown(asked.by),
             lags=listed(_LAGS),

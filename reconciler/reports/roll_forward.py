@@ -44,8 +44,8 @@ _MONEY = """SELECT slot, verb, CASE WHEN spent AND source IN {live} THEN '' ELSE
     CROSS JOIN LATERAL (SELECT verb IN {ends} AND campaign IN {stored} AS spent) AS of_balance
     WHERE currency <> ''
     UNION ALL
-    SELECT {slot}, verb, side.source, side.destination, '', '', commodity, split_part(account, ':', side.part),
-        entity, amount, 0
+    SELECT {slot}, verb, side.source, side.destination, '', '', commodity,
+        split_part(account, ':', side.part) AS of_campaign, entity, sum(amount), 0
     FROM journals AS days JOIN postings ON journal = id
     CROSS JOIN LATERAL (
         VALUES (postings.source, 'commitment:', 2, 'outstanding', ''),
@@ -55,7 +55,8 @@ _MONEY = """SELECT slot, verb, CASE WHEN spent AND source IN {live} THEN '' ELSE
     ) AS side (account, kind, part, source, destination)
     WHERE starts_with(side.account, side.kind){of_account}
         AND (days.shard = ANY {manual_shards} OR side.part = 3 AND verb IN {ends} AND days.shard = ANY {stored_shards})
-        AND days.shard = ANY ({manual_shards} || {stored_shards})"""
+        AND days.shard = ANY ({manual_shards} || {stored_shards})
+    GROUP BY {slot}, verb, side.source, side.destination, commodity, of_campaign, entity"""
 # What ends of a balance is what is left on it, which only the postings tell: of no channel and no store.
 
 _ENDS = "('redeem', 'rollback', 'expire', 'revoke')"

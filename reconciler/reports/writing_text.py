@@ -23,6 +23,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _ENCODER = msgspec.json.Encoder(decimal_format="string", enc_hook=str)
 
+INT64 = range(-(2**63), 2**63)
+"""The whole numbers that JSON has as numbers; those beyond are text, because readers and msgspec fail at them."""
+
 
 def money_name(column: Column) -> str:
     """The name over amounts that have a decimal point: without the unit that they are not in."""
@@ -103,23 +106,31 @@ def json_chunks(report: Report, columns: Sequence[Column], asked: Asked, rows: I
         body = b",".join(_ENCODER.encode(each) for each in _objects(columns, names, batch))
         yield body if first else b"," + body
         first = False
-    totals = [{"currency": currency or None, **told} for currency, told in sums.totals.items()]
+    totals = [
+        {"currency": currency or None, **{name: told(total) for name, total in of.items()}}
+        for currency, of in sums.totals.items()
+    ]
     yield b'],"totals":' + _ENCODER.encode(totals) + b"}\n"
 
 
+def told(number: int) -> int | str:
+    """A whole number as JSON has it."""
+    return number if number in INT64 else str(number)
+
+
 def _objects(columns: Sequence[Column], names: list[str], rows: list[Row]) -> list[dict[str, Any]]:
-    instants = [at for at, column in enumerate(columns) if column.kind == "instant"]
-    shares = [at for at, column in enumerate(columns) if column.kind == "share"]
-    if not instants and not shares:
-        return [dict(zip(names, row, strict=True)) for row in rows]
+    shown: dict[str, Callable[[Any], Any]] = {
+        "instant": rfc3339,
+        "share": lambda share: format(share, "f"),
+        "count": told,
+        "minor": told,
+    }
+    plan = [(at, shown[column.kind]) for at, column in enumerate(columns) if column.kind in shown]
     found = []
     for row in rows:
         cells = list(row)
-        for at in instants:
+        for at, show in plan:
             if cells[at] is not None:
-                cells[at] = rfc3339(cells[at])
-        for at in shares:
-            if cells[at] is not None:
-                cells[at] = format(cells[at], "f")
+                cells[at] = show(cells[at])
         found.append(dict(zip(names, cells, strict=True)))
     return found

@@ -118,6 +118,19 @@ def test_json_has_minor_units_and_totals() -> None:
     assert {each.pop("currency"): each for each in whole["totals"]} == TOTALS
 
 
+def test_an_amount_beyond_64_bits_is_text_in_json() -> None:
+    """A sum of a currency with many minor units may be that large: each format says all its digits."""
+    rows = [("s-1", DAY, AT, "IRR", 1, minor, None) for minor in (2**63 - 1, -(2**63), 2**63, -(2**64) - 1)]
+
+    whole = json.loads(written("json", rows=rows))
+
+    found = [2**63 - 1, -(2**63), str(2**63), str(-(2**64) - 1)]
+    assert [row["cost_minor"] for row in whole["rows"]] == found
+    assert whole["totals"] == [{"currency": "IRR", "units": 4, "cost_minor": str(-(2**63) - 2 - 2**63 + 2**63)}]
+    assert [json.loads(line)["cost_minor"] for line in written("ndjson", rows=rows).splitlines()] == found
+    assert b"-184467440737095516.17" in written("csv", rows=rows)
+
+
 def test_parquet_has_types() -> None:
     """Dates, instants, whole numbers and decimals are what they are, to the last place."""
     found = pq.read_table(io.BytesIO(written("parquet")))
