@@ -26,7 +26,7 @@ def timestamp(ms: int) -> str:
     if not 0 <= ms <= TIME_MS_MAX:
         raise ValueError(f"{ms} ms is out of range")
     second, rest = divmod(ms, 1000)
-    # A fifth of the time of strftime.
+    # Cheaper than strftime, and as good from 1970 on.
     return f"{datetime.fromtimestamp(second, UTC).isoformat(' ')[:19]}.{rest:03d}+00"
 
 
