@@ -208,7 +208,9 @@ def _given_away(campaign: str, terms: Terms, step: Step, told: Settlement, curre
         shares = [(account(LIABILITY, campaign), minor)]
     else:
         shares = [(account(EXPENSE, share.account), share.minor) for share in told.funders or []]
-        shares.append((account(SUSPENSE, campaign), minor - sum(share for _, share in shares)))
+        for _, share in shares:
+            minor -= share
+        shares.append((account(SUSPENSE, campaign), minor))
     back = step.verb == "rolled_back"
     return [
         Flow(bearer, payable, currency, share) if back else Flow(payable, bearer, currency, share)

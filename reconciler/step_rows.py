@@ -7,7 +7,7 @@ object) makes the whole entry unreadable: nothing of it goes into the books.
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -71,8 +71,7 @@ class RolledBackDetail(msgspec.Struct):
 Told = TypeVar("Told", RedeemedDetail, RolledBackDetail)
 
 
-@dataclass(frozen=True)
-class CouponChange:
+class CouponChange(NamedTuple):
     """
     The state one or more steps leave a coupon in. *seq* is of the last one.
 
