@@ -11,7 +11,7 @@ from lua.entries import UnreadableEntry
 from lua.keys import Shard
 from reconciler.dating import ClosedThrough, booked_on
 from reconciler.money import Terms
-from reconciler.postings import Journal, journals_for
+from reconciler.postings import Journal, Moved, journals_of
 from reconciler.rows import Rows, rows_of
 from reconciler.shard import Batch, QuarantinedRecord, shown_fields
 
@@ -40,16 +40,17 @@ def book(shard: Shard, batch: Batch, terms_of: Callable[[int], Terms], closed_th
     entities = {terms_of(record.entry.version).entity for record in batch.records}
     booking = Booking({entity: closed_through.get(entity) for entity in entities})
     booking.quarantined += batch.quarantined
-    entries = []
+    moved = []
     for entry_id, flat, entry in batch.records:
         terms = terms_of(entry.version)
         try:
             on = booked_on(entry, terms, closed_through)
-            booking.rows.add(rows_of(shard, entry_id, entry, terms, on.effective_date))
+            rows = rows_of(shard, entry_id, entry, terms, on.effective_date)
         except UnreadableEntry as error:
             bad = QuarantinedRecord(entry_id, shown_fields(flat), str(error), entry.first_seq, entry.count)
             booking.quarantined.append(bad)
         else:
-            entries.append(entry)
-    booking.journals = journals_for(shard, entries, terms_of, closed_through)
+            booking.rows.add(rows)
+            moved.append(Moved(entry.at_ms, terms.entity, on, rows.moves))
+    booking.journals = journals_of(shard, moved)
     return booking

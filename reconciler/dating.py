@@ -6,7 +6,7 @@ booked on the first date that is open, and its journal keeps the date it has by 
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from lua.entries import Entry, UnreadableEntry
@@ -34,7 +34,7 @@ def booked_on(entry: Entry, terms: Terms, closed_through: ClosedThrough) -> Book
     """
     if not 0 <= entry.at_ms <= TIME_MS_MAX:
         raise UnreadableEntry(f"rows: {entry.at_ms} ms is out of range", entry.first_seq, entry.count)
-    day = datetime.fromtimestamp(entry.at_ms / 1000, UTC).astimezone(terms.zone).date()
+    day = datetime.fromtimestamp(entry.at_ms / 1000, terms.zone).date()
     return opened(day, closed_through.get(terms.entity))
 
 

@@ -104,12 +104,14 @@ class Settlement(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Settlement)
 
 
-def settlement_of(step: Step) -> Settlement:
+def settlement_of(step: Step) -> Settlement | None:
     """
-    What *step*, a redemption or a rollback, tells of its money.
+    What *step* tells of its money; None where it is no redemption and no rollback.
 
     Errors: ValueError, for a currency that is none, a share below 0, and shares of more than the whole.
     """
+    if step.verb not in ("redeemed", "rolled_back"):
+        return None
     try:
         told = _decoder.decode(step.detail or "{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -183,11 +185,10 @@ def money_of_stock(terms: Terms, delta: int) -> list[Flow]:
     return [Flow(*way, terms.currency, terms.unit_minor * abs(delta))]
 
 
-def money_of_step(campaign: str, terms: Terms, step: Step) -> list[Flow]:
-    """What moves with *step*, which step_rows() has accepted. No flow is of 0."""
+def money_of_step(campaign: str, terms: Terms, step: Step, told: Settlement | None) -> list[Flow]:
+    """What moves with *step*, which step_rows() accepts and of which settlement_of() has *told*. No flow is of 0."""
     flows = [] if terms.stored or not step.source else _units_of(campaign, terms, step)
-    if step.verb in ("redeemed", "rolled_back"):
-        told = settlement_of(step)
+    if told:
         currency = told.told_currency or terms.currency
         if currency:
             flows += _given_away(campaign, terms, step, told, currency)
@@ -207,7 +208,9 @@ def _given_away(campaign: str, terms: Terms, step: Step, told: Settlement, curre
         shares = [(account(LIABILITY, campaign), minor)]
     else:
         shares = [(account(EXPENSE, share.account), share.minor) for share in told.funders or []]
-        shares.append((account(SUSPENSE, campaign), minor - sum(share for _, share in shares)))
+        for _, share in shares:
+            minor -= share
+        shares.append((account(SUSPENSE, campaign), minor))
     back = step.verb == "rolled_back"
     return [
         Flow(bearer, payable, currency, share) if back else Flow(payable, bearer, currency, share)

@@ -79,11 +79,16 @@ class Movements:
         Shape: *channels* maps a code to the channel it was claimed in, *stores* a redemption to its store; what they
         don't know is without a name.
         """
-        whole = Movements()
-        whole.sums.update(self.sums)
+        found: dict[tuple[Place, str, str], Figures] = {}
         for code, rolled_back, place, figures in self.steps:
             store = place.store if rolled_back is None else stores.get(rolled_back) or ""
-            whole.put(place._replace(channel=channels.get(code, ""), store=store), figures)
+            key = place, channels.get(code, ""), store
+            known = found.get(key)
+            found[key] = known.plus(figures) if known else figures
+        whole = Movements()
+        whole.sums.update(self.sums)
+        for (place, channel, store), figures in found.items():  # far fewer than the steps
+            whole.put(place._replace(channel=channel, store=store), figures)
         return whole.sums
 
 

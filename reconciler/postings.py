@@ -14,18 +14,27 @@ source account to a destination account, so a journal can't be unbalanced. What 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
 
-from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published
+from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, Step
 from lua.keys import Shard
 from reconciler.accounts import OUTSTANDING, STOCK, SUPPLY
 from reconciler.dating import NOTHING_CLOSED, BookedOn, ClosedThrough, booked_on
-from reconciler.money import MAIN_ENTITY, Flow, Terms, money_of_step, money_of_stock, money_of_units
+from reconciler.money import (
+    MAIN_ENTITY,
+    Flow,
+    Settlement,
+    Terms,
+    money_of_step,
+    money_of_stock,
+    money_of_units,
+    settlement_of,
+)
 
 VERBS = {
     "restock": (SUPPLY, STOCK),
@@ -120,7 +129,8 @@ def moves_of(campaign: str, entry: Entry, terms: Terms) -> list[Move]:
         case Adjusted():
             return _moves_of_all(campaign, entry, terms, "restock" if entry.delta > 0 else "withdraw", abs(entry.delta))
         case Changed():
-            return _step_moves(campaign, entry, terms)
+            told = [(seq, step, settlement_of(step)) for seq, step in enumerate(entry.each, entry.first_seq)]
+            return [move for each in told for move in step_moves(campaign, terms, *each)]
         case Published() | Attached():
             return []
 
@@ -142,14 +152,34 @@ def _of_money(span: tuple[str, int, int], flow: Flow) -> Move:
     return Move(*span, flow.source, flow.destination, flow.currency, flow.minor)
 
 
-def _step_moves(campaign: str, entry: Changed, terms: Terms) -> list[Move]:
-    commodity, moves = f"coupon:{campaign}", []
-    for seq, step in enumerate(entry.each, entry.first_seq):
-        span = STEP_VERBS[step.verb], seq, seq
-        if step.source:
-            moves.append(Move(*span, step.source, step.destination, commodity, int(step.units)))
-        moves += [_of_money(span, flow) for flow in money_of_step(campaign, terms, step)]
+def step_moves(campaign: str, terms: Terms, seq: int, step: Step, told: Settlement | None) -> list[Move]:
+    """The units and the money that *step*, numbered *seq*, moves; settlement_of() has *told* what it tells."""
+    span = STEP_VERBS[step.verb], seq, seq
+    moves = [_of_money(span, flow) for flow in money_of_step(campaign, terms, step, told)]
+    if step.source:
+        moves.insert(0, Move(*span, step.source, step.destination, f"coupon:{campaign}", int(step.units)))
     return moves
+
+
+class Moved(NamedTuple):
+    """What one entry, done at *at_ms*, moves in the books of a legal entity, and on which date."""
+
+    at_ms: int
+    entity: str
+    on: BookedOn
+    moves: Sequence[Move]
+
+
+@dataclass
+class _Sum:
+    """What is to be one journal: *lines* maps source, destination and commodity to the amount."""
+
+    moved: Moved
+    verb: str
+    first_seq: int
+    last_seq: int = 0
+    occurred_ms: int = 0
+    lines: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 def journals_for(
@@ -159,32 +189,47 @@ def journals_for(
     closed_through: ClosedThrough = NOTHING_CLOSED,
 ) -> list[Journal]:
     """
+    The journals of *entries*, in seq order, each on a date that is open by *closed_through*.
+
+    Shape: *terms_of* maps a version of the rules to its terms.
+    """
+    told = ((entry, terms_of(entry.version)) for entry in entries)
+    return journals_of(
+        shard,
+        (
+            Moved(entry.at_ms, terms.entity, booked_on(entry, terms, closed_through), moves)
+            for entry, terms in told
+            if (moves := moves_of(shard.campaign, entry, terms))
+        ),
+    )
+
+
+def journals_of(shard: Shard, batch: Iterable[Moved]) -> list[Journal]:
+    """
     Sum a batch into one journal a verb, legal entity and date, with one posting a source, destination and commodity.
 
-    Both are in the order of their first seq. Late ones of several dates are several journals. Shape: *entries* in seq
-    order; *terms_of* maps a version of the rules to its terms.
+    Both are in the order of their first seq. Late ones of several dates are several journals. Shape: *batch* in seq
+    order.
     """
-    spans: dict[tuple[str, str, BookedOn], tuple[int, int, int]] = {}
-    sums: dict[tuple[str, str, BookedOn], dict[tuple[str, str, str], int]] = {}
-    for entry in entries:
-        terms = terms_of(entry.version)
-        moves = moves_of(shard.campaign, entry, terms)
-        if not moves:
-            continue
-        on = booked_on(entry, terms, closed_through)
-        for verb, first_seq, last_seq, source, destination, commodity, amount in moves:
-            key, line = (verb, terms.entity, on), (source, destination, commodity)
-            first, last, occurred_ms = spans.get(key, (first_seq, 0, 0))
-            spans[key] = (first, max(last, last_seq), max(occurred_ms, entry.at_ms))
-            lines = sums.setdefault(key, {})
-            lines[line] = lines.get(line, 0) + amount
+    sums: list[_Sum] = []
+    books: dict[tuple[str, BookedOn], dict[str, _Sum]] = {}
+    for moved in batch:
+        book = books.setdefault((moved.entity, moved.on), {})
+        for verb, first_seq, last_seq, source, destination, commodity, amount in moved.moves:
+            total = book.get(verb)
+            if total is None:
+                total = book[verb] = _Sum(moved, verb, first_seq)
+                sums.append(total)
+            total.last_seq, total.occurred_ms = max(total.last_seq, last_seq), max(total.occurred_ms, moved.at_ms)
+            line = source, destination, commodity
+            total.lines[line] = total.lines.get(line, 0) + amount
     return [
         Journal(
-            str(shard), verb, first, last, occurred_ms, on.effective_date,
-            tuple(Posting(*line, amount) for line, amount in sums[verb, entity, on].items()),
-            entity, on.original_date,
+            str(shard), total.verb, total.first_seq, total.last_seq, total.occurred_ms, total.moved.on.effective_date,
+            tuple(Posting(*line, amount) for line, amount in total.lines.items()),
+            total.moved.entity, total.moved.on.original_date,
         )
-        for (verb, entity, on), (first, last, occurred_ms) in spans.items()
+        for total in sums
     ]  # fmt: skip
 
 

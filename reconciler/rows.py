@@ -7,6 +7,7 @@ is in step_rows.py.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 
 from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, UnreadableEntry
@@ -24,7 +25,7 @@ from reconciler.copying import (
 )
 from reconciler.money import Terms
 from reconciler.movements import Figures, Movements, Place, worth_minor
-from reconciler.postings import VERBS
+from reconciler.postings import VERBS, Move, moves_of
 from reconciler.step_rows import CouponChange, step_rows
 
 COPIES = (
@@ -44,7 +45,8 @@ class Rows:
     What one entry, or one batch of them, puts into the books.
 
     *lines* are COPY text by statement of COPIES; *changes* the state each coupon ends in, by its code; *rolled_back*
-    the redemptions that something was given back of; *movements* what was moved.
+    the redemptions that something was given back of; *movements* what was moved in a day; *moves* those of one entry,
+    for its journals.
     """
 
     def __init__(self) -> None:
@@ -52,9 +54,10 @@ class Rows:
         self.changes: dict[str, CouponChange] = {}
         self.rolled_back: set[str] = set()
         self.movements = Movements()
+        self.moves: Sequence[Move] = ()
 
     def add(self, later: "Rows") -> None:
-        """Add what comes after this in the shard."""
+        """Add what comes after this in the shard, but its moves."""
         for query, lines in later.lines.items():
             self.lines[query] += lines
         for code, change in later.changes.items():
@@ -100,6 +103,7 @@ def rows_of(shard: Shard, entry_id: str, entry: Entry, terms: Terms, on: date) -
             case Changed():
                 steps = step_rows(shard, entry_id, entry, terms, on)
                 rows.changes, rows.rolled_back, rows.movements = steps.changes, steps.rolled_back, steps.movements
+                rows.moves = steps.moves
                 rows.lines["copy_step_entries"] = steps.entries
                 rows.lines["copy_redemptions"] = steps.redemptions
                 rows.lines["copy_rollbacks"] = steps.rollbacks
@@ -108,6 +112,8 @@ def rows_of(shard: Shard, entry_id: str, entry: Entry, terms: Terms, on: date) -
                 if isinstance(entry, Adjusted) and entry.delta:
                     verb = "restock" if entry.delta > 0 else "withdraw"
                     _put(rows.movements, terms, on, verb, Figures(1, abs(entry.delta)))
+        if not isinstance(entry, Changed):
+            rows.moves = moves_of(shard.campaign, entry, terms)
     except ValueError as error:
         raise UnreadableEntry(f"rows: {error}", entry.first_seq, entry.count) from None
     return rows

@@ -93,7 +93,7 @@ class Batch:
         return before and self.earlier_range is None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Read:
     """One record, read or not: *first_seq* and *count* are None where it does not tell."""
 

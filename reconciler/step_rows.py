@@ -7,7 +7,7 @@ object) makes the whole entry unreadable: nothing of it goes into the books.
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,9 +26,9 @@ from reconciler.copying import (
     timestamp,
     whole,
 )
-from reconciler.money import Terms, settlement_of
+from reconciler.money import Settlement, Terms, settlement_of
 from reconciler.movements import Figures, Movements, Place, StepMovement, worth_minor
-from reconciler.postings import STEP_VERBS
+from reconciler.postings import STEP_VERBS, Move, step_moves
 
 STATES = frozenset({"claimed", "reserved", "redeemed", "expired", "revoked"})
 """Every state a coupon may be in."""
@@ -71,8 +71,7 @@ class RolledBackDetail(msgspec.Struct):
 Told = TypeVar("Told", RedeemedDetail, RolledBackDetail)
 
 
-@dataclass(frozen=True)
-class CouponChange:
+class CouponChange(NamedTuple):
     """
     The state one or more steps leave a coupon in. *seq* is of the last one.
 
@@ -110,6 +109,7 @@ class StepRows:
     changes: dict[str, CouponChange] = field(default_factory=dict)
     rolled_back: set[str] = field(default_factory=set)
     movements: Movements = field(default_factory=Movements)
+    moves: list[Move] = field(default_factory=list)
 
 
 def step_rows(shard: Shard, entry_id: str, entry: Changed, terms: Terms, on: date) -> StepRows:
@@ -138,17 +138,19 @@ def step_rows(shard: Shard, entry_id: str, entry: Changed, terms: Terms, on: dat
             told_back = _told(detail, RolledBackDetail)
             rows.rollbacks.append(f"{ref}\t{seq}\t{shard}\t{_rollback(step, told_back)}\t{at}\n")
             rows.rolled_back.add(step.ref)
-        rows.movements.steps.append(_movement(step, told, terms, on))
+        settlement = settlement_of(step)
+        rows.movements.steps.append(_movement(step, told, settlement, terms, on))
+        rows.moves += step_moves(shard.campaign, terms, seq, step, settlement)
         earlier = rows.changes.get(step.code)
         rows.changes[step.code] = change.after(earlier) if earlier else change
     return rows
 
 
-def _movement(step: Step, told: RedeemedDetail, terms: Terms, on: date) -> StepMovement:
-    """What *step* moved. Errors: ValueError, for money too that settlement_of() refuses and no journal can be of."""
+def _movement(step: Step, told: RedeemedDetail, settlement: Settlement | None, terms: Terms, on: date) -> StepMovement:
+    """What *step* moved. Errors: ValueError."""
     currency, minor, units = terms.currency, 0, int(step.units)
-    if step.verb in ("redeemed", "rolled_back"):
-        currency, minor = settlement_of(step).told_currency or currency, int(step.minor)
+    if settlement:
+        currency, minor = settlement.told_currency or currency, int(step.minor)
     order_minor = (told.order.total_minor if told.order else None) or 0
     store, currency = told.store or "", currency or ""
     if len(store) > PLACE_CHARS_MAX:
