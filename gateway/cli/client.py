@@ -35,7 +35,7 @@ _EXIT_BY_STATUS = {
 }
 _HINTS = {
     "unauthenticated": f"give a valid key in {PREFIX}API_KEY; `fairclaim key create` makes one",
-    "forbidden": "use a key with a role that may; `fairclaim key list` shows roles",
+    "forbidden": "use the key of somebody who may; `fairclaim key list` shows roles",
     "code_batch_not_found": "`fairclaim codes list CAMPAIGN` shows what there is",
     "campaign_not_found": "`fairclaim campaign list` shows what there is",
     "unknown": "repeat it with the same --key to learn what became of it",

@@ -95,11 +95,12 @@ def balance(
 
     found, totals = read_books(settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir), ask)
     data = {"by": by, "basis": basis, "as_of": as_of, "items": found, "totals": totals}
+    names = () if by == "account" else (by,)  # an account's name is the account
     rows: list[list[object]] = [
-        [each.name or "(nobody)", each.account, each.commodity, *_amounts(each)] for each in found
+        [*(each.name or "(nobody)" for _ in names), each.account, each.commodity, *_amounts(each)] for each in found
     ]
-    rows += [["total", "", each.commodity, *_amounts(each)] for each in totals]
-    columns = (by, "account", "commodity", "debit#", "credit#", "balance#")
+    rows += [["total", *("" for _ in names), each.commodity, *_amounts(each)] for each in totals]
+    columns = (*names, "account", "commodity", "debit#", "credit#", "balance#")
     emit(data, as_json, lambda: table(columns, rows, none="no balances"))
 
 

@@ -105,5 +105,8 @@ def _shown(rounds: "list[list[Stocktake]]") -> str:
             ]
     taken = sum(map(len, rounds))
     clean = all(one.is_clean for each in rounds for one in each)
-    parts.append(f"{show(taken)} stocktakes, " + ("nothing differs." if clean else "something differs."))
+    parts.append(
+        f"{show(taken)} {'stocktake' if taken == 1 else 'stocktakes'}, "
+        + ("nothing differs." if clean else "something differs.")
+    )
     return "\n".join(parts)

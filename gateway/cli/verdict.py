@@ -1,5 +1,6 @@
 """`fairclaim verdict`: every invariant of the books and of Redis, and one exit code for all of them."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from reconciler.verdict.judging import Judged, Verdict
     from reconciler.verdict.told import Told
+
+
+_CURRENCY = re.compile("[A-Z]{3}(?= )")
 
 
 def verdict(
@@ -102,7 +106,17 @@ def _shown(found: "Verdict") -> str:
 
 
 def _figures(judged: "Judged") -> Text:
-    return Text(", ".join(f"{value:,} {name}" for name, value in judged.figures.items()))
+    return Text(", ".join(_figure(name, value) for name, value in judged.figures.items()))
+
+
+def _figure(name: str, value: int) -> str:
+    """One figure: a count, or an amount where the name begins with its currency, such as CNY committed."""
+    from reconciler.currencies import major, places
+
+    currency = _CURRENCY.match(name)
+    if currency is None:
+        return f"{value:,} {name}"
+    return f"{major(value, currency[0]):,.{places(currency[0])}f} {name}"
 
 
 def _row(judged: "Judged") -> str:

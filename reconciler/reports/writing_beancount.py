@@ -18,6 +18,7 @@ from typing import Any
 from reconciler.accounts import (
     AUTHORISED,
     AVAILABLE,
+    BANK,
     BREAKAGE,
     CLEARING,
     COMMITMENT,
@@ -42,6 +43,7 @@ ROOTS = {
     CLEARING: "Assets:Clearing:Gift",
     LIABILITY: "Liabilities:Gift",
     BREAKAGE: "Income:Breakage",
+    BANK: "Assets:Bank",
 }
 """What each account of the chart is below in beancount."""
 assert ROOTS.keys() == MONEY_ACCOUNTS.keys()

@@ -120,7 +120,9 @@ def _head(document: Document) -> list[Flowable]:
     flat = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     return [
         Table(
-            [[words, stamp]], colWidths=[WIDTH - 34 * mm, 34 * mm], style=[*flat, ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
+            [[words, stamp]],
+            colWidths=[WIDTH - 34 * mm, 34 * mm],
+            style=[*flat, ("RIGHTPADDING", (0, 0), (-1, -1), 0), ("ALIGN", (1, 0), (1, 0), "RIGHT")],
         ),
         Table(grid, colWidths=[WIDTH / columns] * columns, style=[*flat, ("LINEBELOW", (0, -1), (-1, -1), 1.2, INK)]),
     ]
