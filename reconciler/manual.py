@@ -36,7 +36,7 @@ class ManualJournal:
     about_entity: str | None
     reverses: int | None
     reason: str
-    lines: list[Mapping[str, Any]]
+    lines: Any  # jsonb: whoever may write the row may write anything
     checked_at: datetime
 
 
