@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.errors import Refusal
 from gateway.finance.snapshot import turn
-from gateway.finance.stocktakes import READERS, SCOPE, Place
+from gateway.finance.stocktakes import READERS, SCOPE, Place, scope_of
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.services import services
@@ -74,7 +74,7 @@ async def see_breaks(request: Request) -> Response:
     await staff(request, *READERS)
     here = services(request)
     limit = page_limit(request, here.settings.page_rows_max)
-    scope = {name: query_value(request, name) or None for name in ("campaign", "shard")}
+    scope = scope_of(request)
     state = query_value(request, "state") or None
     if state is not None and state not in STATES:
         raise Refusal("bad_request", f"state: one of {', '.join(STATES)}.", field="state")

@@ -25,7 +25,8 @@ READERS = ("finance", "auditor")
 
 Place = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 """The id of the last row shown."""
-Name = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\0]*$")]
+NAME_CHARS_MAX = 200
+Name = Annotated[str, msgspec.Meta(max_length=NAME_CHARS_MAX, pattern=r"^[^\0]*$")]
 
 
 class StocktakeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -103,13 +104,22 @@ async def see_stocktakes(request: Request) -> Response:
     await staff(request, *READERS)
     here = services(request)
     limit = page_limit(request, here.settings.page_rows_max)
-    scope = {name: query_value(request, name) or None for name in ("campaign", "shard")}
+    scope = scope_of(request)
     of_list = f"stocktakes {scope}"
     before = read_cursor(request, Place, of_list)
     async with postgres(here.pool) as connection:
         found = await list_stocktakes(connection, **scope, before=before, rows_max=limit + 1)
     shown = [KeptView(**{**row, "taken_at": rfc3339(time_ms(row["taken_at"]))}) for row in found[:limit]]
     return json_response(Page(shown, make_cursor(shown[-1].id, of_list) if len(found) > limit else None))
+
+
+def scope_of(request: Request) -> dict[str, str | None]:
+    """The campaign and the shard that the query names, None for any. Errors: Refusal("bad_request")."""
+    scope = {name: query_value(request, name) or None for name in ("campaign", "shard")}
+    for name, value in scope.items():
+        if value is not None and len(value) > NAME_CHARS_MAX:
+            raise Refusal("bad_request", f"{name}: at most {NAME_CHARS_MAX} characters.", field=name)
+    return scope
 
 
 def taken_view(one: Stocktake) -> TakenView:
@@ -123,8 +133,10 @@ def _found_view(found: Found) -> FoundView:
 
 
 SCOPE = (
-    Parameter("campaign", Annotated[str, msgspec.Meta(max_length=200)], "Of one campaign."),
-    Parameter("shard", Annotated[str, msgspec.Meta(max_length=200)], "Of one shard, written campaign/number."),
+    Parameter("campaign", Annotated[str, msgspec.Meta(max_length=NAME_CHARS_MAX)], "Of one campaign."),
+    Parameter(
+        "shard", Annotated[str, msgspec.Meta(max_length=NAME_CHARS_MAX)], "Of one shard, written campaign/number."
+    ),
 )
 
 routes = [

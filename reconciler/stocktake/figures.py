@@ -21,7 +21,8 @@ FIGURES = {
     "coupons": "fields of coupons, one a code ever claimed or issued",
     "redemptions": "fields of redemptions, one a redemption there ever was",
     "day_claims": "coupons claimed today, by the campaign's zone: what its limits by day count",
-    "budget_left": "minor units of the shard's budget that no coupon takes",
+    "budget_left": "minor units of the shard's budget that no coupon takes; "
+    "what of it was spent and paid out by hand stays spent",
     "budget": "the shard's part of the budget, minor units",
     "unit": "what one coupon takes of the budget, minor units",
     "per_day": "the shard's part of the coupons a day",

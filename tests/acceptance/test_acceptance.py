@@ -97,7 +97,7 @@ def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     big = next(campaign for campaign in json.loads(shown.stdout)["campaigns"] if campaign["id"] == "big")
     assert (big["claimed"], big["stock"], big["equal"]) == (100_000, 0, True)
     assert (big["books"]["coupons"], big["books"]["holders_over_limit"], big["books"]["seq_gaps"]) == (100_000, 0, 0)
-    judged = system.command("verdict", "--json")
+    judged = system.command("verdict", "--json", timeout_s=240)
     assert judged.returncode == 0, judged.stdout
 
 
@@ -109,7 +109,7 @@ def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFi
 
     code = rush(["--ready-file", str(ready), *size, "--campaign", "sharded", "--told", str(told), "--json"])
     report = json.loads(capsys.readouterr().out)
-    judged = system.command("verdict", "--campaign", "sharded", "--told", str(told), "--json")
+    judged = system.command("verdict", "--campaign", "sharded", "--told", str(told), "--json", timeout_s=240)
 
     assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 3000), report
     assert judged.returncode == 0, judged.stdout

@@ -1,6 +1,5 @@
 """Asks that nobody in his right mind makes: each is refused as what it is, and costs the claims of a worker nothing."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from gateway.finance import outside as outside_routes
+from gateway.finance import snapshot
 from gateway.routes.paging import make_cursor
 from reconciler.periods import listing
 from reconciler.periods.calendar import Period, periods_between
@@ -88,13 +87,11 @@ async def test_a_period_of_the_year_9999_makes_no_page_slow(postgres_url: str, m
 @valkey
 async def test_whoever_waits_too_long_with_a_file_is_told_so(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files keep a worker's connections busy for long: a third one is not kept on the disk until they are done."""
-    monkeypatch.setattr(outside_routes, "TURN_S_MAX", 0.05)
-    busy = asyncio.Semaphore(0)
-    http.worker.app.state.outside_turns = busy
+    monkeypatch.setattr(snapshot, "TURN_S_MAX", 0.05)
+    pool = http.worker.services.pool
     headers = {**await http.credential("finance"), "content-type": "text/csv"}
     asked = {"name": "o.csv", "currency": "CNY", "since": "2026-11-01", "until": "2026-11-30"}
     sent: dict[str, Any] = {"params": asked, "content": b"order_id,minor\no-1,500\n", "headers": headers}
-    assert told(await http.worker.http.post("/v1/outside-files", **sent)) == (503, "overloaded")
-    busy.release()
+    async with snapshot.turn(pool), snapshot.turn(pool):
+        assert told(await http.worker.http.post("/v1/outside-files", **sent)) == (503, "overloaded")
     assert (await http.worker.http.post("/v1/outside-files", **sent)).status_code == 201
-    assert not busy.locked()

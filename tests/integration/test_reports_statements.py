@@ -63,5 +63,7 @@ def test_statements_run_and_give_the_columns(postgres_url: str, report: Report) 
             assert names(page_query(report, asked, None, 10)) == [column.name for column in columns]
             if report.key:
                 kinds = {column.name: column.kind for column in columns}
-                place = [{"date": date(2026, 11, 1), "count": 1}.get(kinds[name], "") for name in report.key]
+                place = [
+                    {"date": date(2026, 11, 1), "count": 1, "minor": 0}.get(kinds[name], "") for name in report.key
+                ]
                 assert names(page_query(report, asked, place, 10)) == [column.name for column in columns]
