@@ -34,6 +34,9 @@ def create(
     ] = "xlsx",
     since: Annotated[str | None, _asked_flag("since", "The first day.")] = None,
     until: Annotated[str | None, _asked_flag("until", "The last day, all of it.")] = None,
+    as_of: Annotated[
+        str | None, _asked_flag("as-of", "The day at whose end things stand; else --until, else now.")
+    ] = None,
     by: Annotated[str | None, _asked_flag("by", "What the rows are of, with commas, such as campaign,month.")] = None,
     entity: Annotated[str | None, _asked_flag("entity", "Only this legal entity.")] = None,
     campaign: Annotated[str | None, _asked_flag("campaign", "Only this campaign.")] = None,
@@ -69,8 +72,9 @@ def create(
     from reconciler.exports import store as exports
 
     told = {
-        "since": since, "until": until, "by": by, "entity": entity, "campaign": campaign, "channel": channel,
-        "store": store, "merchant": merchant, "funder": funder, "account": account, "basis": basis, "zone": zone,
+        "since": since, "until": until, "as_of": as_of, "by": by, "entity": entity, "campaign": campaign,
+        "channel": channel, "store": store, "merchant": merchant, "funder": funder, "account": account, "basis": basis,
+        "zone": zone,
     }  # fmt: skip
     wanted = asked(report, format, {name: text for name, text in told.items() if text is not None})
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)

@@ -29,7 +29,7 @@ def asked(name: str, format: str, told: dict[str, str]) -> "Asked":
         check_format(report, format)
         return asked_of(report, told)
     except BadAsk as error:
-        raise Fail(USAGE, "bad_report", f"--{error.field}: {error.rule}") from None
+        raise Fail(USAGE, "bad_report", f"--{error.field.replace('_', '-')}: {error.rule}") from None
 
 
 def see(settings: Settings, export: str) -> "Export":

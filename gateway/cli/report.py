@@ -27,6 +27,9 @@ def report(
     name: Annotated[str, typer.Argument(metavar="name", help="A report, or list for all that there are.")],
     since: Annotated[str | None, _flag("since", "The first day.")] = None,
     until: Annotated[str | None, _flag("until", "The last day, all of it; of a balance: as of its end.")] = None,
+    as_of: Annotated[
+        str | None, _flag("as-of", "The day at whose end things stand; else that of --until, else now.")
+    ] = None,
     by: Annotated[str | None, _flag("by", "What the rows are of, with commas, such as campaign,month.")] = None,
     entity: Annotated[str | None, _flag("entity", "Only this legal entity.")] = None,
     campaign: Annotated[str | None, _flag("campaign", "Only this campaign.")] = None,
@@ -76,8 +79,9 @@ def report(
     if found is None:
         raise Fail(NOT_FOUND, "report_not_found", f"there is no report {name!r}", _HINT)
     told = {
-        "since": since, "until": until, "by": by, "entity": entity, "campaign": campaign, "channel": channel,
-        "store": store, "merchant": merchant, "funder": funder, "account": account, "basis": basis, "zone": zone,
+        "since": since, "until": until, "as_of": as_of, "by": by, "entity": entity, "campaign": campaign,
+        "channel": channel, "store": store, "merchant": merchant, "funder": funder, "account": account, "basis": basis,
+        "zone": zone,
     }  # fmt: skip
     asked = _asked(found, {name: text for name, text in told.items() if text is not None})
     chosen = _format(found, format, output, as_json)
@@ -105,7 +109,7 @@ def _asked(report: "Report", told: dict[str, str]) -> "Asked":
     try:
         return asked_of(report, told)
     except BadAsk as error:
-        raise Fail(USAGE, "bad_report", f"--{error.field}: {error.rule}", _HINT) from None
+        raise Fail(USAGE, "bad_report", f"--{error.field.replace('_', '-')}: {error.rule}", _HINT) from None
 
 
 def _format(report: "Report", format: str | None, output: str | None, as_json: bool) -> str:

@@ -94,7 +94,11 @@ async def see_report(request: Request) -> Response:
         raise refuse(error.field, error.rule) from None
     if format == "json":
         return await _page(request, report, asked, told)
-    arguments = [report.name, f"--format={format}", *(f"--{name}={value}" for name, value in told.items())]
+    arguments = [
+        report.name,
+        f"--format={format}",
+        *(f"--{name.replace('_', '-')}={value}" for name, value in told.items()),
+    ]
     file = await ReportFile.open(services(request), arguments)
     headers = {
         "content-disposition": f'attachment; filename="{file_name(report, asked, format)}"',
@@ -160,6 +164,7 @@ _DAY = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})]
 _QUERY = (
     Parameter("since", _DAY, "The first day."),
     Parameter("until", _DAY, "The last day, all of it; of what stands on accounts: as of its end."),
+    Parameter("as_of", _DAY, "The day at whose end things stand; else that of `until`, else now."),
     Parameter("by", _TEXT, "What the rows are of, with commas, such as `campaign,month`."),
     Parameter("entity", _TEXT, "Only this legal entity."),
     Parameter("campaign", _TEXT, "Only this campaign."),

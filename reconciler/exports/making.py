@@ -121,7 +121,7 @@ class _Making:
         asked = self._export.asked
         with psycopg.connect(self._conninfo) as books:
             books.isolation_level, books.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
-            spool = Spool(books=read_books(books, asked))
+            spool = Spool(books=read_books(books, report, asked))
             about, rows = _rows_about(books, report.query(asked)), rows_of(books, report, asked)
             while part := self._next_part(rows, spool, before):
                 spool = msgspec.structs.replace(spool, parts=(*spool.parts, part))

@@ -20,18 +20,19 @@ from reconciler.reports.writing import Format, file_name
 LAYOUT = 1
 
 
-def read_books(connection: psycopg.Connection[Any], asked: Asked) -> Books:
-    """What the books are in the transaction that is open on *connection*."""
+def read_books(connection: psycopg.Connection[Any], report: Report, asked: Asked) -> Books:
+    """What the books are that *report* is read of, in the transaction that is open on *connection*."""
     dated = asked.basis == "effective"
+    until = asked.as_of or (asked.until if dated else None)
     values = {
         "entity": asked.entity,
         "campaign": asked.campaign,
-        "since": asked.since if dated else None,
-        "until": asked.until if dated else None,
+        "since": asked.since if dated and not report.forecast else None,
+        "until": until,
     }
     found = connection.execute(EXPORTS["closed_through"], values).fetchone()
     closed_through: date | None = found[0] if found else None
-    closed = dated and asked.until is not None and closed_through is not None and asked.until <= closed_through
+    closed = until is not None and closed_through is not None and until <= closed_through
     chains = connection.execute(EXPORTS["chains"], values).fetchall()
     return Books(closed, tuple(Chain(*chain) for chain in chains))
 

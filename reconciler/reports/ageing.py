@@ -3,6 +3,7 @@
 from reconciler.reports.clauses import fill, listed, order, query_of
 from reconciler.reports.living import living
 from reconciler.reports.shape import Asked, Column, Kind, Query, Report
+from reconciler.reports.standing import later, seen
 
 AGES = ((0, 7), (8, 30), (31, 90), (91, 180), (181, None))
 """From how many days to how many, each with its ends."""
@@ -14,11 +15,12 @@ _KEYS = {
 }
 
 _STATEMENT = """
+WITH {later}living AS ({living})
 SELECT {keys}{ages}, {total} AS {name}
 FROM (
     SELECT *, coalesce(%(until)s::date, (now() AT TIME ZONE %(zone)s)::date)
         - (claimed_at AT TIME ZONE %(zone)s)::date AS age
-    FROM ({living}) AS out
+    FROM living
 ) AS aged
 {grouped}
 ORDER BY {order}
@@ -36,6 +38,7 @@ def _within(low: int, high: int | None) -> str:
 
 
 def _query(asked: Asked, keys: tuple[str, ...], measure: str, total: str) -> Query:
+    asked = seen(asked)
     summed = f"coalesce(sum({measure}), 0)" + ("::bigint" if measure == "units" else "")
     ages = [
         f"{summed.replace(')', f') FILTER (WHERE {_within(low, high)})', 1)} AS {_bucket(low, high)}"
@@ -49,7 +52,8 @@ def _query(asked: Asked, keys: tuple[str, ...], measure: str, total: str) -> Que
             ages=", ".join(ages),
             total=summed,
             name=total,
-            living=living(asked, then=True),
+            later=later(asked),
+            living=living(asked),
             grouped=f"GROUP BY {', '.join(keys)}" if keys else "",
             order=order(keys) or "1",
         ),

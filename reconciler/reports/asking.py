@@ -14,7 +14,7 @@ from reconciler.reports.shape import Asked, Basis, Report
 TEXT_CHARS_MAX = 256
 """The longest name that can be asked for; every name in the books is shorter."""
 
-_DAYS = ("since", "until")
+_DAYS = ("since", "until", "as_of")
 
 
 class BadAsk(ValueError):
@@ -34,6 +34,9 @@ def asked_of(report: Report, values: Mapping[str, str]) -> Asked:
     asked = Asked(**{name: _member(report, name, text) for name, text in values.items()})
     if asked.since and asked.until and asked.since > asked.until:
         raise BadAsk("until", f"not before since, {asked.since}")
+    first = asked.until or asked.since
+    if asked.as_of and first and asked.as_of < first and not report.forecast:
+        raise BadAsk("as_of", f"not before {first}")
     return asked
 
 

@@ -1,12 +1,14 @@
 """What each campaign cost, what the orders it was used on were worth, and how many of its coupons were used."""
 
 from reconciler.reports.clauses import conditions, fill, of_books, query_of
-from reconciler.reports.first_used import changes, first_used
+from reconciler.reports.first_used import claimed_in_time, given_and_used
 from reconciler.reports.shape import Asked, Column, Query, Report
+from reconciler.reports.standing import seen
 
 _STATEMENT = """
-WITH {changes}moved AS (
+WITH {given}moved AS (
     SELECT entity, campaign, currency, coalesce(sum(units) FILTER (WHERE verb IN ('claim', 'issue')), 0) AS given_out,
+        coalesce(sum(entries) FILTER (WHERE verb IN ('claim', 'issue')), 0) AS coupons,
         coalesce(sum(units * ((destination = 'redeemed')::int - (source = 'redeemed')::int)), 0) AS redeemed,
         coalesce(sum(entries) FILTER (WHERE verb = 'redeem'), 0) AS redemptions,
         coalesce(sum(order_minor) FILTER (WHERE verb = 'redeem'), 0) AS order_minor,
@@ -15,66 +17,48 @@ WITH {changes}moved AS (
     FROM movement_days AS days
     WHERE currency <> '' AND (%(since)s::date IS NULL OR effective_date >= %(since)s::date){of_days}
     GROUP BY entity, campaign, currency
-), {used}
-SELECT entity, campaign, coalesce(definition ->> 'name', '') AS name, moved.currency, given_out::bigint AS given_out,
+), converted AS (
+    SELECT campaign, count(*) AS used
+    FROM given
+    WHERE code IN (SELECT code FROM used) AND {in_time}
+    GROUP BY campaign
+)
+SELECT moved.entity, moved.campaign, coalesce(name, '') AS name, moved.currency, given_out::bigint AS given_out,
     redeemed::bigint AS redeemed, round(redeemed / nullif(given_out, 0), 4) AS use_rate,
-    coalesce(claimed, 0) AS coupons, coalesce(used, 0) AS used,
-    round(coalesce(used, 0)::numeric / nullif(claimed, 0), 4) AS conversion,
+    coupons::bigint AS coupons, coalesce(used, 0) AS used,
+    round(coalesce(used, 0) / nullif(coupons, 0), 4) AS conversion,
     redemptions::bigint AS redemptions, order_minor, discount_minor, given_back_minor,
     discount_minor - given_back_minor AS cost_minor,
     round((discount_minor - given_back_minor) / nullif(redemptions, 0)) AS cost_each_minor,
     round(order_minor / nullif(redemptions, 0)) AS order_each_minor,
     round((order_minor - discount_minor) / nullif(discount_minor - given_back_minor, 0), 4) AS uplift
-FROM moved LEFT JOIN used USING (campaign) LEFT JOIN campaigns ON campaigns.id = campaign
-ORDER BY entity, campaign, moved.currency
-"""
-
-
-_IN_TIME = """JOIN campaigns ON campaigns.id = those.campaign
+FROM moved
+LEFT JOIN converted ON converted.campaign = moved.campaign
+LEFT JOIN LATERAL (
+    SELECT definition ->> 'name' AS name
+    FROM campaign_versions
+    JOIN legal_entities ON legal_entities.id = moved.entity
     CROSS JOIN LATERAL (
-        SELECT (claimed_at AT TIME ZONE coalesce(definition ->> 'timezone', 'UTC'))::date AS claimed_on
-    ) AS at
-    WHERE (%(since)s::date IS NULL OR claimed_on >= %(since)s::date)
-        AND (%(until)s::date IS NULL OR claimed_on <= %(until)s::date)"""
-
-_USED = """used AS (
-    SELECT those.campaign, count(*) AS claimed, count(first_at) AS used
-    FROM ({first_used}) AS those
-    {in_time}
-    GROUP BY those.campaign
-)"""
-
-_USED_OF_ALL = """of_time AS NOT MATERIALIZED (
-    SELECT code, those.campaign
-    FROM coupons AS those
-    {in_time}
-), used AS (
-    SELECT campaign, claimed, used
-    FROM (SELECT campaign, count(*) AS claimed FROM of_time GROUP BY campaign) AS claims
-    LEFT JOIN (
-        SELECT campaign, count(*) AS used
-        FROM of_time
-        WHERE code IN (SELECT code FROM redemptions WHERE rolled_back_minor < minor)
-        GROUP BY campaign
-    ) AS of_those USING (campaign)
-)"""
-# Of everything, because to find the first of each coupon's redemptions takes three times as long as whether it has one.
-
-
-def _used(asked: Asked) -> str:
-    if asked.campaign is None:
-        return fill(_USED_OF_ALL, in_time=_IN_TIME)
-    return fill(_USED, first_used=first_used(asked), in_time=_IN_TIME)
+        SELECT coalesce((changed_at AT TIME ZONE zone)::date <= %(as_of)s::date, true) AS known
+    ) AS by_then
+    WHERE campaign_versions.campaign = moved.campaign
+    ORDER BY known DESC, CASE WHEN known THEN -version ELSE version END
+    LIMIT 1
+) AS names ON true
+ORDER BY moved.entity, moved.campaign, moved.currency
+"""
+# A day is closed once it is over in the zone of the entity: a name that is given later is never that of a closed day.
 
 
 def _query(asked: Asked) -> Query:
+    asked = seen(asked)
     return query_of(
         asked,
         fill(
             _STATEMENT,
-            changes=changes(asked),
+            given=given_and_used(asked, first=False),
             of_days=conditions(asked, of_books("days")),
-            used=_used(asked),
+            in_time=claimed_in_time(asked),
         ),
     )
 
@@ -87,13 +71,13 @@ CAMPAIGN_PROFIT = Report(
     columns=lambda _: (
         Column("entity", "text", "the legal entity"),
         Column("campaign", "text", "the campaign"),
-        Column("name", "text", "its name now"),
+        Column("name", "text", "its name at the end of as_of"),
         Column("currency", "text", "ISO 4217"),
         Column("given_out", "count", "coupons claimed or issued in the time; each use of a code counts", total=True),
         Column("redeemed", "count", "coupons used up in the time, less those live again", total=True),
         Column("use_rate", "share", "redeemed of given_out"),
         Column("coupons", "count", "coupons and codes whose claim or issue is in the time", total=True),
-        Column("used", "count", "of these, those redeemed by now and not wholly given back", total=True),
+        Column("used", "count", "of these, those redeemed by the end of as_of and not wholly given back", total=True),
         Column("conversion", "share", "used of coupons"),
         Column("redemptions", "count", "redemptions in the time", total=True),
         Column("order_minor", "minor", "what the orders were worth; one with two coupons counts for each", total=True),
@@ -105,5 +89,5 @@ CAMPAIGN_PROFIT = Report(
         Column("uplift", "share", "orders after their discount, for each 1 of cost"),
     ),
     query=_query,
-    takes=frozenset({"entity", "campaign", "since", "until"}),
+    takes=frozenset({"entity", "campaign", "since", "until", "as_of"}),
 )

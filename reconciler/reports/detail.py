@@ -2,18 +2,28 @@
 
 from reconciler.reports.clauses import SHARDS_OF_CAMPAIGN, conditions, equal, fill, query_of
 from reconciler.reports.shape import Asked, Column, Query, Report
+from reconciler.reports.standing import FOLD, seen
 
 _COUPONS = """
-SELECT firsts.shard, firsts.seq, coupons.code, campaign, coupons.holder, coupons.state, coupons.version,
-    coupons.channel, batch, coupons.units, coupons."left", claimed_at, coupons.expires_at, reserved_until,
-    coalesce(order_id, '') AS order_id, changed_seq
+SELECT firsts.shard, firsts.seq, coupons.code, campaign, coupons.holder, {state}, coupons.version, coupons.channel,
+    batch, coupons.units, {left}, claimed_at, {expires_at}, {reserved_until}, {order_id}, {changed_seq}
 FROM coupon_entries AS firsts
 JOIN coupons ON coupons.code = firsts.code
-JOIN campaigns ON campaigns.id = campaign
+JOIN campaigns ON campaigns.id = campaign{fold}
 WHERE firsts.kind IN ('claimed', 'issued'){conditions}
 ORDER BY firsts.shard, firsts.seq
 """
 # By way of the sub-ledger, which is in that order: coupons has no index on it, which every claim would pay for.
+
+_STANDS = {
+    "state": ("coupons.state", "coalesce(last.state, 'claimed')"),
+    "left": ('coupons."left"', 'last."left"'),
+    "expires_at": ("coupons.expires_at", "coalesce(extended.expires_at, firsts.expires_at)"),
+    "reserved_until": ("reserved_until", "hold.expires_at"),
+    "order_id": ("coalesce(order_id, '')", "coalesce(hold.ref, '')"),
+    "changed_seq": ("changed_seq", "coalesce(last.seq, firsts.seq)"),
+}
+"""What of a coupon changes: as it is now, and as it is at the end of as_of."""
 
 _ENTRIES = """
 SELECT shard, seq, kind, at, effective_date, split_part(shard, '/', 1) AS campaign, coalesce(code, '') AS code,
@@ -23,25 +33,31 @@ SELECT shard, seq, kind, at, effective_date, split_part(shard, '/', 1) AS campai
     coalesce(destination, CASE WHEN kind IN ('claimed', 'issued') THEN 'outstanding' WHEN delta > 0 THEN 'stock'
         WHEN delta < 0 THEN 'supply' ELSE '' END) AS destination,
     CASE WHEN kind = 'claimed' THEN 1 ELSE coalesce(units, abs(delta), 0) END AS units,
-    coalesce(definition ->> 'currency', '') AS currency, minor, coalesce(coupon_entries.state, '') AS state,
+    coalesce(rules.definition ->> 'currency', '') AS currency, minor, coalesce(coupon_entries.state, '') AS state,
     coupon_entries.version, epoch, entry_id
-FROM coupon_entries JOIN campaigns ON campaigns.id = split_part(shard, '/', 1)
+FROM coupon_entries
+JOIN campaigns ON campaigns.id = split_part(shard, '/', 1)
+LEFT JOIN campaign_versions AS rules ON rules.campaign = campaigns.id AND rules.version = coupon_entries.version
 WHERE true{conditions}
 ORDER BY shard, seq
 """
 
-_ENTITY = "coalesce(definition ->> 'legal_entity', 'main') = %(entity)s"
+_ENTITY = "coalesce(campaigns.definition ->> 'legal_entity', 'main') = %(entity)s"
 
 
 def _coupons(asked: Asked) -> Query:
+    asked = seen(asked)
     clauses = {
         "entity": _ENTITY,
         "campaign": f"firsts.shard {SHARDS_OF_CAMPAIGN}",
         "channel": equal("coupons.channel", "channel"),
-        "since": "(claimed_at AT TIME ZONE %(zone)s)::date >= %(since)s::date",
-        "until": "(claimed_at AT TIME ZONE %(zone)s)::date <= %(until)s::date",
+        "since": "firsts.effective_date >= %(since)s::date",
+        "until": "firsts.effective_date <= %(until)s::date",
     }
-    return query_of(asked, fill(_COUPONS, conditions=conditions(asked, clauses)))
+    then = asked.as_of is not None
+    stands = {name: f'{expressions[then]} AS "{name}"' for name, expressions in _STANDS.items()}
+    parts = {"fold": f"\n{FOLD}" if then else "", "conditions": conditions(asked, clauses)}
+    return query_of(asked, fill(_COUPONS, **stands, **parts))
 
 
 def _entries(asked: Asked) -> Query:
@@ -57,7 +73,7 @@ def _entries(asked: Asked) -> Query:
 COUPONS = Report(
     name="coupons",
     title="Coupons",
-    about="Every coupon and code as it is now, by the day of its claim or issue.",
+    about="Every coupon and code as it stands at the end of as_of, by the day of its claim or issue.",
     columns=lambda _: (
         Column("shard", "text", "the shard it is in"),
         Column("seq", "count", "the number of its claim in the shard"),
@@ -77,7 +93,7 @@ COUPONS = Report(
         Column("changed_seq", "count", "the number of its last state change"),
     ),
     query=_coupons,
-    takes=frozenset({"entity", "campaign", "channel", "since", "until", "zone"}),
+    takes=frozenset({"entity", "campaign", "channel", "since", "until", "as_of", "zone"}),
     detail=True,
     key=("shard", "seq"),
 )

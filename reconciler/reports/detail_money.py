@@ -2,6 +2,7 @@
 
 from reconciler.reports.clauses import SHARDS_OF_CAMPAIGN, conditions, equal, fill, query_of
 from reconciler.reports.shape import Asked, Column, Query, Report
+from reconciler.reports.standing import BOOKED, seen
 
 _REDEMPTIONS = """
 SELECT entries.shard, entries.seq, redemptions.id AS redemption, redemptions.code, redemptions.campaign,
@@ -18,10 +19,10 @@ WHERE entries.kind = 'redeemed'{conditions}
 ORDER BY entries.shard, entries.seq
 """
 
-_GIVEN_BACK_THEN = """coalesce((
+_GIVEN_BACK_THEN = """CASE WHEN rolled_back_minor = 0 THEN 0 ELSE coalesce((
         SELECT sum(back.minor) FROM rollbacks AS back
         JOIN coupon_entries AS backs ON backs.shard = back.shard AND backs.seq = back.seq
-        WHERE back.redemption = redemptions.id AND backs.effective_date <= %(until)s::date), 0)"""
+        WHERE back.redemption = redemptions.id AND backs.effective_date <= %(as_of)s::date), 0) END"""
 
 _ROLLBACKS = """
 SELECT rollbacks.shard, rollbacks.seq, rollbacks.redemption, redemptions.code, redemptions.campaign,
@@ -69,7 +70,8 @@ def _of_orders(asked: Asked, template: str, rows: str) -> str:
 
 
 def _redemptions(asked: Asked) -> Query:
-    given_back = "rolled_back_minor" if asked.until is None else _GIVEN_BACK_THEN
+    asked = seen(asked)
+    given_back = "rolled_back_minor" if asked.as_of is None else _GIVEN_BACK_THEN
     return query_of(asked, fill(_of_orders(asked, _REDEMPTIONS, "entries"), given_back=given_back))
 
 
@@ -81,6 +83,7 @@ def _movements(asked: Asked) -> Query:
         "account": "%(account)s IN (source, destination)",
         "since": f"{day} >= %(since)s::date",
         "until": f"{day} <= %(until)s::date",
+        "as_of": BOOKED,
     }
     return query_of(asked, fill(_MOVEMENTS, conditions=conditions(asked, clauses)))
 
@@ -90,7 +93,7 @@ _TAKES = frozenset({"entity", "campaign", "merchant", "store", "since", "until"}
 REDEMPTIONS = Report(
     name="redemptions",
     title="Redemptions",
-    about="Every redemption, with what was given back of it, by now or by the end of until.",
+    about="Every redemption, with what was given back of it by the end of as_of.",
     columns=lambda _: (
         Column("shard", "text", "the shard"),
         Column("seq", "count", "its number in the shard"),
@@ -114,7 +117,7 @@ REDEMPTIONS = Report(
         Column("actor", "text", "whose credentials it was done with"),
     ),
     query=_redemptions,
-    takes=_TAKES,
+    takes=_TAKES | {"as_of"},
     detail=True,
     key=("shard", "seq"),
 )
@@ -171,7 +174,7 @@ MOVEMENTS = Report(
         Column("minor", "minor", "how much money", total=True),
     ),
     query=_movements,
-    takes=frozenset({"entity", "campaign", "account", "basis", "since", "until", "zone"}),
+    takes=frozenset({"entity", "campaign", "account", "basis", "since", "until", "as_of", "zone"}),
     detail=True,
     key=("journal", "line"),
 )

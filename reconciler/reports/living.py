@@ -1,11 +1,12 @@
 """
 Pure: a statement of the coupons that are out, a row each, with its worth: what ageing and the forecast begin with.
 
-Where no day is asked for it reads the coupons as they are; of an earlier day it adds up the state changes until then.
+Without a day it reads the coupons as they are; of the end of a day, standing.py says how.
 """
 
 from reconciler.reports.clauses import LIVE, SHARDS_OF_CAMPAIGN, conditions, equal, fill
 from reconciler.reports.shape import Asked
+from reconciler.reports.standing import BOOKED, FOLD, unchanged
 
 WORST = """SELECT campaign, version, definition ->> 'currency' AS currency,
         coalesce(definition ->> 'legal_entity', 'main') AS entity, value ->> 'type' = 'balance' AS stored,
@@ -15,24 +16,30 @@ WORST = """SELECT campaign, version, definition ->> 'currency' AS currency,
     FROM campaign_versions CROSS JOIN LATERAL (SELECT definition -> 'value') AS of_value (value)"""
 """The most that a coupon of each version can cost, as reconciler.money.worst_minor() has it."""
 
-_NOW = """SELECT split_part(shard, '/', 1) AS campaign, version, channel, claimed_at, expires_at, "left",
-        CASE WHEN units > 1 THEN coalesce("left", units) ELSE 1 END AS units
-    FROM coupons
-    WHERE state IN ('claimed', 'reserved'){places}"""
+_COUPON = "coupons.campaign, coupons.version, coupons.channel, coupons.claimed_at"
+_STATES = "('claimed', 'reserved')"
 
-_THEN = """SELECT split_part(shard, '/', 1) AS campaign, version, coalesce(channel, '') AS channel, at AS claimed_at,
-        expires_at, nullif(steps.last[2], -1) AS "left",
-        coalesce(units, 1) + coalesce(steps.moved, 0) AS units
-    FROM coupon_entries AS firsts
-    LEFT JOIN (
-        SELECT code, sum(units * ((destination IN {live})::int - (source IN {live})::int)) AS moved,
-            max(ARRAY[seq, coalesce("left", -1)]) AS last
-        FROM coupon_entries
-        WHERE kind IN ('redeemed', 'rolled_back', 'expired', 'revoked') AND effective_date <= %(until)s::date{shards}
-        GROUP BY code
-    ) AS steps USING (code)
-    WHERE kind IN ('claimed', 'issued') AND effective_date <= %(until)s::date
-        AND coalesce(units, 1) + coalesce(steps.moved, 0) > 0{places}"""
+_NOW = """SELECT {coupon}, coupons.expires_at, coupons."left", 1 AS units
+    FROM coupons
+    WHERE coupons.units = 1 AND coupons.state IN {states}{unchanged}{places}"""
+
+_THEN = """SELECT {coupon}, coalesce(extended.expires_at, firsts.expires_at), last."left", 1
+    FROM later JOIN coupons USING (code)
+    JOIN coupon_entries AS firsts ON firsts.shard = coupons.shard AND firsts.seq = coupons.seq
+    {fold}
+    WHERE coupons.units = 1 AND firsts.{booked} AND coalesce(last.state, 'claimed') IN {states}{places}"""
+
+_SHARED = """SELECT {coupon}, {expires_at}, NULL, coupons.units + uses.moved
+    FROM coupons
+    JOIN coupon_entries AS firsts ON firsts.shard = coupons.shard AND firsts.seq = coupons.seq
+    {fold}
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(steps.units * ((destination IN {live})::int - (source IN {live})::int)), 0) AS moved
+        FROM coupon_entries AS steps
+        WHERE steps.code = coupons.code AND steps.state IS NOT NULL{moved}
+    ) AS uses
+    WHERE coupons.batch <> '' AND coupons.units > 1{claimed} AND coupons.units + uses.moved > 0{places}"""
+# A use that is on hold is not among those that are left of a code, and outlives the code: only what moved tells it.
 
 _LIVING = """SELECT out.*, worst.currency, worst.entity,
         CASE WHEN stored THEN coalesce("left", unit_minor) ELSE units * coalesce(unit_minor, 0) END AS minor
@@ -40,18 +47,25 @@ _LIVING = """SELECT out.*, worst.currency, worst.entity,
     WHERE true{entities}"""
 
 
-def living(asked: Asked, *, then: bool) -> str:
+def living(asked: Asked) -> str:
     """
     The statement: campaign, version, channel, claimed_at, expires_at, left, units, currency, entity and minor of each
-    coupon that is out; *then*: at the end of until, where that is asked for, by the date things are booked on, and with
-    the deadline it was claimed with.
+    coupon that is out at the end of as_of, or now. With as_of, its WITH has later().
     """
-    shards = {"campaign": f"shard {SHARDS_OF_CAMPAIGN}"}
+    places = {"campaign": f"coupons.shard {SHARDS_OF_CAMPAIGN}", "channel": equal("coupons.channel", "channel")}
+    then = asked.as_of is not None
     out = fill(
-        _THEN if then and asked.until is not None else _NOW,
+        "\n    UNION ALL\n    ".join([_NOW, _THEN, _SHARED] if then else [_NOW, _SHARED]),
+        coupon=_COUPON,
+        states=_STATES,
+        unchanged=unchanged(asked, "coupons"),
+        fold=FOLD if then else "",
+        booked=BOOKED,
+        expires_at="coalesce(extended.expires_at, firsts.expires_at)" if then else "coupons.expires_at",
+        moved=f" AND {BOOKED}" if then else "",
+        claimed=f" AND firsts.{BOOKED}" if then else "",
         live=LIVE,
-        shards=conditions(asked, shards),
-        places=conditions(asked, {**shards, "channel": equal("channel", "channel")}),
+        places=conditions(asked, places),
     )
     entities = conditions(asked, {"entity": equal("worst.entity", "entity")})
     return fill(_LIVING, out=out, worst=WORST, entities=entities)

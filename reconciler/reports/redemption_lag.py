@@ -13,8 +13,9 @@ from reconciler.reports.clauses import (
     slot_expression,
     slot_of,
 )
-from reconciler.reports.first_used import changes, first_used
+from reconciler.reports.first_used import claimed_in_time, given_and_used
 from reconciler.reports.shape import Asked, Column, Query, Report
+from reconciler.reports.standing import seen
 
 LAGS = {"hour": "1 hour", "day": "1 day", "week": "7 days", "month": "30 days"}
 """Within what → how long that is."""
@@ -29,18 +30,18 @@ _KEYS = {
 _FOUND = """
     SELECT {keys}{slot} AS slot, count(*) AS coupons, count(first_at) AS redeemed, {lags}
     FROM (
-        SELECT campaign, channel, coalesce(definition ->> 'legal_entity', 'main') AS entity,
-            (claimed_at AT TIME ZONE %(zone)s)::date AS claimed_on, first_at, first_at - claimed_at AS lag
-        FROM ({first_used}) AS those
+        SELECT campaign, channel, coalesce(definition ->> 'legal_entity', 'main') AS entity, claimed_on, first_at,
+            first_at - claimed_at AS lag
+        FROM given
         JOIN campaigns ON campaigns.id = campaign
+        LEFT JOIN used USING (code)
     ) AS aged
-    WHERE (%(since)s::date IS NULL OR claimed_on >= %(since)s::date)
-        AND (%(until)s::date IS NULL OR claimed_on <= %(until)s::date){entities}
+    WHERE {in_time}{entities}
     GROUP BY {keys}slot
 """
 
 _STATEMENT = """
-WITH {changes}{filled}
+WITH {given}{filled}
 SELECT {shown}coupons, {lags}redeemed, coupons - redeemed AS unredeemed,
     round(redeemed::numeric / nullif(coupons, 0), 4) AS conversion
 FROM whole
@@ -51,6 +52,7 @@ _LAGS = [f"within_{name}" for name in LAGS]
 
 
 def _query(asked: Asked) -> Query:
+    asked = seen(asked)
     slot = slot_of(asked.by)
     keys = [name for name in asked.by if name not in SLOTS]
     found = fill(
@@ -60,14 +62,14 @@ def _query(asked: Asked) -> Query:
         lags=", ".join(
             f"count(*) FILTER (WHERE lag <= interval '{lag}') AS within_{name}" for name, lag in LAGS.items()
         ),
-        first_used=first_used(asked),
+        in_time=claimed_in_time(asked),
         entities=conditions(asked, {"entity": equal("entity", "entity")}),
     )
     return query_of(
         asked,
         fill(
             _STATEMENT,
-            changes=changes(asked),
+            given=given_and_used(asked),
             filled=filled(found, keys, slot, ("coupons", "redeemed", *_LAGS)),
             shown=shown(asked.by),
             lags=listed(_LAGS),
@@ -84,7 +86,7 @@ def _columns(asked: Asked) -> tuple[Column, ...]:
             Column(f"within_{name}", "count", f"of these, first redeemed within {lag}", total=True)
             for name, lag in LAGS.items()
         ),
-        Column("redeemed", "count", "of these, redeemed by now and not wholly given back", total=True),
+        Column("redeemed", "count", "of these, redeemed by the end of as_of and not wholly given back", total=True),
         Column("unredeemed", "count", "of these, the others", total=True),
         Column("conversion", "share", "redeemed of coupons"),
     )
@@ -94,9 +96,9 @@ REDEMPTION_LAG = Report(
     name="redemption-lag",
     title="From claim to redemption",
     about="Coupons by when they were claimed, and how many of them were redeemed within an hour, a day, a week, "
-    "30 days and by now.",
+    "30 days and by the end of as_of.",
     columns=_columns,
     query=_query,
-    takes=frozenset({"entity", "campaign", "channel", "since", "until", "zone", "by"}),
+    takes=frozenset({"entity", "campaign", "channel", "since", "until", "as_of", "by"}),
     groups=tuple(_KEYS),
 )

@@ -33,7 +33,8 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """
     What of a report is wanted. *since* and *until* are its first and last day, both in it; None is without an end.
 
-    *by* names what the rows are of, such as campaign, day, month; *zone* is where instants are cut into days and shown.
+    *as_of* is the day at whose end things stand; None: that of until, and without it now. *by* names what the rows are
+    of, such as campaign, day, month; *zone* is where instants are cut into days and shown.
     """
 
     entity: str | None = None
@@ -45,7 +46,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     account: str | None = None
     since: date | None = None
     until: date | None = None
-    as_of: str | None = None
+    as_of: date | None = None
     basis: Basis = "effective"
     by: tuple[str, ...] = ()
     zone: str = "UTC"
@@ -66,6 +67,7 @@ class Report(NamedTuple):
     The order of its rows is a total one, so that the same books give the same rows in the same order. *detail* says
     that it has a row for each coupon, state change or order, so it may have millions; *key* then names the columns it
     is in the order of, which no two rows share and none of which is None: whoever reads it in parts goes on after them.
+    *forecast* says that since and until are days to come, and no days of the books.
     """
 
     name: str
@@ -77,3 +79,4 @@ class Report(NamedTuple):
     groups: tuple[str, ...] = ()
     detail: bool = False
     key: tuple[str, ...] = ()
+    forecast: bool = False

@@ -58,8 +58,9 @@ def check_format(report: Report, format: str) -> Format:
 
 
 def file_name(report: Report, asked: Asked, format: Format) -> str:
-    """What the file is called: the report and the days it is of."""
+    """What the file is called: the report, the days it is of, and the one that it is as of."""
     days = [str(day) for day in (asked.since, asked.until) if day is not None]
+    days += [f"as-of-{asked.as_of}"] if asked.as_of else []
     return f"{'_'.join([report.name, *days])}.{FORMATS[format].suffix}"
 
 

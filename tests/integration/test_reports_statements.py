@@ -20,6 +20,7 @@ FILTERS = {
     "account": "payable",
     "since": date(2026, 11, 1),
     "until": date(2026, 11, 30),
+    "as_of": date(2026, 12, 5),
     "zone": "Asia/Shanghai",
 }
 
