@@ -39,7 +39,7 @@ async def list_entities(connection: AsyncConnection[Any]) -> list[Entity]:
 
 async def add_entity(connection: AsyncConnection[Any], entity: str, zone: str, actor: str) -> Entity | None:
     """
-    Add a legal entity; None where there is one of this id.
+    Add a legal entity, whose books begin after what every other one has closed; None where there is one of this id.
 
     Errors: BadEntity; psycopg.Error.
     """
@@ -48,8 +48,9 @@ async def add_entity(connection: AsyncConnection[Any], entity: str, zone: str, a
     if zone not in ZONES:
         raise BadEntity("zone", "a zone of IANA, such as Asia/Shanghai")
     async with connection.transaction():
-        if await row(connection, "add_entity", {"entity": entity, "zone": zone}) is None:
+        added = await row(connection, "add_entity", {"entity": entity, "zone": zone})
+        if added is None:
             return None
         told = {"actor": actor, "action": "entity.added", "subject": f"entity:{entity}"}
         await rows(connection, "audit", {**told, "detail": msgspec.json.encode({"zone": zone}).decode()})
-    return Entity(entity, zone, None)
+    return Entity(entity, zone, added["closed_through"])

@@ -38,7 +38,8 @@ _SHARED = """SELECT {coupon}, {expires_at}, NULL, coupons.units + uses.moved
         FROM coupon_entries AS steps
         WHERE steps.code = coupons.code AND steps.state IS NOT NULL{moved}
     ) AS uses
-    WHERE coupons.batch <> '' AND coupons.units > 1{claimed} AND coupons.units + uses.moved > 0{places}"""
+    WHERE coupons.batch <> '' AND coupons.batch = ANY (ARRAY(SELECT id FROM code_batches WHERE units > 1{batches}))
+        AND coupons.units > 1{claimed} AND coupons.units + uses.moved > 0{places}"""
 # A use that is on hold is not among those that are left of a code, and outlives the code: only what moved tells it.
 
 _LIVING = """SELECT out.*, worst.currency, worst.entity,
@@ -64,6 +65,7 @@ def living(asked: Asked) -> str:
         expires_at="coalesce(extended.expires_at, firsts.expires_at)" if then else "coupons.expires_at",
         moved=f" AND {BOOKED}" if then else "",
         claimed=f" AND firsts.{BOOKED}" if then else "",
+        batches=conditions(asked, {"campaign": equal("campaign", "campaign")}),
         live=LIVE,
         places=conditions(asked, places),
     )

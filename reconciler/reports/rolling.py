@@ -31,6 +31,12 @@ _STOCK = "((destination = 'stock')::int - (source = 'stock')::int)"
 _OUT = fill("((destination IN {live})::int - (source IN {live})::int)", live=LIVE)
 _BY_POLICY = "verb NOT IN ('restock', 'withdraw', 'claim', 'issue', 'manual')"
 
+
+def _ended(verb: str, released: str) -> str:
+    """A use of a code that is on hold when the code ends does so once it is let go."""
+    return f"(verb = '{verb}' OR verb = 'release' AND {released})"
+
+
 FLOWS = {
     "restocked": (_STOCK, "verb = 'restock'", "put into the stock"),
     "withdrawn": (f"-{_STOCK}", "verb = 'withdraw'", "taken out of the stock"),
@@ -40,8 +46,8 @@ FLOWS = {
     "stock_corrected": (_STOCK, "verb = 'manual'", "put into the stock by a manual journal"),
     "redeemed": (f"-{_OUT}", "verb = 'redeem'", "used up"),
     "rolled_back": (_OUT, "verb = 'rollback'", "live again by a rollback"),
-    "expired": (f"-{_OUT}", "verb = 'expire'", "ended by time"),
-    "revoked": (f"-{_OUT}", "verb = 'revoke'", "taken away"),
+    "expired": (f"-{_OUT}", _ended("expire", "destination <> 'revoked'"), "ended by time"),
+    "revoked": (f"-{_OUT}", _ended("revoke", "destination = 'revoked'"), "taken away"),
     "out_corrected": (_OUT, "verb = 'manual'", "added to those that are out by a manual journal"),
 }
 """Flow → the account and sign it counts, the verbs it is of, and what it says of coupons."""

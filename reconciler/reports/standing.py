@@ -9,19 +9,32 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from reconciler.reports.clauses import SHARDS_OF_CAMPAIGN, conditions, fill
+from reconciler.reports.clauses import fill
 from reconciler.reports.shape import Asked
 
 BOOKED = "effective_date <= %(as_of)s::date"
 """Of a state change: it was booked by the end of the day."""
 
+_CHANGED = """SELECT code
+        FROM coupon_entries
+        WHERE {shard}effective_date > %(as_of)s::date AND code IS NOT NULL{kinds}
+            AND EXISTS (SELECT FROM movement_days WHERE effective_date > %(as_of)s::date)"""
+# Every state change of a coupon is in movement_days, which is small: where nothing is later, nothing is read.
+
 _LATER = """later AS MATERIALIZED (
     SELECT DISTINCT code
-    FROM coupon_entries
-    WHERE effective_date > %(as_of)s::date AND code IS NOT NULL{kinds}{shards}
-        AND EXISTS (SELECT FROM movement_days WHERE effective_date > %(as_of)s::date)
+    FROM ({changed}) AS changed
 ), """
-# Every state change of a coupon is in movement_days, which is small: where nothing is later, nothing is read.
+
+_LATER_OF_CAMPAIGN = """later AS MATERIALIZED (
+    SELECT DISTINCT code
+    FROM (SELECT shard FROM checkpoints WHERE campaign = %(campaign)s) AS shards
+    CROSS JOIN LATERAL (
+        {changed}
+        OFFSET 0
+    ) AS changed
+), """
+# OFFSET 0 keeps it a look-up for each shard, as in first_used.py.
 
 FOLD = """LEFT JOIN LATERAL (
         SELECT seq, state, "left" FROM coupon_entries AS steps
@@ -58,11 +71,12 @@ def later(asked: Asked, kinds: Sequence[str] = ()) -> str:
     if asked.as_of is None:
         return ""
     listed = ", ".join(f"'{kind}'" for kind in kinds)
-    return fill(
-        _LATER,
+    changed = fill(
+        _CHANGED,
+        shard="" if asked.campaign is None else "coupon_entries.shard = shards.shard AND ",
         kinds=f" AND kind IN ({listed})" if kinds else "",
-        shards=conditions(asked, {"campaign": f"shard {SHARDS_OF_CAMPAIGN}"}),
     )
+    return fill(_LATER if asked.campaign is None else _LATER_OF_CAMPAIGN, changed=changed)
 
 
 def unchanged(asked: Asked, rows: str) -> str:

@@ -11,7 +11,12 @@ SELECT id, zone, closed_through FROM legal_entities WHERE id = %(entity)s FOR UP
 SELECT id, zone, closed_through FROM legal_entities ORDER BY id
 
 -- name: add_entity
-INSERT INTO legal_entities (id, zone) VALUES (%(entity)s, %(zone)s) ON CONFLICT (id) DO NOTHING RETURNING id
+-- What every other one has closed is closed in its books too, so that what all of them come to stays what it was.
+INSERT INTO legal_entities (id, zone, closed_through)
+SELECT %(entity)s, %(zone)s, CASE WHEN count(*) = count(closed_through) THEN min(closed_through) END
+FROM legal_entities
+ON CONFLICT (id) DO NOTHING
+RETURNING closed_through
 
 -- name: audit
 INSERT INTO audit_log (actor, action, subject, detail)
@@ -229,17 +234,20 @@ WITH balances AS (
         coalesce(sum(units) FILTER (WHERE verb <> 'restock' AND destination = 'stock'), 0)::bigint AS returned,
         coalesce(sum(units) FILTER (WHERE verb = 'claim'), 0)::bigint AS claimed,
         coalesce(sum(units) FILTER (WHERE verb = 'issue'), 0)::bigint AS issued,
-        coalesce(sum(units) FILTER (WHERE verb = 'redeem' AND source IN ('outstanding', 'reserved')), 0)::bigint
-            AS redeemed,
-        coalesce(sum(units) FILTER (WHERE verb = 'rollback' AND destination IN ('outstanding', 'reserved')), 0)::bigint
-            AS rolled_back,
-        coalesce(sum(units) FILTER (WHERE verb = 'expire' AND source IN ('outstanding', 'reserved')), 0)::bigint
+        coalesce(sum(-out) FILTER (WHERE verb = 'redeem'), 0)::bigint AS redeemed,
+        coalesce(sum(out) FILTER (WHERE verb = 'rollback'), 0)::bigint AS rolled_back,
+        -- A use of a code that is on hold when the code ends does so once it is let go.
+        coalesce(sum(-out) FILTER (WHERE verb = 'expire' OR verb = 'release' AND destination <> 'revoked'), 0)::bigint
             AS expired,
-        coalesce(sum(units) FILTER (WHERE verb = 'revoke' AND source IN ('outstanding', 'reserved')), 0)::bigint
+        coalesce(sum(-out) FILTER (WHERE verb = 'revoke' OR verb = 'release' AND destination = 'revoked'), 0)::bigint
             AS revoked,
         coalesce(sum(minor) FILTER (WHERE verb = 'redeem'), 0)::bigint AS given_minor,
         coalesce(sum(minor) FILTER (WHERE verb = 'rollback'), 0)::bigint AS given_back_minor
     FROM movement_days
+    CROSS JOIN LATERAL (
+        SELECT units * ((destination IN ('outstanding', 'reserved'))::int - (source IN ('outstanding', 'reserved'))::int)
+            AS out
+    ) AS moved
     WHERE entity = %(entity)s AND effective_date BETWEEN %(starts)s AND %(ends)s
     GROUP BY campaign
 ), by_hand AS (

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
+import msgspec
 import psycopg
 
 from gateway.stack.postgres import Postgres
+from reconciler.poster import post_approved
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import rows_of
 from reconciler.reports.shape import Asked
@@ -33,6 +35,23 @@ class Reports(Yearbook):
     def until(self, day: date | None) -> Iterator[Act]:
         """The acts up to the end of *day*."""
         return (act for act in self.acts if day is None or act.day <= day)
+
+
+def post(books: Books, id_: str, day: date, *lines: tuple[str, str, str, int], about: str | None = None) -> str:
+    """A manual journal of *day*, made, approved and given to the reconciler; the state it is in then."""
+    told = [{"debit": debit, "credit": credit, "commodity": of, "minor": minor} for debit, credit, of, minor in lines]
+    books.rows(
+        "INSERT INTO manual_journals (id, entity, effective_date, about, reason, lines, state, made_by, checked_by, "
+        "checked_at) VALUES (%s, 'main', %s, %s, 'a test', %s, 'approved', 'ann', 'bob', now())",
+        id_, day, about, msgspec.json.encode(told).decode(),
+    )  # fmt: skip
+    asyncio.run(_posted(books.url))
+    return str(books.value("SELECT state FROM manual_journals WHERE id = %s", id_))
+
+
+async def _posted(url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await post_approved(connection)
 
 
 @contextmanager

@@ -1,17 +1,13 @@
 """What people book by hand is in the reports as what it is, and they still agree."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-import msgspec
-import psycopg
 import pytest
 
 from gateway.stack.postgres import Postgres
-from reconciler.poster import post_approved
-from tests.integration.reporting import Reports, year_of
+from tests.integration.reporting import Reports, post, year_of
 from tests.integration.yearbook import QUIET
 
 DAY = date(2026, 10, 20)
@@ -24,21 +20,9 @@ def year(postgres_server: Postgres) -> Iterator[Reports]:
         yield year
 
 
-def post(year: Reports, id_: str, *lines: tuple[str, str, str, int], about: str | None = None) -> None:
-    """A manual journal of DAY, made, approved and posted."""
-    told = [{"debit": debit, "credit": credit, "commodity": of, "minor": minor} for debit, credit, of, minor in lines]
-    year.books.rows(
-        "INSERT INTO manual_journals (id, entity, effective_date, about, reason, lines, state, made_by, checked_by, "
-        "checked_at) VALUES (%s, 'main', %s, %s, 'a test', %s, 'approved', 'ann', 'bob', now())",
-        id_, DAY, about, msgspec.json.encode(told).decode(),
-    )  # fmt: skip
-    assert asyncio.run(_posted(year.books.url)) == 1
-    assert year.books.value("SELECT state FROM manual_journals WHERE id = %s", id_) == "posted"
-
-
-async def _posted(url: str) -> int:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        return await post_approved(connection)
+def book(year: Reports, id_: str, *lines: tuple[str, str, str, int], about: str | None = None) -> None:
+    """A manual journal of DAY."""
+    assert post(year.books, id_, DAY, *lines, about=about) == "posted"
 
 
 def one(year: Reports, name: str, **asked: Any) -> dict[str, Any]:
@@ -51,8 +35,8 @@ def test_what_is_settled_by_hand_is_no_rollback(year: Reports) -> None:
     """A payment to a merchant and a correction of a funder's share: in settled, and the last line of the statement."""
     asked = {"merchant": "m-1", "until": QUIET[1]}
     before = next(row for row in year.rows("merchant-settlement", **asked) if row["currency"] == "CNY")
-    post(year, "j-1", ("payable:m-1", "clearing:gift:card", "CNY", 300))
-    post(year, "j-2", ("expense:promotion:brand", "expense:promotion:platform", "CNY", 7))
+    book(year, "j-1", ("payable:m-1", "clearing:gift:card", "CNY", 300))
+    book(year, "j-2", ("expense:promotion:brand", "expense:promotion:platform", "CNY", 7))
 
     after = next(row for row in year.rows("merchant-settlement", **asked) if row["currency"] == "CNY")
     assert after == {**before, "settled_minor": 300, "closing_minor": before["closing_minor"] - 300}
@@ -75,9 +59,9 @@ def test_a_stock_difference_that_is_booked_is_a_correction(year: Reports) -> Non
     """Three coupons found, two lost with what they may have cost: roll-forward and balances say so, and agree."""
     asked = {"campaign": "tea", "until": QUIET[1]}
     units, worth = one(year, "roll-forward", **asked), one(year, "roll-forward-money", **asked)
-    post(year, "j-3", ("stock", "supply", "coupon:tea", 3), about="tea/0")
+    book(year, "j-3", ("stock", "supply", "coupon:tea", 3), about="tea/0")
     lost = ("supply", "outstanding", "coupon:tea", 2), ("budget:available", "commitment:tea", "CNY", 1000)
-    post(year, "j-4", *lost, about="tea/1")
+    book(year, "j-4", *lost, about="tea/1")
 
     found = one(year, "roll-forward", **asked)
     assert found == {

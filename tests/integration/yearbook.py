@@ -4,6 +4,7 @@ Three months of three campaigns in the books, put there as the drain does and wi
 The life is drawn from a seed. Every act is kept beside, so that a test can reckon reports without asking the books.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -13,8 +14,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lua.entries import LAYOUT, Adjusted, Claimed, Entry, Issued, Step
-from lua.keys import CampaignId, Shard
+from lua.keys import Shard
 from reconciler.booking import book
+from reconciler.dating import NOTHING_CLOSED, ClosedThrough
 from reconciler.ledger import Ledger
 from reconciler.shard import read_batch
 from tests.builders import a_code
@@ -114,7 +116,8 @@ class ShardLife:
         """One step of *coupon*, which has its new state already."""
         units, ref = (1 if way[0] else 0), told.pop("ref", "")
         act = self.act(told.pop("verb"), source=way[0], destination=way[1], units=units, channel=coupon.channel, **told)
-        until = str(round(self.now.timestamp() * 1000) + 600_000) if kind == "reserved" else ""
+        wait_ms = {"reserved": 600_000, "rolled_back": 30 * 86_400_000 if self.campaign == "cup" else 0}.get(kind, 0)
+        until = str(round(self.now.timestamp() * 1000) + wait_ms) if wait_ms else ""
         step = Step(
             kind, coupon.code, "ann", ref, str(act.minor) if act.minor else "", coupon.state, *way, str(units),
             str(coupon.left), until, msgspec.json.encode(detail).decode(),
@@ -224,24 +227,33 @@ class Yearbook:
         self.books, self.acts = books, acts
 
 
-async def write(books: Books, seed: int = 5) -> Yearbook:
-    """Live *seed*, and book it."""
-    acts: list[Act] = []
-    ledger = Ledger(books.url, postgres_ms_max=5000, connect_ms_max=1000)
+def lives(seed: int = 5) -> list[ShardLife]:
+    """Live *seed*: each shard of every campaign."""
+    names = [f"{campaign}/{number}" for campaign, told in CAMPAIGNS.items() for number in range(told.get("shards", 1))]
+    found = [ShardLife(name, Random(f"{seed} {name}")) for name in names]
+    for life in found:
+        life.live()
+    return found
+
+
+async def write(books: Books) -> Yearbook:
+    """Live, and book it all."""
+    open_campaigns(books)
+    lived = lives()
+    for life in lived:
+        await book_entries(books, life.shard, life.entries)
+    return Yearbook(books, [act for life in lived for act in life.acts])
+
+
+def open_campaigns(books: Books) -> None:
+    """Every campaign, as the gateway writes it when it is published."""
     for campaign, told in CAMPAIGNS.items():
         definition = {"name": campaign.title(), "timezone": told["zone"], **told}
-        _add(books, campaign, definition, told.get("shards", 1))
-        for number in range(told.get("shards", 1)):
-            name = f"{campaign}/{number}"
-            life = ShardLife(name, Random(f"{seed} {name}"))
-            life.live()
-            await _book(ledger, life)
-            acts += life.acts
-    await ledger.close()
-    return Yearbook(books, acts)
+        open_campaign(books, campaign, definition, told.get("shards", 1))
 
 
-def _add(books: Books, campaign: str, definition: dict[str, Any], shards: int) -> None:
+def open_campaign(books: Books, campaign: str, definition: dict[str, Any], shards: int = 1) -> None:
+    """One campaign of *shards* without anything in them."""
     text = msgspec.json.encode(definition).decode()
     books.rows("INSERT INTO campaigns (id, version, state, definition) VALUES (%s, 1, 'scheduled', %s)", campaign, text)
     books.rows(
@@ -252,12 +264,17 @@ def _add(books: Books, campaign: str, definition: dict[str, Any], shards: int) -
         books.rows("INSERT INTO checkpoints (shard, campaign) VALUES (%s, %s)", f"{campaign}/{number}", campaign)
 
 
-async def _book(ledger: Ledger, life: ShardLife) -> None:
-    [before] = [each.position for each in (await ledger.checkpoints([str(life.shard)])).values()]
-    terms = await ledger.terms(CampaignId(life.campaign), [1])
-    for first in range(0, len(life.entries), 40):
-        batch = read_batch(before, map(record_of, life.entries[first : first + 40]), unranged=False)
+async def book_entries(
+    books: Books, shard: Shard, entries: Sequence[Entry], closed_through: ClosedThrough = NOTHING_CLOSED
+) -> None:
+    """Book what follows on what is booked of *shard*, as the drain does."""
+    ledger = Ledger(books.url, postgres_ms_max=5000, connect_ms_max=1000)
+    [before] = [each.position for each in (await ledger.checkpoints([str(shard)])).values()]
+    terms = await ledger.terms(shard.campaign, [1])
+    for first in range(0, len(entries), 40):
+        batch = read_batch(before, map(record_of, entries[first : first + 40]), unranged=False)
         assert batch.break_ is None
-        booking = book(life.shard, batch, terms.__getitem__, {})
+        booking = book(shard, batch, terms.__getitem__, closed_through)
         assert not booking.quarantined
-        before = await ledger.commit(life.shard, before, batch, booking)
+        before = await ledger.commit(shard, before, batch, booking)
+    await ledger.close()
