@@ -221,17 +221,18 @@ def _given_away(campaign: str, terms: Terms, step: Step, told: Settlement, curre
 
 def _ended(campaign: str, currency: str, step: Step) -> list[Flow]:
     """What is owed on a balance no more once *step* has ended it, or is owed again."""
-    liability, breakage = account(LIABILITY, campaign), account(BREAKAGE, campaign)
-    left = int(step.left or 0)
-    if step.verb == "rolled_back" and step.source == EXPIRED and step.destination in LIVE:
-        revived = left - int(step.minor)
-        return [Flow(liability, breakage, currency, revived)] if revived > 0 else []
-    if step.verb in ("expired", "revoked"):
-        ended = left
-    elif step.verb == "rolled_back" and step.state in ("expired", "revoked"):
-        ended = int(step.minor)
-    else:
-        return []
+    liability, breakage, ended = account(LIABILITY, campaign), account(BREAKAGE, campaign), ended_minor(step)
+    if ended < 0:
+        return [Flow(liability, breakage, currency, -ended)]
     # What goes back to the stock was never given away: nobody has to pay it in.
     income = account(CLEARING, campaign) if step.destination == STOCK else breakage
     return [Flow(income, liability, currency, ended)] if ended else []
+
+
+def ended_minor(step: Step) -> int:
+    """What of a balance ends with *step*, besides what is spent by it; < 0 where what had ended is owed again."""
+    if step.verb == "rolled_back":
+        if step.source == EXPIRED and step.destination in LIVE:
+            return min(int(step.minor) - int(step.left or 0), 0)
+        return int(step.minor) if step.state in ("expired", "revoked") else 0
+    return int(step.left or 0) if step.verb in ("expired", "revoked") else 0

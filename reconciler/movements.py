@@ -28,11 +28,17 @@ class Place(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What moved: *worth_minor* is the most that the units may cost, *minor* what was given away or given back."""
+    """
+    What moved.
+
+    *worth_minor* is the most that the units may cost, *out_minor* what is committed, or owed on balances, more than
+    before, *minor* what was given away or given back.
+    """
 
     entries: int
     units: int
     worth_minor: int = 0
+    out_minor: int = 0
     minor: int = 0
     order_minor: int = 0
 

@@ -12,6 +12,7 @@ from datetime import date
 
 from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, UnreadableEntry
 from lua.keys import Shard
+from reconciler.accounts import LIVE
 from reconciler.copying import (
     INTEGER_MAX,
     NULL,
@@ -122,8 +123,11 @@ def rows_of(shard: Shard, entry_id: str, entry: Entry, terms: Terms, on: date) -
 def _put(movements: Movements, terms: Terms, on: date, verb: str, figures: Figures, channel: str = "") -> None:
     """Add *figures* of a *verb* that says where the units go, at what they are worth."""
     currency = terms.currency or ""
-    place = Place(on, verb, *VERBS[verb], channel, "", currency, terms.entity)
-    movements.put(place, figures._replace(worth_minor=worth_minor(terms, currency, figures.units)))
+    source, destination = VERBS[verb]
+    place = Place(on, verb, source, destination, channel, "", currency, terms.entity)
+    worth = worth_minor(terms, currency, figures.units)
+    out = worth if destination in LIVE else 0
+    movements.put(place, figures._replace(worth_minor=worth, out_minor=out))
 
 
 def _add_claimed(rows: Rows, shard: Shard, entry_id: str, entry: Claimed, terms: Terms, on: date) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from lua.entries import Changed, Step
 from lua.keys import Shard
-from reconciler.accounts import DESTINATIONS, SOURCES
+from reconciler.accounts import DESTINATIONS, LIVE, SOURCES
 from reconciler.copying import (
     INTEGER_MAX,
     NULL,
@@ -26,7 +26,7 @@ from reconciler.copying import (
     timestamp,
     whole,
 )
-from reconciler.money import Settlement, Terms, settlement_of
+from reconciler.money import Settlement, Terms, ended_minor, settlement_of
 from reconciler.movements import Figures, Movements, Place, StepMovement, worth_minor
 from reconciler.postings import STEP_VERBS, Move, step_moves
 
@@ -157,7 +157,13 @@ def _movement(step: Step, told: RedeemedDetail, settlement: Settlement | None, t
         raise ValueError(f"a store longer than {PLACE_CHARS_MAX} characters")
     verb = STEP_VERBS[step.verb]
     place = Place(on, verb, step.source, step.destination, "", store, currency, terms.entity)
-    figures = Figures(1, units, worth_minor(terms, currency, units), minor, order_minor)
+    worth = worth_minor(terms, currency, units)
+    if terms.stored:
+        out = minor if step.verb == "rolled_back" else -minor
+        out -= ended_minor(step) if currency == terms.currency else 0
+    else:
+        out = worth * ((step.destination in LIVE) - (step.source in LIVE))
+    figures = Figures(1, units, worth, out, minor, order_minor)
     return StepMovement(step.code, step.ref if step.verb == "rolled_back" else None, place, figures)
 
 

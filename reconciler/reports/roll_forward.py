@@ -8,7 +8,6 @@ is what stands on `commitment:<campaign>`, or is owed on `liability:gift:<campai
 from collections.abc import Sequence
 
 from reconciler.reports.clauses import (
-    LIVE,
     MANUAL_SHARDS,
     SHARDS_OF_CAMPAIGN,
     SLOTS,
@@ -17,7 +16,7 @@ from reconciler.reports.clauses import (
     of_books,
     query_of,
 )
-from reconciler.reports.rolling import FLOWS, OUT_NET, STOCK_NET, rolled, slot_or_before, summed_days
+from reconciler.reports.rolling import FLOWS, OUT, OUT_NET, STOCK, STOCK_NET, rolled, slot_or_before, summed_days
 from reconciler.reports.shape import Asked, Column, Kind, Query, Report
 
 _KEYS = {
@@ -33,39 +32,20 @@ _OUT_PART = ("claimed", "issued", "redeemed", "rolled_back", "expired", "revoked
 
 _UNITS = """SELECT * FROM ({days}) AS days
     UNION ALL
-    SELECT {slot}, verb, source, destination, '', '', '', split_part(about, '/', 1), entity, amount, 0
+    SELECT {slot}, verb, '', '', '', split_part(about, '/', 1), entity, amount * {stock}, amount * {out}, 0
     FROM journals AS days JOIN postings ON journal = id
     WHERE days.shard = ANY {manual_shards} AND starts_with(commodity, 'coupon:'){of_manual}"""
 
-_MONEY = """SELECT slot, verb, CASE WHEN spent AND source IN {live} THEN '' ELSE source END,
-        CASE WHEN spent AND destination IN {live} THEN '' ELSE destination END, channel, store, currency, campaign,
-        entity, worth_minor, minor
-    FROM ({days}) AS days
-    CROSS JOIN LATERAL (SELECT verb IN {ends} AND campaign IN {stored} AS spent) AS of_balance
+_MONEY = """SELECT * FROM ({days}) AS days
     WHERE currency <> ''
     UNION ALL
-    SELECT {slot}, verb, side.source, side.destination, '', '', commodity,
-        split_part(account, ':', side.part) AS of_campaign, entity, sum(amount), 0
+    SELECT {slot}, verb, '', '', commodity, split_part(account, ':', side.part), entity, 0, amount * side.sign, 0
     FROM journals AS days JOIN postings ON journal = id
     CROSS JOIN LATERAL (
-        VALUES (postings.source, 'commitment:', 2, 'outstanding', ''),
-            (postings.destination, 'commitment:', 2, '', 'outstanding'),
-            (postings.source, 'liability:gift:', 3, '', 'outstanding'),
-            (postings.destination, 'liability:gift:', 3, 'outstanding', '')
-    ) AS side (account, kind, part, source, destination)
-    WHERE starts_with(side.account, side.kind){of_account}
-        AND (days.shard = ANY {manual_shards} OR side.part = 3 AND verb IN {ends} AND days.shard = ANY {stored_shards})
-        AND days.shard = ANY ({manual_shards} || {stored_shards})
-    GROUP BY {slot}, verb, side.source, side.destination, commodity, of_campaign, entity"""
-# What ends of a balance is what is left on it, which only the postings tell: of no channel and no store.
-
-_ENDS = "('redeem', 'rollback', 'expire', 'revoke')"
-_STORED = "(SELECT id FROM campaigns WHERE definition -> 'value' ->> 'type' = 'balance')"
-_STORED_SHARDS = fill(
-    """(ARRAY(SELECT shard FROM checkpoints
-        WHERE campaign IN {stored} AND (%(campaign)s::text IS NULL OR campaign = %(campaign)s::text)))""",
-    stored=_STORED,
-)
+        VALUES (postings.source, 'commitment:', 2, -1), (postings.destination, 'commitment:', 2, 1),
+            (postings.source, 'liability:gift:', 3, 1), (postings.destination, 'liability:gift:', 3, -1)
+    ) AS side (account, kind, part, sign)
+    WHERE days.shard = ANY {manual_shards} AND starts_with(side.account, side.kind){of_account}"""
 
 
 def _has_stock(asked: Asked) -> bool:
@@ -126,10 +106,12 @@ def _unit_query(asked: Asked) -> Query:
     columns = ", ".join(f"({expression})::bigint AS {name}" for name, expression, *_ in _figures(asked))
     moves = fill(
         _UNITS,
-        days=summed_days(asked, _keys(asked), ("units", "minor")),
+        days=summed_days(asked, _keys(asked), {"stock": f"units * {STOCK}", "out": f"units * {OUT}", "minor": "minor"}),
         slot=slot_or_before(asked),
         of_manual=conditions(asked, {**of_books("days"), "campaign": f"about {SHARDS_OF_CAMPAIGN}"}),
         manual_shards=MANUAL_SHARDS,
+        stock=STOCK,
+        out=OUT,
     )
     return query_of(asked, rolled(asked, moves, _keys(asked), columns, {}))
 
@@ -139,20 +121,17 @@ def _money_query(asked: Asked) -> Query:
         "discount": "sum(minor) FILTER (WHERE verb = 'redeem')",
         "given_back": "sum(minor) FILTER (WHERE verb = 'rollback')",
     }
+    keys = _keys(asked, "currency")
     figures = [*((name, expression) for name, expression, *_ in _figures(asked)), *((name, name) for name in given)]
     columns = ", ".join(f"{expression} AS {name}_minor" for name, expression in figures)
     moves = fill(
         _MONEY,
-        days=summed_days(asked, _keys(asked, "currency", "campaign"), ("worth_minor", "minor")),
+        days=summed_days(asked, keys, {"stock": f"worth_minor * {STOCK}", "out": "out_minor", "minor": "minor"}),
         slot=slot_or_before(asked),
         of_account=conditions(asked, {**of_books("days"), "campaign": "account = kind || %(campaign)s"}),
         manual_shards=MANUAL_SHARDS,
-        ends=_ENDS,
-        live=LIVE,
-        stored=_STORED,
-        stored_shards=_STORED_SHARDS,
     )
-    return query_of(asked, rolled(asked, moves, _keys(asked, "currency"), columns, given))
+    return query_of(asked, rolled(asked, moves, keys, columns, given))
 
 
 _TAKES = frozenset({"entity", "campaign", "channel", "store", "since", "until", "by"})

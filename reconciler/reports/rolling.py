@@ -5,7 +5,7 @@ Pure: the statement of a roll-forward. What was there, what came and went and by
     out     opening + claimed + issued − redeemed + rolled back − expired − revoked + corrected = closing
 
 Out is what a holder or a sheet of paper has and may still use: the accounts outstanding and reserved together. Each
-figure is the effect that the movements of one verb had, so the sums hold whatever a verb moved.
+figure is what the movements of one verb added to one of the two, so the sums hold whatever a verb moved.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,36 +27,33 @@ from reconciler.reports.clauses import (
 )
 from reconciler.reports.shape import Asked
 
-_STOCK = "((destination = 'stock')::int - (source = 'stock')::int)"
-_OUT = fill("((destination IN {live})::int - (source IN {live})::int)", live=LIVE)
+STOCK = "((destination = 'stock')::int - (source = 'stock')::int)"
+OUT = fill("((destination IN {live})::int - (source IN {live})::int)", live=LIVE)
 _BY_POLICY = "verb NOT IN ('restock', 'withdraw', 'claim', 'issue', 'manual')"
 
-
-def _ended(verb: str, released: str) -> str:
-    """A use of a code that is on hold when the code ends does so once it is let go."""
-    return f"(verb = '{verb}' OR verb = 'release' AND {released})"
-
+_VERB = "CASE WHEN verb <> 'release' THEN verb WHEN destination = 'revoked' THEN 'revoke' ELSE 'expire' END"
+# A use of a code that is on hold when the code ends does so once it is let go; of another one a release moves nothing.
 
 FLOWS = {
-    "restocked": (_STOCK, "verb = 'restock'", "put into the stock"),
-    "withdrawn": (f"-{_STOCK}", "verb = 'withdraw'", "taken out of the stock"),
-    "claimed": (_OUT, "verb = 'claim'", "claimed"),
-    "issued": (_OUT, "verb = 'issue'", "made as codes"),
-    "returned": (_STOCK, _BY_POLICY, "back in the stock by policy"),
-    "stock_corrected": (_STOCK, "verb = 'manual'", "put into the stock by a manual journal"),
-    "redeemed": (f"-{_OUT}", "verb = 'redeem'", "used up"),
-    "rolled_back": (_OUT, "verb = 'rollback'", "live again by a rollback"),
-    "expired": (f"-{_OUT}", _ended("expire", "destination <> 'revoked'"), "ended by time"),
-    "revoked": (f"-{_OUT}", _ended("revoke", "destination = 'revoked'"), "taken away"),
-    "out_corrected": (_OUT, "verb = 'manual'", "added to those that are out by a manual journal"),
+    "restocked": ("stock", "verb = 'restock'", "put into the stock"),
+    "withdrawn": ("-stock", "verb = 'withdraw'", "taken out of the stock"),
+    "claimed": ("out", "verb = 'claim'", "claimed"),
+    "issued": ("out", "verb = 'issue'", "made as codes"),
+    "returned": ("stock", _BY_POLICY, "back in the stock by policy"),
+    "stock_corrected": ("stock", "verb = 'manual'", "put into the stock by a manual journal"),
+    "redeemed": ("-out", "verb = 'redeem'", "used up"),
+    "rolled_back": ("out", "verb = 'rollback'", "live again by a rollback"),
+    "expired": ("-out", "verb = 'expire'", "ended by time"),
+    "revoked": ("-out", "verb = 'revoke'", "taken away"),
+    "out_corrected": ("out", "verb = 'manual'", "added to those that are out by a manual journal"),
 }
-"""Flow → the account and sign it counts, the verbs it is of, and what it says of coupons."""
+"""Flow → the measure and sign it counts, the verbs it is of, and what it says of coupons."""
 
 STOCK_NET = "restocked - withdrawn - claimed - issued + returned + stock_corrected"
 OUT_NET = "claimed + issued - redeemed + rolled_back - expired - revoked + out_corrected"
 
 _STATEMENT = """
-WITH moves (slot, verb, source, destination, channel, store, currency, campaign, entity, amount, minor) AS (
+WITH moves (slot, verb, channel, store, currency, campaign, entity, stock, out, minor) AS (
     {moves}
 ), found AS (
     SELECT {keys}slot, {sums}
@@ -81,10 +78,10 @@ ORDER BY {order}
 """
 
 
-_DAYS = """SELECT {slot} AS slot, verb, source, destination, {places}, {sums}
+_DAYS = """SELECT {slot} AS slot, {verb} AS verb, {places}, {sums}
     FROM movement_days AS days
     WHERE true{conditions}
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"""
+    GROUP BY 1, 2, 3, 4, 5, 6, 7"""
 
 
 def slot_or_before(asked: Asked) -> str:
@@ -93,9 +90,11 @@ def slot_or_before(asked: Asked) -> str:
     return f"CASE WHEN effective_date < %(since)s::date THEN '-infinity' ELSE {slot} END"
 
 
-def summed_days(asked: Asked, keys: Sequence[str], measures: Sequence[str]) -> str:
+def summed_days(asked: Asked, keys: Sequence[str], measures: Mapping[str, str]) -> str:
     """
     The statement of movement_days, up to until, with *measures* summed: by *keys* and no finer, and empty elsewhere.
+
+    Shape: *measures* maps the names stock, out and minor, in this order, to what is summed.
 
     A million rows become some hundred, by as many processes as PostgreSQL has for it, before anything is worked out.
     """
@@ -104,8 +103,9 @@ def summed_days(asked: Asked, keys: Sequence[str], measures: Sequence[str]) -> s
     return fill(
         _DAYS,
         slot=slot_or_before(asked),
+        verb=_VERB,
         places=", ".join(name if name in kept else f"''::text AS {name}" for name in places),
-        sums=", ".join(f"sum({name}) AS {name}" for name in measures),
+        sums=", ".join(f"sum({expression}) AS {name}" for name, expression in measures.items()),
         conditions=conditions(asked, of_books("days")),
     )
 
@@ -117,9 +117,7 @@ def rolled(asked: Asked, moves: str, keys: Sequence[str], columns: str, also: Ma
     *moves* are the statements of what moved, up to until; *also* are further sums of them, by name.
     """
     slot, names = slot_of(asked.by), [*asked.by, *(key for key in keys if key not in asked.by)]
-    sums = {
-        name: f"sum(amount * {effect}) FILTER (WHERE {verbs})" for name, (effect, verbs, _) in FLOWS.items()
-    } | dict(also)
+    sums = {name: f"sum({effect}) FILTER (WHERE {verbs})" for name, (effect, verbs, _) in FLOWS.items()} | dict(also)
     places = {"channel": equal("channel", "channel"), "store": equal("store", "store")}
     return fill(
         _STATEMENT,

@@ -175,20 +175,21 @@ SELECT id FROM posted ORDER BY id
 -- name: add_movements
 -- What state changes add to the movements of their day.
 INSERT INTO movement_days AS days (shard, campaign, effective_date, verb, source, destination, channel, store, currency,
-    entity, entries, units, worth_minor, minor, order_minor)
+    entity, entries, units, worth_minor, out_minor, minor, order_minor)
 SELECT %(shard)s, %(campaign)s, moved.*
 FROM unnest(%(effective_date)s::date[], %(verb)s::text[], %(source)s::text[], %(destination)s::text[],
     %(channel)s::text[], %(store)s::text[], %(currency)s::text[], %(entity)s::text[], %(entries)s::bigint[],
-    %(units)s::bigint[], %(worth_minor)s::numeric[], %(minor)s::numeric[], %(order_minor)s::numeric[]) AS moved
+    %(units)s::bigint[], %(worth_minor)s::numeric[], %(out_minor)s::numeric[], %(minor)s::numeric[],
+    %(order_minor)s::numeric[]) AS moved
 ON CONFLICT (shard, effective_date, verb, source, destination, channel, store, currency, entity)
     DO UPDATE SET entries = days.entries + excluded.entries, units = days.units + excluded.units,
-        worth_minor = days.worth_minor + excluded.worth_minor, minor = days.minor + excluded.minor,
-        order_minor = days.order_minor + excluded.order_minor
+        worth_minor = days.worth_minor + excluded.worth_minor, out_minor = days.out_minor + excluded.out_minor,
+        minor = days.minor + excluded.minor, order_minor = days.order_minor + excluded.order_minor
 
 -- name: load_movements
 -- What state changes that are in the books moved: those of some numbers, and the steps of some coupons.
 SELECT effective_date, verb, source, destination, channel, store, currency, entity, count(*), sum(units)::bigint,
-    sum(worth_minor)::numeric, sum(minor)::numeric, sum(order_minor)::numeric
+    sum(worth_minor)::numeric, sum(out_minor)::numeric, sum(minor)::numeric, sum(order_minor)::numeric
 FROM v_coupon_movements
 WHERE shard = %(shard)s
     AND (seq BETWEEN %(first_seq)s AND %(last_seq)s OR (code = ANY (%(codes)s) AND state IS NOT NULL))

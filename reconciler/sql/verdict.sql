@@ -641,7 +641,8 @@ FROM bad
 -- What stands a day of each verb is what the state changes booked on the day moved.
 WITH moved AS (
     SELECT shard, effective_date, verb, source, destination, channel, store, currency, entity, count(*) AS entries,
-        sum(units) AS units, sum(worth_minor) AS worth_minor, sum(minor) AS minor, sum(order_minor) AS order_minor
+        sum(units) AS units, sum(worth_minor) AS worth_minor, sum(out_minor) AS out_minor, sum(minor) AS minor,
+        sum(order_minor) AS order_minor
     FROM v_coupon_movements
     WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
     GROUP BY shard, effective_date, verb, source, destination, channel, store, currency, entity
@@ -649,13 +650,14 @@ WITH moved AS (
     SELECT * FROM movement_days WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
 ), bad AS (
     SELECT shard, effective_date, verb, source, destination, channel, store, currency, entity, kept.entries, kept.units,
-        kept.worth_minor, kept.minor, kept.order_minor, moved.entries AS entries_of_changes,
-        moved.units AS units_of_changes, moved.worth_minor AS worth_of_changes, moved.minor AS minor_of_changes,
+        kept.worth_minor, kept.out_minor, kept.minor, kept.order_minor, moved.entries AS entries_of_changes,
+        moved.units AS units_of_changes, moved.worth_minor AS worth_of_changes, moved.out_minor AS out_minor_of_changes,
+        moved.minor AS minor_of_changes,
         moved.order_minor AS order_minor_of_changes
     FROM moved
     FULL JOIN kept USING (shard, effective_date, verb, source, destination, channel, store, currency, entity)
-    WHERE (moved.entries, moved.units, moved.worth_minor, moved.minor, moved.order_minor)
-        IS DISTINCT FROM (kept.entries, kept.units, kept.worth_minor, kept.minor, kept.order_minor)
+    WHERE (moved.entries, moved.units, moved.worth_minor, moved.out_minor, moved.minor, moved.order_minor)
+        IS DISTINCT FROM (kept.entries, kept.units, kept.worth_minor, kept.out_minor, kept.minor, kept.order_minor)
 )
 SELECT (SELECT count(*) FROM kept) AS totals_of_movements, count(*) AS wrong,
     (

@@ -49,10 +49,10 @@ def a_reason(reason: str, minor: int = 0) -> str:
 class LifeSale(Sale):
     """One open shard whose coupons are used. Every verb asserts that it was done."""
 
-    async def claim_one(self, holder: str) -> str:
+    async def claim_one(self, holder: str, channel: str = "") -> str:
         """A claim; the code."""
         code = a_code(f"{self.name} {holder}")
-        rush = await self.on.claim(an_ask(holder, code=code))
+        rush = await self.on.claim(an_ask(holder, code=code, channel=channel))
         [seq] = rush.replies
         assert isinstance(seq, int)
         assert seq > 0, seq
@@ -121,6 +121,7 @@ class LifeSale(Sale):
         self._prove_redemptions(rows)
         self._prove_money(rows)
         prove_days(books)
+        prove_out(books)
 
     def _prove_redemptions(self, rows: list[dict[str, Any]]) -> None:
         back: Counter[str] = Counter()
@@ -166,11 +167,27 @@ def prove_days(books: Books) -> None:
     kept = f"SELECT shard, {accounts}, debit, credit FROM account_days ORDER BY shard, {accounts}"
     assert books.rows(kept) == books.rows(posted)
     places = "shard, campaign, effective_date, verb, source, destination, channel, store, currency, entity"
-    moved = f"""SELECT {places}, count(*), sum(units), sum(worth_minor), sum(minor), sum(order_minor)
+    moved = f"""SELECT {places}, count(*), sum(units), sum(worth_minor), sum(out_minor), sum(minor),
+            sum(order_minor)
         FROM v_coupon_movements GROUP BY {places} ORDER BY {places}"""
-    kept = f"""SELECT {places}, entries, units, worth_minor, minor, order_minor
+    kept = f"""SELECT {places}, entries, units, worth_minor, out_minor, minor, order_minor
         FROM movement_days WHERE entries > 0 ORDER BY {places}"""
     assert books.rows(kept) == books.rows(moved)
+
+
+def prove_out(books: Books) -> None:
+    """What is committed and owed more, by the movements of each day and verb, is what was posted on those accounts."""
+    keys = "shard, effective_date, verb, currency, entity"
+    moved = f"""SELECT {keys}, sum(out_minor) FROM movement_days
+        GROUP BY {keys} HAVING sum(out_minor) <> 0 ORDER BY {keys}"""
+    posted = f"""SELECT {keys}, sum(minor) FROM (
+            SELECT shard, effective_date, verb, currency, entity,
+                CASE WHEN account LIKE 'commitment:%' THEN debit - credit ELSE credit - debit END AS minor
+            FROM v_money_movements
+            WHERE (account LIKE 'commitment:%' OR account LIKE 'liability:gift:%') AND verb <> 'manual'
+        ) AS sides
+        GROUP BY {keys} HAVING sum(minor) <> 0 ORDER BY {keys}"""
+    assert books.rows(moved) == books.rows(posted)
 
 
 def reckoned_money(campaign: str, rows: list[dict[str, Any]], unit_minor: int) -> Counter[str]:

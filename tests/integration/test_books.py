@@ -134,7 +134,7 @@ COLUMN_RIGHTS = {
         "breaks": {"state", "resolved_at"},
         "quarantine": {"first_seq", "count", "replayed_at"},
         "account_days": {"debit", "credit"},
-        "movement_days": {"entries", "units", "worth_minor", "minor", "order_minor"},
+        "movement_days": {"entries", "units", "worth_minor", "out_minor", "minor", "order_minor"},
         "legal_entities": {"head", "journals"},
         "manual_journals": {"state", "refused", "journal"},
     },

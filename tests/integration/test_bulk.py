@@ -118,9 +118,9 @@ def test_the_days_are_what_the_rows_come_to(books: Books) -> None:
 
     places = "shard, effective_date, verb, source, destination, channel, store, currency, campaign, entity"
     moved = f"""
-        SELECT {places}, count(*), sum(units), sum(worth_minor), sum(minor), sum(order_minor) FROM v_coupon_movements
-        GROUP BY {places}"""
-    days = f"SELECT {places}, entries, units, worth_minor, minor, order_minor FROM movement_days"
+        SELECT {places}, count(*), sum(units), sum(worth_minor), sum(out_minor), sum(minor), sum(order_minor)
+        FROM v_coupon_movements GROUP BY {places}"""
+    days = f"SELECT {places}, entries, units, worth_minor, out_minor, minor, order_minor FROM movement_days"
 
     for reckoned_, kept in ((counted, summed), (moved, days)):
         assert books.rows(f"({reckoned_}) EXCEPT ({kept}) LIMIT 3") == []

@@ -80,13 +80,13 @@ def test_old_books_are_dated_summed_and_still_hold(books: Books) -> None:
     assert books.rows("SELECT account, debit, credit FROM account_days ORDER BY account") == [
         ("budget:available", 0, 500), ("commitment:c", 500, 0), ("outstanding", 1, 0), ("stock", 0, 1)
     ]  # fmt: skip
-    moved = """SELECT verb, channel, store, entries, units, worth_minor, minor, order_minor
+    moved = """SELECT verb, channel, store, entries, units, worth_minor, out_minor, minor, order_minor
         FROM movement_days ORDER BY effective_date, verb"""
     assert books.rows(moved) == [
-        ("restock", "", "", 1, 10, 5000, 0, 0),
-        ("rollback", "app", "s-1", 1, 0, 0, Decimal(100), 0),
-        ("claim", "app", "", 1, 1, 500, 0, 0),
-        ("redeem", "app", "s-1", 1, 1, 500, 400, 9000),
+        ("restock", "", "", 1, 10, 5000, 0, 0, 0),
+        ("rollback", "app", "s-1", 1, 0, 0, 0, Decimal(100), 0),
+        ("claim", "app", "", 1, 1, 500, 500, 0, 0),
+        ("redeem", "app", "s-1", 1, 1, 500, -500, 400, 9000),
     ]
     prove_days(books)
     assert verify(books.url).holds

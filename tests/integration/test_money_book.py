@@ -116,6 +116,30 @@ async def test_a_late_record_books_the_same_money(door: Door, redis_url: str, bo
     assert (verbs[journal], verbs[reverses]) == ("rollback", "redeem")
 
 
+@pytest.mark.parametrize("late", [3, 4, 5])
+async def test_a_late_record_of_a_balance_is_of_its_channel_and_store(
+    door: Door, redis_url: str, books: Books, late: int
+) -> None:
+    """Claim, spend or what comes back, out of quarantine: what is owed is told by where the balance is from and was."""
+    sale = await open_life(door, books, stock=10, kind="balance", unit_minor=1000)
+    code = await sale.claim_one("ann", channel="app")
+    await sale.redeem("R1", code, minor=400)
+    await sale.roll_back("R1", 150)
+    await sale.revoke(code)
+    lost = await damage(sale, late)
+    await drain(redis_url, books)
+    for seq, body in lost.items():
+        mend(books, seq, body)
+    assert replay(books.url).remaining == 0
+
+    await sale.prove_life()
+    owed = "SELECT verb, channel, store, out_minor FROM movement_days WHERE out_minor <> 0 ORDER BY verb"
+    assert books.rows(owed) == [
+        ("claim", "app", "", 1000), ("redeem", "app", "s-1", -400), ("revoke", "app", "", -750),
+        ("rollback", "app", "s-1", 150),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("source", "destination", "commodity", "constraint"),
     [

@@ -29,6 +29,11 @@ def year(postgres_server: Postgres) -> Iterator[Reports]:
         yield year
 
 
+def placed(rows: Rows, by: tuple[str, ...], column: str) -> dict[tuple[str, ...], int]:
+    """A column by place and currency, where it is not 0."""
+    return {(*(row[name] for name in by), row["currency"]): row[column] for row in rows if row[column]}
+
+
 def effect(act: Act, accounts: set[str]) -> int:
     """What an act adds to *accounts*."""
     return act.units * ((act.destination in accounts) - (act.source in accounts))
@@ -147,6 +152,35 @@ def test_the_roll_forward_is_what_happened(year: Reports, by: tuple[str, ...]) -
             assert earlier["stock_closing"] == later["stock_opening"]
 
 
+def out_minor(act: Act) -> int:
+    """What an act adds to what the coupons that are out may cost, and to what is left on balances."""
+    if act.campaign != "card" or act.verb == "claim":
+        return effect(act, LIVE) * WORTH[act.campaign]
+    return {"redeem": -act.minor, "rollback": act.minor}.get(act.verb, -act.ended_minor)
+
+
+@pytest.mark.parametrize("by", [(), ("campaign", "channel"), ("channel", "month"), ("campaign", "store"), ("store",)])
+def test_the_roll_forward_in_money_is_what_happened(year: Reports, by: tuple[str, ...]) -> None:
+    """Also what was spent of balances and left on them is of its channel and store; opening and flows make closing."""
+    rows = year.rows("roll-forward-money", by=by)
+    flows: Counter[tuple[Any, ...]] = Counter()
+    for act in year.acts:
+        for name, (verb, accounts, sign) in FLOWS.items():
+            if act.verb == verb:
+                minor = out_minor(act) if accounts is LIVE else effect(act, accounts) * WORTH[act.campaign]
+                flows[*slot(act, by), CURRENCY[act.campaign], f"{name}_minor"] += sign * minor
+
+    for row in rows:
+        place = *(row[name] for name in by), row["currency"]
+        for name in {f"{name}_minor" for name in FLOWS} & row.keys():
+            assert row[name] == flows.pop((*place, name), 0), (place, name)
+        if "out_closing_minor" in row:
+            came = row["claimed_minor"] + row["issued_minor"] + row["rolled_back_minor"]
+            went = row["redeemed_minor"] + row["expired_minor"] + row["revoked_minor"]
+            assert row["out_opening_minor"] + came - went == row["out_closing_minor"]
+    assert {key for key, minor in flows.items() if minor and key[-1] in rows[0]} == set()
+
+
 def test_a_month_without_movement_is_shown(year: Reports) -> None:
     """October has a row a campaign, with nothing in it but what stood there; so has what was asked beyond."""
     rows = year.rows("roll-forward", by=("campaign", "month"), since=date(2026, 8, 5), until=date(2026, 12, 5))
@@ -212,6 +246,11 @@ def test_money_agrees_between_reports(year: Reports, until: date | None) -> None
         assert {key: row["balance_minor"] for key, row in stated.items()} == {
             (row[party], row["currency"]): row["closing_minor"] for row in settled
         }
+    for by in ("channel",), ("campaign", "channel"):
+        parts = year.rows("roll-forward-money", until=until, by=by)
+        aged = year.rows("ageing-commitments", until=until, by=by)
+        assert placed(parts, by, "out_closing_minor") == placed(aged, by, "minor")
+        assert total(parts, "out_closing_minor") == total(rolled, "out_closing_minor")
     given = total(rolled, "discount_minor")
     assert given == total(year.rows("merchant-settlement", until=until), "given_minor")
     assert given == total(year.rows("redemptions", until=until), "minor")

@@ -8,7 +8,7 @@ from lua.entries import Entry, UnreadableEntry
 from reconciler.copying import PLACE_CHARS_MAX
 from reconciler.money import Terms
 from reconciler.movements import Figures, Place
-from tests.entries import DAY, a_step, changed, issued, rows_for
+from tests.entries import DAY, SHARD, a_step, changed, issued, rows_for
 from tests.unit.test_postings import adjusted, claimed
 
 OFF = Terms(currency="CNY", unit_minor=500)
@@ -35,8 +35,8 @@ def test_claims_are_summed_by_channel() -> None:
     other = claimed(4, 2)
     other.asks[3] = ""
     assert moved(claimed(1, 3), other) == {
-        a_place("claim", "stock", "outstanding", "app"): Figures(4, 4, 2000),
-        a_place("claim", "stock", "outstanding"): Figures(1, 1, 500),
+        a_place("claim", "stock", "outstanding", "app"): Figures(4, 4, 2000, 2000),
+        a_place("claim", "stock", "outstanding"): Figures(1, 1, 500, 500),
     }
 
 
@@ -45,7 +45,7 @@ def test_stock_and_codes_are_of_no_channel() -> None:
     assert moved(adjusted(1, 100), adjusted(2, -10), adjusted(3, 0), issued(4, "A", "B", units=3)) == {
         a_place("restock", "supply", "stock"): Figures(1, 100, 50_000),
         a_place("withdraw", "stock", "supply"): Figures(1, 10, 5000),
-        a_place("issue", "stock", "outstanding"): Figures(2, 6, 3000),
+        a_place("issue", "stock", "outstanding"): Figures(2, 6, 3000, 3000),
     }
 
 
@@ -60,11 +60,49 @@ def test_a_step_is_of_the_channel_of_its_claim_and_the_store_of_its_redemption()
     found = moved(changed(1, *steps), channels={"C1": "app", "C2": "web"}, stores={"R-C1": "s-1"})
 
     assert found == {
-        a_place("redeem", "outstanding", "redeemed", "app", "s-1"): Figures(1, 1, 500, 450, 9000),
-        a_place("redeem", "outstanding", "redeemed", "web"): Figures(1, 1, 500, 500, 9000),
-        a_place("rollback", "", "", "app", "s-1"): Figures(1, 0, 0, 100),
-        a_place("expire", "outstanding", "expired"): Figures(1, 1, 500),
+        a_place("redeem", "outstanding", "redeemed", "app", "s-1"): Figures(1, 1, 500, -500, 450, 9000),
+        a_place("redeem", "outstanding", "redeemed", "web"): Figures(1, 1, 500, -500, 500, 9000),
+        a_place("rollback", "", "", "app", "s-1"): Figures(1, 0, 0, 0, 100),
+        a_place("expire", "outstanding", "expired"): Figures(1, 1, 500, -500),
     }
+
+
+CARD = Terms(currency="CNY", unit_minor=1000, stored=True)
+HELD, BACK = ("reserved", "outstanding"), ("redeemed", "outstanding")
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "way", "minor", "left", "out_minor"),
+    [
+        ("reserved", "reserved", ("outstanding", "reserved"), "", "1000", 0),
+        ("redeemed", "claimed", ("", ""), "400", "600", -400),
+        ("redeemed", "claimed", HELD, "400", "600", -400),
+        ("redeemed", "redeemed", ("outstanding", "redeemed"), "600", "0", -600),
+        ("rolled_back", "claimed", ("", ""), "100", "700", 100),
+        ("rolled_back", "claimed", BACK, "100", "100", 100),
+        ("rolled_back", "expired", ("redeemed", "expired"), "600", "600", 0),
+        ("rolled_back", "revoked", ("", ""), "100", "700", 0),
+        ("rolled_back", "claimed", ("expired", "outstanding"), "100", "700", 700),
+        ("expired", "expired", ("outstanding", "expired"), "", "600", -600),
+        ("revoked", "revoked", ("outstanding", "revoked"), "", "1000", -1000),
+        ("expired", "expired", ("outstanding", "stock"), "", "1000", -1000),
+    ],
+)  # fmt: skip
+def test_what_is_out_of_a_balance_is_what_is_left_on_it(
+    kind: str, state: str, way: tuple[str, str], minor: str, left: str, out_minor: int
+) -> None:
+    """Whatever its unit does, and as it is posted: what is spent of it, comes back to it, ends or lives again."""
+    source, destination = way
+    step = a_step(kind, state=state, source=source, destination=destination, units="1" if source else "0",
+        minor=minor, left=left, detail={"currency": "CNY"})  # fmt: skip
+    [figures] = moved(changed(1, step), terms=CARD).values()
+    liability = f"liability:gift:{SHARD.campaign}"
+    moves = rows_for(changed(1, step), CARD).moves
+
+    assert figures.out_minor == out_minor
+    assert figures.out_minor == sum(
+        move.amount * ((move.source == liability) - (move.destination == liability)) for move in moves
+    )
 
 
 @pytest.mark.parametrize(

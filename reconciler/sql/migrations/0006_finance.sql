@@ -56,8 +56,8 @@ CREATE TABLE account_days (
 );
 
 -- What state changes moved, a day, by what reports ask for: channel is that of the claim, store that of the redemption.
--- worth_minor is what the units may cost at worst, minor what was given away or given back, order_minor what the orders
--- were worth (of redemptions only). It is the sum of v_coupon_movements, which a verdict compares it with.
+-- worth_minor is what the units may cost at worst, out_minor what is committed, or owed on balances, more than before;
+-- minor what was given away or given back, order_minor what the orders were worth (of redemptions only). It is the sum of v_coupon_movements, which a verdict compares it with.
 CREATE TABLE movement_days (
     shard          text        NOT NULL,
     effective_date date        NOT NULL,
@@ -72,6 +72,7 @@ CREATE TABLE movement_days (
     entries        bigint      NOT NULL,
     units          bigint      NOT NULL,
     worth_minor    numeric(38) NOT NULL,
+    out_minor      numeric(38) NOT NULL,
     minor          numeric(38) NOT NULL,
     order_minor    numeric(38) NOT NULL,
     CONSTRAINT movement_days_pkey PRIMARY KEY (shard, effective_date, verb, source, destination, channel, store, currency,
@@ -173,16 +174,21 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS redeemed ON true;
 
--- What each state change moved: its units, the most they may cost by the rules of its version, and what was given away or
--- back, in one currency; 0 where that is not the campaign's. movement_days is the sum of it.
+-- What each state change moved: its units, the most they may cost by the rules of its version, what is committed or owed on
+-- balances more than before, and what was given away or back, in one currency; 0 where that is not the campaign's. What
+-- ends of a balance is what is left on it. movement_days is the sum of it.
 CREATE VIEW v_coupon_movements AS
 SELECT entries.shard, entries.seq, split_part(entries.shard, '/', 1) AS campaign, terms.entity, entries.effective_date,
     entries.at, entries.code, entries.state, moved.verb, moved.source, moved.destination,
     coalesce(entries.channel, coupons.channel, '') AS channel, coalesce(redemptions.store, '') AS store,
     coalesce(told.currency, terms.currency, '') AS currency, moved.units,
-    CASE WHEN coalesce(told.currency, terms.currency) = terms.currency THEN terms.unit_minor * moved.units ELSE 0 END
-        AS worth_minor,
-    CASE WHEN entries.kind IN ('redeemed', 'rolled_back') THEN entries.minor ELSE 0 END AS minor,
+    worth.worth_minor,
+    CASE WHEN NOT terms.stored OR entries.state IS NULL THEN worth.worth_minor
+            * ((moved.destination IN ('outstanding', 'reserved'))::integer
+                - (moved.source IN ('outstanding', 'reserved'))::integer)
+        WHEN entries.kind = 'redeemed' THEN -worth.minor
+        ELSE worth.minor - worth.ended_minor END AS out_minor,
+    worth.minor,
     CASE WHEN entries.kind = 'redeemed' THEN coalesce(redemptions.order_minor, 0) ELSE 0 END AS order_minor
 FROM coupon_entries AS entries
 LEFT JOIN campaign_versions AS versions
@@ -192,6 +198,7 @@ LEFT JOIN redemptions ON redemptions.id = entries.ref AND entries.kind IN ('rede
 CROSS JOIN LATERAL (
     SELECT coalesce(nullif(versions.definition ->> 'legal_entity', ''), 'main') AS entity,
         substring(versions.definition ->> 'currency' FROM '^[A-Z]{3}$') AS currency,
+        (versions.definition #>> '{value,type}') IS NOT DISTINCT FROM 'balance' AS stored,
         coalesce(CASE
             WHEN versions.definition #>> '{value,type}' = 'balance' OR (versions.definition #>> '{value,type}' = 'amount_off'
                 AND (versions.definition #> '{value,every}') IS DISTINCT FROM 'true')
@@ -217,6 +224,17 @@ CROSS JOIN LATERAL (
             WHEN entries.delta > 0 THEN 'stock' ELSE 'supply' END AS destination,
         CASE WHEN entries.kind = 'claimed' THEN 1 ELSE coalesce(entries.units, abs(entries.delta), 1) END AS units
 ) AS moved
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN coalesce(told.currency, terms.currency) = terms.currency THEN terms.unit_minor * moved.units ELSE 0 END
+            AS worth_minor,
+        CASE WHEN entries.kind IN ('redeemed', 'rolled_back') THEN entries.minor ELSE 0 END AS minor,
+        CASE WHEN (coalesce(told.currency, terms.currency) = terms.currency) IS NOT TRUE THEN 0
+            WHEN entries.kind = 'rolled_back' AND entries.source = 'expired'
+                AND entries.destination IN ('outstanding', 'reserved') THEN least(entries.minor - entries."left", 0)
+            WHEN entries.kind = 'rolled_back' AND entries.state IN ('expired', 'revoked') THEN entries.minor
+            WHEN entries.kind IN ('expired', 'revoked') THEN coalesce(entries."left", 0)
+            ELSE 0 END AS ended_minor
+) AS worth
 WHERE entries.kind NOT IN ('published', 'attached') AND entries.delta IS DISTINCT FROM 0;
 
 -- What is there already.
@@ -229,9 +247,9 @@ CROSS JOIN LATERAL (
 ) AS side (account, debit, credit)
 GROUP BY shard, effective_date, commodity, side.account, entity;
 INSERT INTO movement_days (shard, effective_date, verb, source, destination, channel, store, currency, campaign, entity,
-    entries, units, worth_minor, minor, order_minor)
+    entries, units, worth_minor, out_minor, minor, order_minor)
 SELECT shard, effective_date, verb, source, destination, channel, store, currency, campaign, entity, count(*), sum(units),
-    sum(worth_minor), sum(minor), sum(order_minor)
+    sum(worth_minor), sum(out_minor), sum(minor), sum(order_minor)
 FROM v_coupon_movements
 GROUP BY shard, effective_date, verb, source, destination, channel, store, currency, campaign, entity;
 
@@ -431,7 +449,7 @@ GRANT SELECT ON legal_entities, account_days, movement_days, periods, close_repo
     outside_files, outside_rows, outside_runs, outside_differences, exports TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_clerk;
 GRANT INSERT, UPDATE (debit, credit) ON account_days TO fairclaim_reconciler;
-GRANT INSERT, UPDATE (entries, units, worth_minor, minor, order_minor) ON movement_days TO fairclaim_reconciler;
+GRANT INSERT, UPDATE (entries, units, worth_minor, out_minor, minor, order_minor) ON movement_days TO fairclaim_reconciler;
 GRANT UPDATE (head, journals) ON legal_entities TO fairclaim_reconciler;
 GRANT UPDATE (state, refused, journal) ON manual_journals TO fairclaim_reconciler;
 GRANT UPDATE (state) ON breaks TO fairclaim_reconciler;
@@ -517,7 +535,7 @@ LEFT JOIN coupon_entries AS entries ON entries.shard = rollbacks.shard AND entri
 -- What state changes moved on a day: the quick way to any count or sum of them.
 CREATE VIEW v_daily_movements AS
 SELECT effective_date, entity, campaign, shard, verb, source, destination, channel, store, currency, entries, units,
-    worth_minor, minor, order_minor
+    worth_minor, out_minor, minor, order_minor
 FROM movement_days;
 
 -- What each account of both books came to on a day; the commodity is a currency, or coupon:<campaign> of the unit book.
