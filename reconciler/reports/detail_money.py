@@ -1,6 +1,6 @@
 """Redemptions, rollbacks and postings, a row each."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from reconciler.reports.clauses import SHARDS_OF_CAMPAIGN, conditions, equal, fill, query_of
@@ -41,17 +41,19 @@ ORDER BY rollbacks.shard, rollbacks.seq
 
 _MOVEMENTS = """
 SELECT part.journal, part.line, journals.shard, coalesce(about, '') AS about, entity, verb, effective_date,
-    original_date, CASE %(basis)s WHEN 'occurred' THEN part.at ELSE occurred_at END AS occurred_at, posted_at,
-    first_seq, last_seq, part.destination AS debit, part.source AS credit, part.commodity,
+    original_date, {at} AS occurred_at, posted_at, first_seq, last_seq, part.destination AS debit,
+    part.source AS credit, part.commodity,
     CASE WHEN of_units THEN part.amount::bigint END AS units,
     CASE WHEN of_units THEN '' ELSE part.commodity END AS currency,
     CASE WHEN of_units THEN NULL ELSE part.amount END AS minor
-FROM postings_in(%(basis)s, %(begins)s, %(ends)s) AS part
+FROM {postings} AS part
 JOIN journals ON journals.id = part.journal
 CROSS JOIN LATERAL (SELECT starts_with(part.commodity, 'coupon:') AS of_units) AS kind
 WHERE true{conditions}
 ORDER BY part.journal, part.line
 """
+
+_DAYS = {"effective": "effective_date", "posted": "(posted_at AT TIME ZONE %(zone)s)::date"}
 
 
 def _of_orders(asked: Asked, template: str, rows: str) -> str:
@@ -72,16 +74,23 @@ def _redemptions(asked: Asked) -> Query:
 
 
 def _movements(asked: Asked) -> Query:
-    zone = UTC if asked.basis == "effective" else ZoneInfo(asked.zone)
     clauses = {
         "entity": equal("entity", "entity"),
         "campaign": f"(journals.shard {SHARDS_OF_CAMPAIGN} OR about {SHARDS_OF_CAMPAIGN})",
         "account": "%(account)s IN (part.source, part.destination)",
     }
-    query = query_of(asked, fill(_MOVEMENTS, conditions=conditions(asked, clauses)))
-    begins = asked.since and datetime.combine(asked.since, time(), zone)
-    ends = asked.until and datetime.combine(asked.until + timedelta(days=1), time(), zone)
-    return query._replace(values={**query.values, "begins": begins, "ends": ends})
+    postings, at = "postings", "occurred_at"
+    bounds: dict[str, datetime | None] = {}
+    if asked.basis in _DAYS:
+        day = _DAYS[asked.basis]
+        clauses |= {"since": f"{day} >= %(since)s::date", "until": f"{day} <= %(until)s::date"}
+    elif asked.since or asked.until:  # a journal may be of two days, and is whole only where none is asked for
+        postings, at = "postings_in('occurred', %(begins)s, %(ends)s)", "part.at"
+        days = {"begins": asked.since, "ends": asked.until and asked.until + timedelta(days=1)}
+        midnight = time(tzinfo=ZoneInfo(asked.zone))
+        bounds = {name: datetime.combine(day, midnight) if day else None for name, day in days.items()}
+    query = query_of(asked, fill(_MOVEMENTS, postings=postings, at=at, conditions=conditions(asked, clauses)))
+    return query._replace(values={**query.values, **bounds})
 
 
 _TAKES = frozenset({"entity", "campaign", "merchant", "store", "since", "until"})

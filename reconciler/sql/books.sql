@@ -1,10 +1,10 @@
 -- What is asked of the books: balances, statements, journals, heads. books/*.py runs them by name.
 
 -- name: balances
--- What counts before an instant: the totals of the days before a day, by when they are over in every zone, and those
+-- What counts before an instant: the totals of the days before `day`, which are over by then in every zone, and those
 -- journals that are on the other side of the instant than their date is of the day. By the effective date there are none; by
--- the clock of the sale it can only be those of the days about it, late ones and those made by hand, and what lies before
--- it of a journal that it cuts. The name is what is asked for: a campaign, a funder, a merchant.
+-- the clock of the sale they can only be of the days about it, late ones or made by hand, and then there is what lies before
+-- it of the journals that it cuts. The name is what is asked for: a campaign, a funder, a merchant.
 WITH moved AS (
     SELECT shard AS place, entity, account, commodity, debit, credit
     FROM account_days
@@ -12,16 +12,19 @@ WITH moved AS (
     UNION ALL
     SELECT coalesce(journals.about, journals.shard), journals.entity, side.account, parts.commodity, side.debit, side.credit
     FROM (
-        SELECT postings.journal, postings.source, postings.destination, postings.commodity,
-            CASE WHEN told.at < %(before)s THEN postings.amount ELSE -postings.amount END AS amount
+        SELECT journals.id AS journal, lines.source, lines.destination, lines.commodity,
+            CASE WHEN told.at < %(before)s THEN lines.amount ELSE -lines.amount END AS amount
         FROM journals
         CROSS JOIN LATERAL (SELECT CASE %(basis)s WHEN 'posted' THEN posted_at ELSE occurred_at END AS at) AS told
-        JOIN postings ON postings.journal = journals.id
+        CROSS JOIN LATERAL (
+            SELECT * FROM postings WHERE journal = journals.id
+            OFFSET 0  -- has those few looked up, where PostgreSQL would read every posting there is
+        ) AS lines
         WHERE %(basis)s <> 'effective' AND (told.at < %(before)s) <> (effective_date < %(day)s::date)
             AND (
                 %(basis)s = 'posted' OR original_date IS NOT NULL
                 OR coalesce(original_date, effective_date) BETWEEN %(day)s::date AND %(day)s::date + 2
-                OR shard = ANY (ARRAY(SELECT 'manual:' || id FROM legal_entities))
+                OR verb = 'manual'
             )
         UNION ALL
         SELECT journal, source, destination, commodity, amount

@@ -293,17 +293,18 @@ WHERE posting.commodity IS NOT NULL AND posting.amount > 0;
 
 -- What makes the lines of journals exact between two instants by the clock of the sale: of each journal that one of them
 -- cuts, what its state changes before `before` moved, less what those before `since` did; and when the last of them was.
--- All of a journal is of one date by the clock, which leaves the journals of three days to look at, and of those the ones
--- that had begun by then: a minute later, should the clock have been set back. What came out of quarantine has a journal of
--- its own inside the range of another one.
+-- All of a journal is of one date by the clock in some zone, which leaves the journals of three days to look at, and of
+-- those the ones that had begun by then, or within a minute, should the clock have been set back meanwhile. What came out
+-- of quarantine has a journal of its own inside the range of another one.
 CREATE FUNCTION postings_cut_by(since timestamptz, before timestamptz)
 RETURNS TABLE (journal bigint, line integer, source text, destination text, commodity text, amount numeric, at timestamptz)
 LANGUAGE sql STABLE AS $$
 SELECT postings.journal, postings.line, postings.source, postings.destination, postings.commodity,
     sum(parts.amount * cut.sign), max(parts.at)
 FROM (VALUES (since, -1), (before, 1)) AS cut (at, sign)
-JOIN journals ON journals.occurred_at >= cut.at AND coalesce(journals.original_date, journals.effective_date)
-    BETWEEN (cut.at AT TIME ZONE 'UTC')::date - 1 AND (cut.at AT TIME ZONE 'UTC')::date + 1
+JOIN journals ON journals.occurred_at >= cut.at AND journals.first_seq < journals.last_seq
+    AND coalesce(journals.original_date, journals.effective_date)
+        BETWEEN (cut.at AT TIME ZONE 'UTC')::date - 1 AND (cut.at AT TIME ZONE 'UTC')::date + 1
 JOIN coupon_entries AS firsts ON firsts.shard = journals.shard AND firsts.seq = journals.first_seq
     AND firsts.at < cut.at + interval '1 minute'
 CROSS JOIN LATERAL (
@@ -313,10 +314,15 @@ CROSS JOIN LATERAL (
         AND late.first_seq > journals.first_seq AND late.last_seq < journals.last_seq AND late.entity = journals.entity
         AND late.original_date IS NOT DISTINCT FROM journals.original_date
 ) AS others
-JOIN v_change_postings AS parts ON parts.shard = journals.shard AND parts.at < cut.at
-    AND parts.seq BETWEEN journals.first_seq AND journals.last_seq AND NOT parts.seq <@ others.seqs
-    AND parts.verb = journals.verb AND parts.effective_date = journals.effective_date AND parts.entity = journals.entity
-    AND parts.original_date IS NOT DISTINCT FROM journals.original_date
+CROSS JOIN LATERAL (
+    SELECT source, destination, commodity, sum(amount) AS amount, max(changes.at) AS at
+    FROM v_change_postings AS changes
+    WHERE changes.shard = firsts.shard AND seq BETWEEN firsts.seq AND journals.last_seq AND NOT seq <@ others.seqs
+        AND changes.at < cut.at AND changes.verb = journals.verb AND changes.entity = journals.entity
+        AND changes.effective_date = journals.effective_date
+        AND changes.original_date IS NOT DISTINCT FROM journals.original_date
+    GROUP BY source, destination, commodity
+) AS parts
 JOIN postings ON postings.journal = journals.id AND postings.source = parts.source
     AND postings.destination = parts.destination AND postings.commodity = parts.commodity
 GROUP BY postings.journal, postings.line
@@ -327,9 +333,12 @@ $$;
 CREATE FUNCTION postings_in(basis text, since timestamptz, before timestamptz)
 RETURNS TABLE (journal bigint, line integer, source text, destination text, commodity text, amount numeric, at timestamptz)
 LANGUAGE sql STABLE AS $$
-SELECT postings.journal, postings.line, postings.source, postings.destination, postings.commodity, part.amount, part.at
-FROM postings
-JOIN journals ON journals.id = postings.journal
+WITH cut AS (
+    SELECT * FROM postings_cut_by(since, before) WHERE basis = 'occurred'
+)
+SELECT postings.journal, postings.line, postings.source, postings.destination, postings.commodity,
+    postings.amount + coalesce(cut.amount, 0), told.at
+FROM journals
 CROSS JOIN LATERAL (
     SELECT CASE basis
             WHEN 'posted' THEN journals.posted_at
@@ -337,16 +346,15 @@ CROSS JOIN LATERAL (
             ELSE journals.effective_date::timestamp AT TIME ZONE 'UTC'
         END AS at
 ) AS told
-CROSS JOIN LATERAL (
-    SELECT (since IS NULL OR told.at >= since) AND (before IS NULL OR told.at < before) AS whole
-) AS counts
-LEFT JOIN postings_cut_by(since, before) AS cut
-    ON basis = 'occurred' AND cut.journal = postings.journal AND cut.line = postings.line
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN counts.whole THEN told.at ELSE cut.at END AS at,
-        CASE WHEN counts.whole THEN postings.amount ELSE 0 END + coalesce(cut.amount, 0) AS amount
-) AS part
-WHERE part.amount <> 0
+JOIN postings ON postings.journal = journals.id
+LEFT JOIN cut ON basis = 'occurred' AND cut.journal = postings.journal AND cut.line = postings.line
+WHERE (since IS NULL OR told.at >= since) AND (before IS NULL OR told.at < before)
+    AND postings.amount + coalesce(cut.amount, 0) <> 0
+UNION ALL
+SELECT cut.journal, cut.line, cut.source, cut.destination, cut.commodity, cut.amount, cut.at
+FROM cut
+JOIN journals ON journals.id = cut.journal
+WHERE basis = 'occurred' AND journals.occurred_at >= before AND cut.amount <> 0
 $$;
 
 -- What is there already.
