@@ -1,5 +1,6 @@
 """Balances as of any time: of accounts, and of what accounts are named after: campaigns, funders, merchants."""
 
+from datetime import UTC, date, timedelta
 from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
@@ -13,6 +14,7 @@ from reconciler.books.statements import BOOKS
 By = Literal["account", "campaign", "funder", "merchant"]
 BYS: tuple[By, ...] = get_args(By)
 
+_ZONES_BEHIND = timedelta(hours=12)  # of UTC, at most
 _KINDS = {"funder": EXPENSE, "merchant": PAYABLE}
 
 
@@ -89,13 +91,13 @@ async def fetch(connection: AsyncConnection[Any], statement: bytes, **values: An
 
 
 async def _rows(connection: AsyncConnection[Any], wanted: Wanted, end: str, **more: Any) -> list[DictRow]:
-    source = "balances_by_days" if wanted.bounds.basis == "effective" else "balances_by_instants"
     return await fetch(
         connection,
-        BOOKS[source] + b"\n" + BOOKS[end],
+        BOOKS["balances"] + b"\n" + BOOKS[end],
         by=wanted.by,
         basis=wanted.bounds.basis,
         before=wanted.bounds.before,
+        day=_open_day(wanted.bounds),
         entity=wanted.scope.entity,
         campaign=wanted.scope.campaign,
         account=wanted.account,
@@ -103,3 +105,11 @@ async def _rows(connection: AsyncConnection[Any], wanted: Wanted, end: str, **mo
         units=wanted.units,
         **more,
     )
+
+
+def _open_day(bounds: Bounds) -> date | None:
+    """The first day that is not over in every zone when *bounds* end; None where they have no end."""
+    if bounds.before is None:
+        return None
+    behind = timedelta() if bounds.basis == "effective" else _ZONES_BEHIND
+    return (bounds.before.astimezone(UTC) - behind).date()

@@ -82,6 +82,7 @@ async def statement(
         "account": account,
         "basis": bounds.basis,
         "since": bounds.since,
+        "before": bounds.before,
         "entity": scope.entity,
         "campaign": scope.campaign,
         "after": after and after.at,
@@ -90,9 +91,9 @@ async def statement(
     }
     standing = {line.commodity: line.opening for line in lines}
     if after is not None:
-        for row in await fetch(connection, BOOKS["moved_up_to"], **values):
+        for row in await fetch(connection, BOOKS["moved"] + b"\n" + BOOKS["moved_up_to"], **values):
             standing[row["commodity"]] += int(row["debit"]) - int(row["credit"])
-    found = await fetch(connection, BOOKS["movements"], **values, before=bounds.before, limit=limit + 1)
+    found = await fetch(connection, BOOKS["moved"] + b"\n" + BOOKS["movements"], **values, limit=limit + 1)
     movements = []
     for row in found[:limit]:
         standing[row["commodity"]] += int(row["debit"]) - int(row["credit"])

@@ -1,5 +1,8 @@
 """Redemptions, rollbacks and postings, a row each."""
 
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
 from reconciler.reports.clauses import SHARDS_OF_CAMPAIGN, conditions, equal, fill, query_of
 from reconciler.reports.shape import Asked, Column, Query, Report
 from reconciler.reports.standing import BOOKED, seen
@@ -38,23 +41,20 @@ ORDER BY rollbacks.shard, rollbacks.seq
 """
 
 _MOVEMENTS = """
-SELECT journals.id AS journal, line, journals.shard, coalesce(about, '') AS about, entity, verb, effective_date,
-    original_date, occurred_at, posted_at, first_seq, last_seq, destination AS debit, source AS credit,
-    commodity,
-    CASE WHEN of_units THEN amount::bigint END AS units, CASE WHEN of_units THEN '' ELSE commodity END AS currency,
-    CASE WHEN of_units THEN NULL ELSE amount END AS minor
-FROM journals
-JOIN postings ON journal = journals.id
-CROSS JOIN LATERAL (SELECT starts_with(commodity, 'coupon:') AS of_units) AS kind
+SELECT part.journal, part.line, journals.shard, coalesce(about, '') AS about, entity, verb, effective_date,
+    original_date, {at} AS occurred_at, posted_at, first_seq, last_seq, part.destination AS debit,
+    part.source AS credit, part.commodity,
+    CASE WHEN of_units THEN part.amount::bigint END AS units,
+    CASE WHEN of_units THEN '' ELSE part.commodity END AS currency,
+    CASE WHEN of_units THEN NULL ELSE part.amount END AS minor
+FROM {postings} AS part
+JOIN journals ON journals.id = part.journal
+CROSS JOIN LATERAL (SELECT starts_with(part.commodity, 'coupon:') AS of_units) AS kind
 WHERE true{conditions}
-ORDER BY journals.id, line
+ORDER BY part.journal, part.line
 """
 
-_BASES = {
-    "effective": "effective_date",
-    "occurred": "(occurred_at AT TIME ZONE %(zone)s)::date",
-    "posted": "(posted_at AT TIME ZONE %(zone)s)::date",
-}
+_DAYS = {"effective": "effective_date", "posted": "(posted_at AT TIME ZONE %(zone)s)::date"}
 
 
 def _of_orders(asked: Asked, template: str, rows: str) -> str:
@@ -76,16 +76,24 @@ def _redemptions(asked: Asked) -> Query:
 
 
 def _movements(asked: Asked) -> Query:
-    day = _BASES[asked.basis]
     clauses = {
         "entity": equal("entity", "entity"),
         "campaign": f"(journals.shard {SHARDS_OF_CAMPAIGN} OR about {SHARDS_OF_CAMPAIGN})",
-        "account": "%(account)s IN (source, destination)",
-        "since": f"{day} >= %(since)s::date",
-        "until": f"{day} <= %(until)s::date",
+        "account": "%(account)s IN (part.source, part.destination)",
         "as_of": BOOKED,
     }
-    return query_of(asked, fill(_MOVEMENTS, conditions=conditions(asked, clauses)))
+    postings, at = "postings", "occurred_at"
+    bounds: dict[str, datetime | None] = {}
+    if asked.basis in _DAYS:
+        day = _DAYS[asked.basis]
+        clauses |= {"since": f"{day} >= %(since)s::date", "until": f"{day} <= %(until)s::date"}
+    elif asked.since or asked.until:  # a journal may be of two days, and is whole only where none is asked for
+        postings, at = "postings_in('occurred', %(begins)s, %(ends)s)", "part.at"
+        days = {"begins": asked.since, "ends": asked.until and asked.until + timedelta(days=1)}
+        midnight = time(tzinfo=ZoneInfo(asked.zone))
+        bounds = {name: datetime.combine(day, midnight) if day else None for name, day in days.items()}
+    query = query_of(asked, fill(_MOVEMENTS, postings=postings, at=at, conditions=conditions(asked, clauses)))
+    return query._replace(values={**query.values, **bounds})
 
 
 _TAKES = frozenset({"entity", "campaign", "merchant", "store", "since", "until"})
@@ -162,7 +170,7 @@ MOVEMENTS = Report(
         Column("verb", "text", "what was done"),
         Column("effective_date", "date", "the date it is booked on"),
         Column("original_date", "date", "the date of what came when that was closed"),
-        Column("occurred_at", "instant", "when, by the clock of the sale"),
+        Column("occurred_at", "instant", "when the last of it was done, by the clock of the sale"),
         Column("posted_at", "instant", "when it was written"),
         Column("first_seq", "count", "the first state change in it"),
         Column("last_seq", "count", "the last state change in it"),

@@ -1,55 +1,60 @@
 -- What is asked of the books: balances, statements, journals, heads. books/*.py runs them by name.
 
--- name: balances_by_days
--- By the effective date, from the totals a day. The name is what is asked for: a campaign, a funder, a merchant.
-WITH grouped AS (
+-- name: balances
+-- What counts before an instant: the totals of the days before `day`, which are over by then in every zone, and those
+-- journals that are on the other side of the instant than their date is of the day. By the effective date there are none; by
+-- the clock of the sale they can only be of the days about it, late ones or made by hand, and then there is what lies before
+-- it of the journals that it cuts. The name is what is asked for: a campaign, a funder, a merchant.
+WITH moved AS (
+    SELECT shard AS place, entity, account, commodity, debit, credit
+    FROM account_days
+    WHERE %(before)s::timestamptz IS NULL OR effective_date < %(day)s::date
+    UNION ALL
+    SELECT coalesce(journals.about, journals.shard), journals.entity, side.account, parts.commodity, side.debit, side.credit
+    FROM (
+        SELECT journals.id AS journal, lines.source, lines.destination, lines.commodity,
+            CASE WHEN told.at < %(before)s THEN lines.amount ELSE -lines.amount END AS amount
+        FROM journals
+        CROSS JOIN LATERAL (SELECT CASE %(basis)s WHEN 'posted' THEN posted_at ELSE occurred_at END AS at) AS told
+        CROSS JOIN LATERAL (
+            SELECT * FROM postings WHERE journal = journals.id
+            OFFSET 0  -- has those few looked up, where PostgreSQL would read every posting there is
+        ) AS lines
+        WHERE %(basis)s <> 'effective' AND (told.at < %(before)s) <> (effective_date < %(day)s::date)
+            AND (
+                %(basis)s = 'posted' OR original_date IS NOT NULL
+                OR coalesce(original_date, effective_date) BETWEEN %(day)s::date AND %(day)s::date + 2
+                OR verb = 'manual'
+            )
+        UNION ALL
+        SELECT journal, source, destination, commodity, amount
+        FROM postings_cut_by(NULL, %(before)s)
+        WHERE %(basis)s = 'occurred'
+    ) AS parts
+    JOIN journals ON journals.id = parts.journal
+    CROSS JOIN LATERAL (
+        VALUES (parts.destination, parts.amount, 0::numeric), (parts.source, 0::numeric, parts.amount)
+    ) AS side (account, debit, credit)
+), grouped AS (
     SELECT CASE %(by)s
-            WHEN 'campaign' THEN CASE WHEN shard LIKE 'manual:%%' THEN '' ELSE split_part(shard, '/', 1) END
+            WHEN 'campaign' THEN CASE WHEN place LIKE 'manual:%%' THEN '' ELSE split_part(place, '/', 1) END
             WHEN 'funder' THEN substr(account, 19)
             WHEN 'merchant' THEN substr(account, 9)
             ELSE account
         END AS name,
         account, commodity, sum(debit) AS debit, sum(credit) AS credit
-    FROM account_days
-    WHERE (%(before)s::timestamptz IS NULL OR effective_date < (%(before)s::timestamptz AT TIME ZONE 'UTC')::date)
-        AND (%(entity)s::text IS NULL OR entity = %(entity)s)
-        AND (%(campaign)s::text IS NULL OR starts_with(shard, %(campaign)s || '/'))
+    FROM moved
+    WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
+        AND (%(campaign)s::text IS NULL OR starts_with(place, %(campaign)s || '/'))
         AND (%(account)s::text IS NULL OR account = %(account)s)
         AND (%(kind)s::text IS NULL OR account = %(kind)s OR starts_with(account, %(kind)s || ':'))
         AND (%(units)s::boolean IS NULL OR (commodity LIKE 'coupon:%%') = %(units)s)
     GROUP BY 1, 2, 3
-)
-
--- name: balances_by_instants
--- The same by the clock of the sale or by when it was posted, from the postings.
-WITH grouped AS (
-    SELECT CASE %(by)s
-            WHEN 'campaign' THEN CASE WHEN told.place LIKE 'manual:%%' THEN '' ELSE split_part(told.place, '/', 1) END
-            WHEN 'funder' THEN substr(side.account, 19)
-            WHEN 'merchant' THEN substr(side.account, 9)
-            ELSE side.account
-        END AS name,
-        side.account, postings.commodity, sum(side.debit) AS debit, sum(side.credit) AS credit
-    FROM journals
-    CROSS JOIN LATERAL (
-        SELECT coalesce(about, shard) AS place,
-            CASE %(basis)s WHEN 'posted' THEN posted_at ELSE occurred_at END AS at
-    ) AS told
-    JOIN postings ON postings.journal = journals.id
-    CROSS JOIN LATERAL (
-        VALUES (postings.destination, postings.amount, 0::numeric), (postings.source, 0::numeric, postings.amount)
-    ) AS side (account, debit, credit)
-    WHERE (%(before)s::timestamptz IS NULL OR told.at < %(before)s)
-        AND (%(entity)s::text IS NULL OR journals.entity = %(entity)s)
-        AND (%(campaign)s::text IS NULL OR starts_with(told.place, %(campaign)s || '/'))
-        AND (%(account)s::text IS NULL OR side.account = %(account)s)
-        AND (%(kind)s::text IS NULL OR side.account = %(kind)s OR starts_with(side.account, %(kind)s || ':'))
-        AND (%(units)s::boolean IS NULL OR (postings.commodity LIKE 'coupon:%%') = %(units)s)
-    GROUP BY 1, 2, 3
+    HAVING sum(debit) <> 0 OR sum(credit) <> 0
 )
 
 -- name: page_of_balances
--- Follows one of the two above.
+-- Follows balances.
 SELECT name, account, commodity, debit, credit
 FROM grouped
 WHERE (name COLLATE "C", account COLLATE "C", commodity COLLATE "C") > (%(after)s, %(after_account)s, %(after_commodity)s)
@@ -57,56 +62,40 @@ ORDER BY name COLLATE "C", account COLLATE "C", commodity COLLATE "C"
 LIMIT %(limit)s
 
 -- name: totals_of_balances
--- Follows one of the two above.
+-- Follows balances.
 SELECT commodity, sum(debit) AS debit, sum(credit) AS credit FROM grouped GROUP BY commodity ORDER BY commodity COLLATE "C"
 
+-- name: moved
+-- One side of a posting of the account each, that counts in the bounds.
+WITH moved AS (
+    SELECT part.at, part.journal, part.line, journals.shard, journals.entity, journals.about, journals.verb,
+        journals.effective_date, journals.original_date,
+        CASE %(basis)s WHEN 'occurred' THEN part.at ELSE journals.occurred_at END AS occurred_at, journals.posted_at,
+        part.commodity, CASE WHEN part.source = %(account)s THEN part.destination ELSE part.source END AS counter,
+        CASE WHEN part.source = %(account)s THEN 0 ELSE part.amount END AS debit,
+        CASE WHEN part.source = %(account)s THEN part.amount ELSE 0 END AS credit, journals.ref, journals.reason
+    FROM postings_in(%(basis)s, %(since)s, %(before)s) AS part
+    JOIN journals ON journals.id = part.journal
+    WHERE (part.source = %(account)s OR part.destination = %(account)s)
+        AND (%(entity)s::text IS NULL OR journals.entity = %(entity)s)
+        AND (%(campaign)s::text IS NULL
+            OR starts_with(coalesce(journals.about, journals.shard), %(campaign)s || '/'))
+)
+
 -- name: movements
--- One side of a posting of the account each, in the order of its dates. By the effective date a date is its midnight.
-SELECT told.at, journals.id AS journal, postings.line, journals.shard, journals.entity, journals.about, journals.verb,
-    journals.effective_date, journals.original_date, journals.occurred_at, journals.posted_at, postings.commodity,
-    CASE WHEN postings.source = %(account)s THEN postings.destination ELSE postings.source END AS counter,
-    CASE WHEN postings.source = %(account)s THEN 0 ELSE postings.amount END AS debit,
-    CASE WHEN postings.source = %(account)s THEN postings.amount ELSE 0 END AS credit,
-    journals.ref, journals.reason
-FROM postings
-JOIN journals ON journals.id = postings.journal
-CROSS JOIN LATERAL (
-    SELECT coalesce(about, shard) AS place, CASE %(basis)s
-            WHEN 'posted' THEN posted_at
-            WHEN 'occurred' THEN occurred_at
-            ELSE effective_date::timestamp AT TIME ZONE 'UTC'
-        END AS at
-) AS told
-WHERE (postings.source = %(account)s OR postings.destination = %(account)s)
-    AND (%(since)s::timestamptz IS NULL OR told.at >= %(since)s)
-    AND (%(before)s::timestamptz IS NULL OR told.at < %(before)s)
-    AND (%(entity)s::text IS NULL OR journals.entity = %(entity)s)
-    AND (%(campaign)s::text IS NULL OR starts_with(told.place, %(campaign)s || '/'))
-    AND (%(after)s::timestamptz IS NULL
-        OR (told.at, journals.id, postings.line) > (%(after)s, %(after_journal)s, %(after_line)s))
-ORDER BY told.at, journals.id, postings.line
+-- Follows moved: a page of it, in the order of time.
+SELECT *
+FROM moved
+WHERE %(after)s::timestamptz IS NULL OR (at, journal, line) > (%(after)s, %(after_journal)s, %(after_line)s)
+ORDER BY at, journal, line
 LIMIT %(limit)s
 
 -- name: moved_up_to
--- What the account moved in the bounds, up to and with a place among its movements.
-SELECT postings.commodity,
-    coalesce(sum(postings.amount) FILTER (WHERE postings.destination = %(account)s), 0) AS debit,
-    coalesce(sum(postings.amount) FILTER (WHERE postings.source = %(account)s), 0) AS credit
-FROM postings
-JOIN journals ON journals.id = postings.journal
-CROSS JOIN LATERAL (
-    SELECT coalesce(about, shard) AS place, CASE %(basis)s
-            WHEN 'posted' THEN posted_at
-            WHEN 'occurred' THEN occurred_at
-            ELSE effective_date::timestamp AT TIME ZONE 'UTC'
-        END AS at
-) AS told
-WHERE (postings.source = %(account)s OR postings.destination = %(account)s)
-    AND (%(since)s::timestamptz IS NULL OR told.at >= %(since)s)
-    AND (%(entity)s::text IS NULL OR journals.entity = %(entity)s)
-    AND (%(campaign)s::text IS NULL OR starts_with(told.place, %(campaign)s || '/'))
-    AND (told.at, journals.id, postings.line) <= (%(after)s, %(after_journal)s, %(after_line)s)
-GROUP BY postings.commodity
+-- Follows moved: what it comes to, up to and with a place in it.
+SELECT commodity, sum(debit) AS debit, sum(credit) AS credit
+FROM moved
+WHERE (at, journal, line) <= (%(after)s, %(after_journal)s, %(after_line)s)
+GROUP BY commodity
 
 -- name: accounts
 -- Accounts that ever moved, each with its commodities and first and last day.

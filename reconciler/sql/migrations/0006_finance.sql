@@ -25,6 +25,8 @@ ALTER TABLE journals
     ADD CONSTRAINT journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id);
 
 CREATE INDEX journals_verb_idx ON journals (shard, verb, effective_date);
+-- Their dates by the clock.
+CREATE INDEX journals_clock_idx ON journals ((coalesce(original_date, effective_date)));
 -- The late ones, of which there are few.
 CREATE INDEX journals_late_idx ON journals (shard, original_date) WHERE original_date IS NOT NULL;
 
@@ -174,42 +176,30 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS redeemed ON true;
 
--- What each state change moved: its units, the most they may cost by the rules of its version, what is committed or owed on
--- balances more than before, and what was given away or back, in one currency; 0 where that is not the campaign's. What
--- ends of a balance is what is left on it. movement_days is the sum of it.
-CREATE VIEW v_coupon_movements AS
-SELECT entries.shard, entries.seq, split_part(entries.shard, '/', 1) AS campaign, terms.entity, entries.effective_date,
-    entries.at, entries.code, entries.state, moved.verb, moved.source, moved.destination,
-    coalesce(entries.channel, coupons.channel, '') AS channel, coalesce(redemptions.store, '') AS store,
-    coalesce(told.currency, terms.currency, '') AS currency, moved.units,
-    worth.worth_minor,
-    CASE WHEN NOT terms.stored OR entries.state IS NULL THEN worth.worth_minor
-            * ((moved.destination IN ('outstanding', 'reserved'))::integer
-                - (moved.source IN ('outstanding', 'reserved'))::integer)
-        WHEN entries.kind = 'redeemed' THEN -worth.minor
-        ELSE worth.minor - worth.ended_minor END AS out_minor,
-    worth.minor,
-    CASE WHEN entries.kind = 'redeemed' THEN coalesce(redemptions.order_minor, 0) ELSE 0 END AS order_minor
+-- Each state change that may move something, with its verb and way, and what the books need of the rules of its version:
+-- entity, zone, currency, unit_minor (the most that a unit may cost, 0 where nothing bounds it) and whether a coupon is
+-- stored, a balance to spend. told_currency is that of a redemption or rollback, where it names one.
+CREATE VIEW v_changes AS
+SELECT entries.shard, entries.seq, split_part(entries.shard, '/', 1) AS campaign, entries.kind, entries.at,
+    entries.effective_date, entries.code, entries.state, entries.ref, entries.channel, entries.minor, entries."left",
+    entries.detail, moved.verb, moved.source, moved.destination, moved.units,
+    coalesce(nullif(terms.definition ->> 'legal_entity', ''), 'main') AS entity,
+    coalesce(nullif(terms.definition ->> 'timezone', ''), 'UTC') AS zone,
+    substring(terms.definition ->> 'currency' FROM '^[A-Z]{3}$') AS currency,
+    coalesce(CASE
+        WHEN terms.value ->> 'type' = 'balance'
+            OR (terms.value ->> 'type' = 'amount_off' AND (terms.value -> 'every') IS DISTINCT FROM 'true')
+            THEN (terms.value ->> 'minor')::numeric
+        ELSE (terms.value ->> 'cap_minor')::numeric
+    END, 0) AS unit_minor,
+    coalesce(terms.value ->> 'type' = 'balance', false) AS stored,
+    CASE WHEN entries.kind IN ('redeemed', 'rolled_back') THEN
+        coalesce(nullif(entries.detail ->> 'currency', ''), nullif(entries.detail #>> '{order,currency}', ''))
+    END AS told_currency
 FROM coupon_entries AS entries
 LEFT JOIN campaign_versions AS versions
     ON versions.campaign = split_part(entries.shard, '/', 1) AND versions.version = entries.version
-LEFT JOIN coupons ON coupons.code = entries.code AND entries.state IS NOT NULL
-LEFT JOIN redemptions ON redemptions.id = entries.ref AND entries.kind IN ('redeemed', 'rolled_back')
-CROSS JOIN LATERAL (
-    SELECT coalesce(nullif(versions.definition ->> 'legal_entity', ''), 'main') AS entity,
-        substring(versions.definition ->> 'currency' FROM '^[A-Z]{3}$') AS currency,
-        (versions.definition #>> '{value,type}') IS NOT DISTINCT FROM 'balance' AS stored,
-        coalesce(CASE
-            WHEN versions.definition #>> '{value,type}' = 'balance' OR (versions.definition #>> '{value,type}' = 'amount_off'
-                AND (versions.definition #> '{value,every}') IS DISTINCT FROM 'true')
-                THEN (versions.definition #>> '{value,minor}')::numeric
-            ELSE (versions.definition #>> '{value,cap_minor}')::numeric
-        END, 0) AS unit_minor
-) AS terms
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN entries.kind IN ('redeemed', 'rolled_back') THEN
-        coalesce(nullif(entries.detail ->> 'currency', ''), nullif(entries.detail #>> '{order,currency}', '')) END AS currency
-) AS told
+CROSS JOIN LATERAL (SELECT versions.definition, versions.definition -> 'value' AS value) AS terms
 CROSS JOIN LATERAL (
     SELECT
         CASE entries.kind WHEN 'claimed' THEN 'claim' WHEN 'issued' THEN 'issue'
@@ -224,18 +214,167 @@ CROSS JOIN LATERAL (
             WHEN entries.delta > 0 THEN 'stock' ELSE 'supply' END AS destination,
         CASE WHEN entries.kind = 'claimed' THEN 1 ELSE coalesce(entries.units, abs(entries.delta), 1) END AS units
 ) AS moved
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN coalesce(told.currency, terms.currency) = terms.currency THEN terms.unit_minor * moved.units ELSE 0 END
-            AS worth_minor,
-        CASE WHEN entries.kind IN ('redeemed', 'rolled_back') THEN entries.minor ELSE 0 END AS minor,
-        CASE WHEN (coalesce(told.currency, terms.currency) = terms.currency) IS NOT TRUE THEN 0
-            WHEN entries.kind = 'rolled_back' AND entries.source = 'expired'
-                AND entries.destination IN ('outstanding', 'reserved') THEN least(entries.minor - entries."left", 0)
-            WHEN entries.kind = 'rolled_back' AND entries.state IN ('expired', 'revoked') THEN entries.minor
-            WHEN entries.kind IN ('expired', 'revoked') THEN coalesce(entries."left", 0)
-            ELSE 0 END AS ended_minor
-) AS worth
 WHERE entries.kind NOT IN ('published', 'attached') AND entries.delta IS DISTINCT FROM 0;
+
+-- What each state change moved: its units, the most they may cost by the rules of its version, what is committed or owed on
+-- balances more than before, and what was given away or back, in one currency; 0 where that is not the campaign's. What
+-- ends of a balance is what is left on it. movement_days is the sum of it.
+CREATE VIEW v_coupon_movements AS
+SELECT changes.shard, changes.seq, changes.campaign, changes.entity, changes.effective_date, changes.at, changes.code,
+    changes.state, changes.verb, changes.source, changes.destination,
+    coalesce(changes.channel, coupons.channel, '') AS channel, coalesce(redemptions.store, '') AS store,
+    coalesce(changes.told_currency, changes.currency, '') AS currency, changes.units,
+    worth.worth_minor,
+    CASE WHEN NOT changes.stored OR changes.state IS NULL THEN worth.worth_minor
+            * ((changes.destination IN ('outstanding', 'reserved'))::integer
+                - (changes.source IN ('outstanding', 'reserved'))::integer)
+        WHEN changes.kind = 'redeemed' THEN -worth.minor
+        ELSE worth.minor - worth.ended_minor END AS out_minor,
+    worth.minor,
+    CASE WHEN changes.kind = 'redeemed' THEN coalesce(redemptions.order_minor, 0) ELSE 0 END AS order_minor
+FROM v_changes AS changes
+LEFT JOIN coupons ON coupons.code = changes.code AND changes.state IS NOT NULL
+LEFT JOIN redemptions ON redemptions.id = changes.ref AND changes.kind IN ('redeemed', 'rolled_back')
+CROSS JOIN LATERAL (
+    SELECT coalesce(coalesce(changes.told_currency, changes.currency) = changes.currency, false) AS is_own
+) AS told
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN told.is_own THEN changes.unit_minor * changes.units ELSE 0 END AS worth_minor,
+        CASE WHEN changes.kind IN ('redeemed', 'rolled_back') THEN changes.minor ELSE 0 END AS minor,
+        CASE WHEN NOT told.is_own THEN 0
+            WHEN changes.kind = 'rolled_back' AND changes.source = 'expired'
+                AND changes.destination IN ('outstanding', 'reserved') THEN least(changes.minor - changes."left", 0)
+            WHEN changes.kind = 'rolled_back' AND changes.state IN ('expired', 'revoked') THEN changes.minor
+            WHEN changes.kind IN ('expired', 'revoked') THEN coalesce(changes."left", 0)
+            ELSE 0 END AS ended_minor
+) AS worth;
+
+-- The postings of each state change in both books, of which journals are the sums; original_date as theirs.
+CREATE VIEW v_change_postings AS
+SELECT changes.shard, changes.seq, changes.at, changes.campaign, changes.entity, changes.verb, changes.effective_date,
+    nullif((changes.at AT TIME ZONE changes.zone)::date, changes.effective_date) AS original_date, posting.source,
+    posting.destination, posting.commodity, posting.amount
+FROM v_changes AS changes
+CROSS JOIN LATERAL (
+    SELECT changes.unit_minor * changes.units AS worth, changes.source IN ('outstanding', 'reserved') AS was_live,
+        changes.destination IN ('outstanding', 'reserved') AS is_live,
+        'commitment:' || changes.campaign AS commitment, 'clearing:gift:' || changes.campaign AS clearing,
+        'liability:gift:' || changes.campaign AS liability, 'income:breakage:' || changes.campaign AS breakage,
+        'suspense:promotion:' || changes.campaign AS suspense,
+        'payable' || coalesce(':' || nullif(changes.detail ->> 'merchant', ''), '') AS payable,
+        CASE WHEN jsonb_typeof(changes.detail -> 'funders') = 'array' THEN changes.detail -> 'funders' ELSE '[]' END
+            AS funders
+) AS told
+CROSS JOIN LATERAL (
+    SELECT changes.source, changes.destination, 'coupon:' || changes.campaign AS commodity, changes.units::numeric AS amount
+    WHERE changes.source <> ''
+    UNION ALL  -- the budget, and what is committed of it
+    SELECT way.source, way.destination, changes.currency, told.worth
+    FROM (VALUES
+        ('budget:authorised', 'budget:available', changes.verb = 'restock'),
+        ('budget:available', 'budget:authorised', changes.verb = 'withdraw'),
+        ('budget:available', told.commitment, NOT told.was_live AND told.is_live),
+        (told.commitment, 'budget:available', told.was_live AND NOT told.is_live)
+    ) AS way (source, destination, is_gone)
+    WHERE NOT changes.stored AND way.is_gone
+    UNION ALL  -- a balance: what is owed on it, and owed no more
+    SELECT way.source, way.destination, changes.currency, way.minor
+    FROM (VALUES
+        (told.liability, told.clearing, CASE WHEN changes.kind IN ('claimed', 'issued') THEN told.worth END),
+        (CASE changes.destination WHEN 'stock' THEN told.clearing ELSE told.breakage END, told.liability, CASE
+            WHEN changes.kind IN ('expired', 'revoked') THEN changes."left"
+            WHEN changes.kind = 'rolled_back' AND changes.state IN ('expired', 'revoked') THEN changes.minor
+        END),
+        (told.liability, told.breakage, CASE
+            WHEN changes.kind = 'rolled_back' AND changes.source = 'expired' AND told.is_live
+                THEN changes."left" - changes.minor
+        END)
+    ) AS way (source, destination, minor)
+    WHERE changes.stored
+    UNION ALL  -- a discount, from whoever gave it to whoever bears it; a rollback takes it back
+    SELECT CASE changes.kind WHEN 'redeemed' THEN told.payable ELSE share.bearer END,
+        CASE changes.kind WHEN 'redeemed' THEN share.bearer ELSE told.payable END,
+        coalesce(changes.told_currency, changes.currency), share.minor
+    FROM (
+        SELECT told.liability AS bearer, changes.minor::numeric AS minor WHERE changes.stored
+        UNION ALL
+        SELECT 'expense:promotion:' || funder.account, funder.minor
+        FROM jsonb_to_recordset(told.funders) AS funder (account text, minor numeric)
+        WHERE NOT changes.stored
+        UNION ALL
+        SELECT told.suspense, changes.minor - coalesce(sum(funder.minor), 0)
+        FROM jsonb_to_recordset(told.funders) AS funder (minor numeric)
+        HAVING NOT changes.stored
+    ) AS share
+    WHERE changes.kind IN ('redeemed', 'rolled_back')
+) AS posting
+WHERE posting.commodity IS NOT NULL AND posting.amount > 0;
+
+-- What makes the lines of journals exact between two instants by the clock of the sale: of each journal that one of them
+-- cuts, what its state changes before `before` moved, less what those before `since` did; and when the last of them was.
+-- All of a journal is of one date by the clock in some zone, which leaves the journals of three days to look at, and of
+-- those the ones that had begun by then, or within a minute, should the clock have been set back meanwhile. What came out
+-- of quarantine has a journal of its own inside the range of another one.
+CREATE FUNCTION postings_cut_by(since timestamptz, before timestamptz)
+RETURNS TABLE (journal bigint, line integer, source text, destination text, commodity text, amount numeric, at timestamptz)
+LANGUAGE sql STABLE AS $$
+SELECT postings.journal, postings.line, postings.source, postings.destination, postings.commodity,
+    sum(parts.amount * cut.sign), max(parts.at)
+FROM (VALUES (since, -1), (before, 1)) AS cut (at, sign)
+JOIN journals ON journals.occurred_at >= cut.at AND journals.first_seq < journals.last_seq
+    AND coalesce(journals.original_date, journals.effective_date)
+        BETWEEN (cut.at AT TIME ZONE 'UTC')::date - 1 AND (cut.at AT TIME ZONE 'UTC')::date + 1
+JOIN coupon_entries AS firsts ON firsts.shard = journals.shard AND firsts.seq = journals.first_seq
+    AND firsts.at < cut.at + interval '1 minute'
+CROSS JOIN LATERAL (
+    SELECT coalesce(range_agg(int8range(late.first_seq, late.last_seq, '[]')), '{}') AS seqs
+    FROM journals AS late
+    WHERE late.shard = journals.shard AND late.verb = journals.verb AND late.effective_date = journals.effective_date
+        AND late.first_seq > journals.first_seq AND late.last_seq < journals.last_seq AND late.entity = journals.entity
+        AND late.original_date IS NOT DISTINCT FROM journals.original_date
+) AS others
+CROSS JOIN LATERAL (
+    SELECT source, destination, commodity, sum(amount) AS amount, max(changes.at) AS at
+    FROM v_change_postings AS changes
+    WHERE changes.shard = firsts.shard AND seq BETWEEN firsts.seq AND journals.last_seq AND NOT seq <@ others.seqs
+        AND changes.at < cut.at AND changes.verb = journals.verb AND changes.entity = journals.entity
+        AND changes.effective_date = journals.effective_date
+        AND changes.original_date IS NOT DISTINCT FROM journals.original_date
+    GROUP BY source, destination, commodity
+) AS parts
+JOIN postings ON postings.journal = journals.id AND postings.source = parts.source
+    AND postings.destination = parts.destination AND postings.commodity = parts.commodity
+GROUP BY postings.journal, postings.line
+$$;
+
+-- The lines of journals that count between two instants by a basis, each at its time: by the effective date that is its
+-- midnight; by the clock of the sale what lies between them counts of a journal that is cut, at the last of it.
+CREATE FUNCTION postings_in(basis text, since timestamptz, before timestamptz)
+RETURNS TABLE (journal bigint, line integer, source text, destination text, commodity text, amount numeric, at timestamptz)
+LANGUAGE sql STABLE AS $$
+WITH cut AS (
+    SELECT * FROM postings_cut_by(since, before) WHERE basis = 'occurred'
+)
+SELECT postings.journal, postings.line, postings.source, postings.destination, postings.commodity,
+    postings.amount + coalesce(cut.amount, 0), told.at
+FROM journals
+CROSS JOIN LATERAL (
+    SELECT CASE basis
+            WHEN 'posted' THEN journals.posted_at
+            WHEN 'occurred' THEN journals.occurred_at
+            ELSE journals.effective_date::timestamp AT TIME ZONE 'UTC'
+        END AS at
+) AS told
+JOIN postings ON postings.journal = journals.id
+LEFT JOIN cut ON basis = 'occurred' AND cut.journal = postings.journal AND cut.line = postings.line
+WHERE (since IS NULL OR told.at >= since) AND (before IS NULL OR told.at < before)
+    AND postings.amount + coalesce(cut.amount, 0) <> 0
+UNION ALL
+SELECT cut.journal, cut.line, cut.source, cut.destination, cut.commodity, cut.amount, cut.at
+FROM cut
+JOIN journals ON journals.id = cut.journal
+WHERE basis = 'occurred' AND journals.occurred_at >= before AND cut.amount <> 0
+$$;
 
 -- What is there already.
 INSERT INTO account_days (shard, effective_date, commodity, account, entity, debit, credit)
@@ -443,8 +582,8 @@ CREATE TRIGGER movement_days_kept BEFORE DELETE OR TRUNCATE ON movement_days
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 GRANT SELECT ON v_balances, v_money_movements, v_money_days, v_money_balances, v_campaign_money, v_funder_money,
-    v_merchant_money, v_trial_balance, v_reversals, v_coupon_movements TO fairclaim_reader, fairclaim_gateway,
-    fairclaim_reconciler;
+    v_merchant_money, v_trial_balance, v_reversals, v_changes, v_coupon_movements, v_change_postings
+    TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler;
 GRANT SELECT ON legal_entities, account_days, movement_days, periods, close_reports, manual_journals, stocktakes,
     outside_files, outside_rows, outside_runs, outside_differences, exports TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO fairclaim_clerk;
@@ -568,5 +707,5 @@ GRANT SELECT ON v_campaigns, v_currencies, v_coupons, v_state_changes, v_redempt
     TO fairclaim_reader, fairclaim_gateway, fairclaim_reconciler, fairclaim_clerk;
 GRANT SELECT ON v_campaigns, v_currencies, v_coupons, v_state_changes, v_redemptions, v_redemption_funders, v_rollbacks,
     v_daily_movements, v_daily_accounts, v_journals, v_periods, v_breaks, v_balances, v_money_movements, v_money_balances,
-    v_campaign_money, v_funder_money, v_merchant_money, v_trial_balance, v_reversals
+    v_campaign_money, v_funder_money, v_merchant_money, v_trial_balance, v_reversals, v_change_postings
     TO fairclaim_analyst;
