@@ -100,7 +100,7 @@ def resolve(
     as_json: JsonFlag = False,
 ) -> None:
     """
-    End a break. Takes stock of its shard first: what is still there can't be resolved.
+    End a break. Takes stock of its shard first, or runs its file again: what is still there can't be resolved.
 
     \b
     Example:

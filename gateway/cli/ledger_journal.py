@@ -34,13 +34,23 @@ def draft(
             "ledger journal draft",
             "--line",
             "-l",
-            help="debit credit amount currency: 'payable:m-1 clearing:bank 12.50 CNY'; of coupons their number.",
+            help="debit credit amount currency, and the order that it settles: 'payable:m-1 clearing:bank 12.50 CNY'; "
+            "of coupons their number.",
             show_default=False,
         ),
     ] = None,
     reverses: Annotated[
         int | None,
         flag_of("ledger journal draft", "--reverses", help="The manual journal to undo; no lines.", show_default=False),
+    ] = None,
+    settles: Annotated[
+        str | None,
+        flag_of(
+            "ledger journal draft",
+            "--settles",
+            help="The file of another system whose orders its lines settle.",
+            show_default=False,
+        ),
     ] = None,
     about: Annotated[
         str | None,
@@ -77,6 +87,7 @@ def draft(
         "entity": entity,
         "about": about,
         "reverses": reverses,
+        "settles": settles,
         "lines": [_line(text) for text in line or []],
     }
     gateway = _open(ready_file, data_dir, gateway_url, api_key)
@@ -206,14 +217,15 @@ def _line(text: str) -> dict[str, Any]:
     from gateway.till.money import NotAnAmount, parse_money
 
     try:
-        debit, credit, typed, commodity = shlex.split(text)
+        debit, credit, typed, commodity, *rest = shlex.split(text)
+        order = dict(zip(("order_id",), rest, strict=bool(rest)))
         minor = int(typed) if commodity.startswith("coupon:") else parse_money(typed, commodity)
     except NotAnAmount as error:
         raise Fail(USAGE, "bad_line", f"--line {text!r}: {error}") from None
     except ValueError:
-        hint = "it is written: debit credit amount currency, such as 'payable:m-1 clearing:bank 12.50 CNY'"
+        hint = "it is written: debit credit amount currency [order], such as 'payable:m-1 clearing:bank 12.50 CNY'"
         raise Fail(USAGE, "bad_line", f"--line {text!r} can't be read", hint) from None
-    return {"debit": debit, "credit": credit, "commodity": commodity, "minor": minor}
+    return {"debit": debit, "credit": credit, "commodity": commodity, "minor": minor} | order
 
 
 def _checked(journal_id: str) -> str:
@@ -226,7 +238,15 @@ def _shown(one: dict[str, Any]) -> str:
     told = [(name, value) for name, value in one.items() if name not in ("lines", "journal") and value != ""]
     number = one["journal"] and str(one["journal"])
     lines = [
-        [each["debit"], each["credit"], each["commodity"], amount(each["minor"], each["commodity"])]
+        [
+            each["debit"],
+            each["credit"],
+            each["commodity"],
+            amount(each["minor"], each["commodity"]),
+            each.get("order_id"),
+        ]
         for each in one["lines"]
     ]
-    return f"{facts([*told, ('journal', number)])}\n\n{table(('debit', 'credit', 'commodity', 'amount#'), lines)}"
+    return (
+        f"{facts([*told, ('journal', number)])}\n\n{table(('debit', 'credit', 'commodity', 'amount#', 'order'), lines)}"
+    )

@@ -272,7 +272,7 @@ WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %
 -- name: insert_break
 INSERT INTO breaks (shard, kind, expected, found)
 VALUES (%(shard)s, %(kind)s, %(expected)s, %(found)s)
-ON CONFLICT (shard, kind, figure) WHERE resolved_at IS NULL DO NOTHING
+ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 
 -- name: resume_shard
 UPDATE checkpoints
