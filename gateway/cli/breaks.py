@@ -138,13 +138,13 @@ def _told(one: "Break") -> dict[str, Any]:
 
 
 def _listed(found: "list[Break]") -> str:
-    from gateway.cli.tables import table
+    from gateway.cli.tables import spelt, table
 
-    columns = ("id", "shard", "kind", "figure", "books", "found", "seq#", "since, UTC@", "state", "likely")
+    columns = ("id", "shard", "kind", "figure", "expected", "found", "seq#", "since, UTC@", "state", "likely")
     rows = []
     for one in found:
         told = _told(one)
-        sides = (str(one.expected), str(one.found))
+        sides = (spelt(one.expected), spelt(one.found))
         rows.append(
             (one.id, one.shard, one.kind, one.figure, *sides, one.seq, told["detected_at"], one.state, one.likely)
         )

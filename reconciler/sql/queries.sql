@@ -218,10 +218,22 @@ FOR UPDATE OF manual
 UPDATE legal_entities SET head = %(head)s, journals = %(journals)s WHERE id = %(entity)s
 
 -- name: mark_posted
-UPDATE manual_journals SET state = 'posted', journal = %(journal)s WHERE id = %(id)s
+WITH posted AS (
+    UPDATE manual_journals SET state = 'posted', journal = %(journal)s WHERE id = %(id)s RETURNING *
+)
+INSERT INTO audit_log (actor, action, subject, detail)
+SELECT 'reconciler', 'manual_journal.posted', 'manual_journal:' || id,
+    jsonb_build_object('entity', entity, 'made_by', made_by, 'journal', journal)
+FROM posted
 
 -- name: refuse_manual
-UPDATE manual_journals SET state = 'rejected', refused = %(refused)s WHERE id = %(id)s
+WITH rejected AS (
+    UPDATE manual_journals SET state = 'rejected', refused = %(refused)s WHERE id = %(id)s RETURNING *
+)
+INSERT INTO audit_log (actor, action, subject, detail)
+SELECT 'reconciler', 'manual_journal.rejected', 'manual_journal:' || id,
+    jsonb_build_object('entity', entity, 'made_by', made_by, 'reason', refused)
+FROM rejected
 
 -- name: load_journals
 -- One whose postings were taken away is there too, without any.

@@ -833,7 +833,8 @@ GRANT UPDATE (state, checked_by, checked_at, refused) ON manual_journals TO fair
 GRANT UPDATE (state, explained_by, explained_at, explanation, resolved_at, resolved_by, resolution, compensation)
     ON breaks TO fairclaim_gateway;
 GRANT UPDATE (state, failed, finished_at) ON exports TO fairclaim_gateway;
-GRANT INSERT ON stocktakes, breaks TO fairclaim_clerk;
+GRANT INSERT ON stocktakes, breaks, audit_log TO fairclaim_clerk;
+GRANT INSERT ON audit_log TO fairclaim_reconciler;
 GRANT UPDATE (state, parts, rows, rows_about, written, spool, bytes, manifest, failed, worker, tries, leased_until,
     finished_at) ON exports TO fairclaim_clerk;
 
