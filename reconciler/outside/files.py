@@ -2,19 +2,18 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
-from importlib.resources import files
 from secrets import token_hex
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
+from reconciler.audit import audit
 from reconciler.outside.reading import FaultyFile, FaultyLine, Reader
 from reconciler.periods.entities import ZONES
-from reconciler.queries import parse_queries
+from reconciler.queries import load_queries, rows_of
 
-QUERIES = parse_queries((files("reconciler") / "sql" / "outside.sql").read_text(encoding="utf-8"))
+QUERIES = load_queries("outside")
 """Name → statement of sql/outside.sql."""
 
 Measure = Literal["discount", "net", "order"]
@@ -126,7 +125,7 @@ async def add_file(
                 raise _Same(_file(same[0]))
             [row] = await _rows(connection, "add_file", values)
             detail = {"name": asked.name, "rows": reader.rows, "sha256": reader.digest, "corrects": corrects}
-            await note(connection, actor, "outside.uploaded", identity, detail)
+            await audit(connection, actor, "outside.uploaded", f"outside:{identity}", detail)
             return _file(row), False
     except _Same as same_file:
         return same_file.file, True
@@ -155,28 +154,9 @@ async def current_file(connection: AsyncConnection[Any], identity: str) -> Outsi
     return await see_file(connection, found[0]["id"] if found else identity)
 
 
-async def note(
-    connection: AsyncConnection[Any], actor: str, action: str, identity: str, detail: Mapping[str, Any]
-) -> None:
-    """Who did what to the file *identity*, for the audit log."""
-    told = msgspec.json.encode(detail).decode()
-    await _rows(
-        connection, "note", {"actor": actor, "action": action, "subject": f"outside:{identity}", "detail": told}
-    )
-
-
 async def be_patient(connection: AsyncConnection[Any], patience_s: int) -> None:
     """Let each statement of this transaction take *patience_s* seconds, 0 for any time."""
     await connection.execute(b"SELECT set_config('statement_timeout', %s, true)", (f"{patience_s}s",))
-
-
-async def rows_of(
-    connection: AsyncConnection[Any], statement: bytes, values: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The rows of *statement*, if it gives any."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, values)
-        return await cursor.fetchall() if cursor.description else []
 
 
 async def _first_of(connection: AsyncConnection[Any], corrects: str | None) -> str | None:

@@ -7,16 +7,16 @@ from typing import Any, Literal
 import msgspec
 from psycopg import AsyncConnection
 
+from reconciler.audit import audit
 from reconciler.outside.files import (
     QUERIES,
     Measure,
     OutsideFile,
     be_patient,
     current_file,
-    note,
-    rows_of,
     see_file,
 )
+from reconciler.queries import rows_of
 
 Outcome = Literal["missing_here", "missing_there", "amount_differs", "duplicate"]
 OUTCOMES: tuple[Outcome, ...] = ("missing_here", "missing_there", "amount_differs", "duplicate")
@@ -129,7 +129,7 @@ async def _keep(connection: AsyncConnection[Any], run: Run, file: OutsideFile) -
         values = {"first": file.first, "expected": '{"differences": 0}', "found": told, "likely": likely(run.summary)}
         await rows_of(connection, QUERIES["open_break"], values)
     detail = {"run": run.id, "differences": run.summary.differences}
-    await note(connection, run.ran_by, "outside.ran", run.file, detail)
+    await audit(connection, run.ran_by, "outside.ran", f"outside:{run.file}", detail)
 
 
 async def list_runs(connection: AsyncConnection[Any], identity: str, before: int | None, rows_max: int) -> list[Run]:

@@ -32,9 +32,6 @@ SET state = CASE WHEN state IN ('waiting', 'running') THEN 'cancelled' ELSE 'rem
 WHERE id = %(id)s AND state IN ('waiting', 'running', 'done', 'failed')
 RETURNING *
 
--- name: audit_export
-INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)
-
 -- name: take_export
 -- The oldest that is nobody's becomes the worker's, for as long as it says that it is there.
 UPDATE exports

@@ -168,8 +168,5 @@ WHERE run = %(run)s AND order_id COLLATE "C" > %(after)s
 ORDER BY order_id COLLATE "C"
 LIMIT %(rows_max)s
 
--- name: note
-INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)
-
 -- name: see_entity
 SELECT id FROM legal_entities WHERE id = %(entity)s

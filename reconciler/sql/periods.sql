@@ -13,10 +13,6 @@ SELECT id, zone, closed_through FROM legal_entities ORDER BY id
 -- name: add_entity
 INSERT INTO legal_entities (id, zone) VALUES (%(entity)s, %(zone)s) ON CONFLICT (id) DO NOTHING RETURNING id
 
--- name: audit
-INSERT INTO audit_log (actor, action, subject, detail)
-VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s::jsonb)
-
 -- name: period
 -- Its own row, and whether a closed period has all of it: a day of a closed month is closed without a row.
 SELECT state, changed_by, changed_at, EXISTS (

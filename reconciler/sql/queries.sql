@@ -358,3 +358,6 @@ WHERE shard = %(shard)s AND state = 'reserved' AND reserved_until <= %(now)s
     AND (reserved_until, seq) > (%(after)s, %(after_seq)s)
 ORDER BY reserved_until, seq
 LIMIT %(codes_max)s
+
+-- name: audit
+INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)

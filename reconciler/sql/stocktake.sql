@@ -153,6 +153,3 @@ UPDATE breaks
 SET state = 'resolved', resolved_by = %(actor)s, resolved_at = now(), resolution = %(resolution)s,
     compensation = %(compensation)s
 WHERE id = %(id)s
-
--- name: insert_audit
-INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from lua.door import Door
 from lua.keys import CouponCode, HolderId, Shard
+from reconciler.audit import audit
 from reconciler.outside.files import current_file
 from reconciler.outside.matching import CorrectedFile, remains, run_file
 from reconciler.stocktake.comparing import COUPON, FIGURE, HOLDER
-from reconciler.stocktake.keeping import Connection, audit, record, run
+from reconciler.stocktake.keeping import Connection, record, run
 from reconciler.stocktake.taking import Wanted, take
 
 OUTSIDE = "outside"
