@@ -20,7 +20,8 @@ The reconciler: from the stream into the books, exactly once.
     timekeeper.py  the sweeper's side of Redis: the clock, and the scripts that end what is over
     outages.py     a log line a change of state, and how long to wait
     steps.py       the numbered points at which tests kill it
-    queries.py     sql/queries.sql by name
+    queries.py     statements of sql/ by name, and their rows
+    audit.py       lines of the audit log
     migrations.py  brings the schema up to date
     clerk.py       the paperwork beside the drain, in loops;  desk.py: its connection to the books
     beside.py      programs of ours that run beside, and end with whoever started them

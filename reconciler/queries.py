@@ -1,6 +1,11 @@
-"""The statements of sql/queries.sql by name."""
+"""Statements of sql/*.sql by name, and what they give."""
 
+from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
 
 _MARK = "-- name: "
 
@@ -18,5 +23,17 @@ def parse_queries(text: str) -> dict[str, bytes]:
     return queries
 
 
-QUERIES = parse_queries((files("reconciler") / "sql" / "queries.sql").read_text(encoding="utf-8"))
-"""Name → statement, as bytes for psycopg."""
+def load_queries(name: str) -> dict[str, bytes]:
+    """The statements of sql/*name*.sql by name, as bytes for psycopg."""
+    return parse_queries((files("reconciler") / "sql" / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+async def rows_of(connection: AsyncConnection[Any], statement: bytes, values: Mapping[str, Any]) -> list[DictRow]:
+    """The rows of *statement*, if it gives any. Errors: psycopg.Error."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, values)
+        return await cursor.fetchall() if cursor.description else []
+
+
+QUERIES = load_queries("queries")
+"""Name → statement of sql/queries.sql."""

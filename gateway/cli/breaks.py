@@ -100,7 +100,7 @@ def resolve(
     as_json: JsonFlag = False,
 ) -> None:
     """
-    End a break. Takes stock of its shard first: what is still there can't be resolved.
+    End a break. Takes stock of its shard first, or runs its file again: what is still there can't be resolved.
 
     \b
     Example:
@@ -138,13 +138,13 @@ def _told(one: "Break") -> dict[str, Any]:
 
 
 def _listed(found: "list[Break]") -> str:
-    from gateway.cli.tables import table
+    from gateway.cli.tables import spelt, table
 
-    columns = ("id", "shard", "kind", "figure", "books", "found", "seq#", "since, UTC@", "state", "likely")
+    columns = ("id", "shard", "kind", "figure", "expected", "found", "seq#", "since, UTC@", "state", "likely")
     rows = []
     for one in found:
         told = _told(one)
-        sides = (str(one.expected), str(one.found))
+        sides = (spelt(one.expected), spelt(one.found))
         rows.append(
             (one.id, one.shard, one.kind, one.figure, *sides, one.seq, told["detected_at"], one.state, one.likely)
         )

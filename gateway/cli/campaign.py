@@ -8,16 +8,16 @@ from uuid import uuid4
 
 import typer
 
-from gateway.cli.flags import JsonFlag, settings_from
-from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile, flag_of
+from gateway.cli.flags import JsonFlag
+from gateway.cli.options import flag_of
 from gateway.cli.output import USAGE, Fail, emit
 from gateway.cli.tables import facts, table
+from gateway.cli.through import Opened, through_gateway
 
 if TYPE_CHECKING:
     from gateway.cli.client import Gateway
 
 STATES = ("scheduled", "active", "paused", "ended", "archived")
-PAGES_MAX = 1000
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: create, list, show, change state, restock or withdraw.")
 
@@ -27,7 +27,9 @@ CampaignArgument = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The c
 
 
 @app.command()
+@through_gateway
 def create(
+    opened: Opened,
     file: Annotated[str | None, _of_create("--file", "-f", help="A JSON body, - for standard input.")] = None,
     id_: Annotated[str | None, _of_create("--id", help="Lower-case letters, digits and hyphens.")] = None,
     name: Annotated[str | None, _of_create("--name", help="For people; default: the id.")] = None,
@@ -58,10 +60,6 @@ def create(
     funder: Annotated[list[str] | None, _of_create("--funder", help="ACCOUNT=BASIS_POINTS; repeat to 10000.")] = None,
     publish: Annotated[bool, _of_create("--publish", help="Schedule it at once: open when the window is.")] = False,
     dry_run: Annotated[bool, _of_create("--dry-run", help="Print the body that would be sent, and stop.")] = False,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -84,7 +82,7 @@ def create(
     if dry_run:
         emit(body, True, str)
         return
-    gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
+    gateway = opened()
     created = gateway.ask("POST", "/v1/campaigns", body).body
     if publish:
         created = _move(gateway, created["id"], "scheduled")
@@ -92,11 +90,9 @@ def create(
 
 
 @app.command("list")
+@through_gateway
 def list_(
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
+    opened: Opened,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -108,15 +104,7 @@ def list_(
 
     Exit codes: 0 done, 2 usage, 5 credentials, 6 unavailable.
     """
-    gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
-    items: list[dict[str, Any]] = []
-    query: dict[str, Any] = {}
-    for _ in range(PAGES_MAX):
-        page = gateway.ask("GET", "/v1/campaigns", query=query).body
-        items += page["items"]
-        if page["next"] is None:
-            break
-        query = {"cursor": page["next"]}
+    items = opened().ask_all("/v1/campaigns")
     columns = ("id", "name", "state", "starts, UTC@", "ends, UTC@")
     rows = [[item.get(name) for name in ("id", "name", "state", "starts_at", "ends_at")] for item in items]
     emit(
@@ -127,12 +115,10 @@ def list_(
 
 
 @app.command()
+@through_gateway
 def show(
+    opened: Opened,
     campaign: CampaignArgument,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -144,18 +130,16 @@ def show(
 
     Exit codes: 0 done, 2 usage, 3 no such campaign, 5 credentials, 6 unavailable.
     """
-    found = _gateway(gateway_url, api_key, ready_file, data_dir).ask("GET", _path(campaign)).body
+    found = opened().ask("GET", _path(campaign)).body
     emit(found, as_json, lambda: _human(found))
 
 
 @app.command()
+@through_gateway
 def state(
+    opened: Opened,
     campaign: CampaignArgument,
     to: Annotated[str, typer.Argument(help=f"One of {', '.join(STATES)}.", show_default=False)],
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -169,12 +153,14 @@ def state(
     """
     if to not in STATES:
         raise Fail(USAGE, "usage", f"there is no state {to!r} to go to; one of: {', '.join(STATES)}")
-    moved = _move(_gateway(gateway_url, api_key, ready_file, data_dir), campaign, to)
+    moved = _move(opened(), campaign, to)
     emit(moved, as_json, lambda: _human(moved))
 
 
 @app.command()
+@through_gateway
 def restock(
+    opened: Opened,
     campaign: CampaignArgument,
     delta: Annotated[
         int, flag_of("campaign restock", "--delta", help="Coupons in; negative takes them out.", show_default=False)
@@ -189,10 +175,6 @@ def restock(
             help="Idempotency-Key; the same one moves stock once. A new one by default.",
         ),
     ] = None,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -204,7 +186,7 @@ def restock(
 
     Exit codes: 0 moved, now or before, 2 usage, 3 no such campaign, 4 refused, 5 credentials, 6 unavailable.
     """
-    gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
+    gateway = opened()
     key = key or str(uuid4())
     try:
         answer = gateway.ask(
@@ -216,12 +198,6 @@ def restock(
         raise
     adjusted: dict[str, Any] = {**answer.body, "key": key}
     emit(adjusted, as_json, lambda: _human(adjusted))
-
-
-def _gateway(url: str | None, api_key: str | None, ready_file: str | None, data_dir: str | None) -> "Gateway":
-    from gateway.cli.client import open_gateway
-
-    return open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), url, api_key)
 
 
 def _path(campaign: str) -> str:

@@ -16,6 +16,7 @@ from gateway.settings import PREFIX, Settings
 __all__ = ["Answer", "Gateway", "open_gateway", "server_urls"]
 
 ANSWER_S_MAX = 15.0
+PAGES_MAX = 1000
 
 _EXIT_BY_STATUS = {
     400: USAGE,
@@ -88,6 +89,18 @@ class Gateway:
         if not reply.is_success:
             raise _fail(answer, self._url)
         return answer
+
+    def ask_all(self, path: str, query: dict[str, Any] | None = None) -> list[Any]:
+        """Every item of the list at *path*, page by page, PAGES_MAX at most. Errors: as ask()."""
+        items: list[Any] = []
+        query = query or {}
+        for _ in range(PAGES_MAX):
+            page = self.ask("GET", path, query=query).body
+            items += page["items"]
+            if page["next"] is None:
+                break
+            query = {**query, "cursor": page["next"]}
+        return items
 
     def download(self, path: str, query: dict[str, Any], out: IO[bytes]) -> dict[str, str]:
         """The body of *path* into *out*, as it comes; the headers of the answer. Errors: as ask()."""

@@ -10,15 +10,15 @@ import typer
 
 from gateway.cli.campaign import CampaignArgument
 from gateway.cli.codes_watch import code_path, finish, told
-from gateway.cli.flags import JsonFlag, settings_from
-from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile, flag_of
+from gateway.cli.flags import JsonFlag
+from gateway.cli.options import flag_of
 from gateway.cli.output import USAGE, Fail, emit
 from gateway.cli.tables import facts, table
+from gateway.cli.through import Opened, through_gateway
 
 if TYPE_CHECKING:
     from gateway.cli.client import Gateway
 
-PAGES_MAX = 1000
 _UNDECIDED = ("unknown", "time_out", "not_ready")
 
 app = typer.Typer(no_args_is_help=True, help="Codes in bulk: generate, import, list, show, cancel, export, print.")
@@ -27,7 +27,9 @@ BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's
 
 
 @app.command()
+@through_gateway
 def generate(
+    opened: Opened,
     campaign: CampaignArgument,
     count: Annotated[int | None, flag_of("codes generate", "--count", "-n", help="Codes for one use each.")] = None,
     shared: Annotated[
@@ -42,10 +44,6 @@ def generate(
         flag_of("codes generate", "--key", "-k", help="Idempotency-Key: the same one goes on with the same batch."),
     ] = None,
     no_wait: Annotated[bool, flag_of("codes generate", "--no-wait", help="Ask, and do not watch it.")] = False,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -63,13 +61,15 @@ def generate(
     body = {"kind": "single", "count": count} if shared is None else {"kind": "shared", "code": shared, "uses": uses}
     if expires is not None:
         body["expires_at"] = expires
-    gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
+    gateway = opened()
     batch = _ask(gateway, f"{code_path(campaign)}/code-batches", body, key or str(uuid4()))
     finish(gateway, batch, no_wait, as_json)
 
 
 @app.command("import")
+@through_gateway
 def import_(
+    opened: Opened,
     campaign: CampaignArgument,
     file: Annotated[str, typer.Argument(help="A CSV with a column code; - for standard input.", show_default=False)],
     dry_run: Annotated[
@@ -82,10 +82,6 @@ def import_(
         str | None, flag_of("codes import", "--key", "-k", help="Idempotency-Key: the same file is imported once.")
     ] = None,
     no_wait: Annotated[bool, flag_of("codes import", "--no-wait", help="Ask, and do not watch it.")] = False,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -99,7 +95,7 @@ def import_(
     """
     data = _read(file)
     query = {"dry_run": "true" if dry_run else "false"} | ({"expires_at": expires} if expires is not None else {})
-    gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
+    gateway = opened()
     report = _ask(gateway, f"{code_path(campaign)}/code-imports", None, key or str(uuid4()), csv=data, query=query)
     if dry_run or not as_json:
         emit(report, as_json, lambda: told(report))
@@ -108,12 +104,10 @@ def import_(
 
 
 @app.command("list")
+@through_gateway
 def list_(
+    opened: Opened,
     campaign: CampaignArgument,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -125,15 +119,7 @@ def list_(
 
     Exit codes: 0 done, 2 usage, 3 no such campaign, 5 credentials, 6 unavailable.
     """
-    gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
-    items: list[dict[str, Any]] = []
-    query: dict[str, Any] = {}
-    for _ in range(PAGES_MAX):
-        page = gateway.ask("GET", f"{code_path(campaign)}/code-batches", query=query).body
-        items += page["items"]
-        if page["next"] is None:
-            break
-        query = {"cursor": page["next"]}
+    items = opened().ask_all(f"{code_path(campaign)}/code-batches")
     columns = ("id", "kind", "code", "state", "reason", "done#", "count#", "requested, UTC@")
     names = ("id", "kind", "code", "state", "reason", "done", "count", "requested_at")
     emit(
@@ -144,13 +130,11 @@ def list_(
 
 
 @app.command()
+@through_gateway
 def show(
+    opened: Opened,
     campaign: CampaignArgument,
     batch: BatchArgument,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -162,18 +146,16 @@ def show(
 
     Exit codes: 0 done, 2 usage, 3 no such campaign or batch, 5 credentials, 6 unavailable.
     """
-    found = _gateway(gateway_url, api_key, ready_file, data_dir).ask("GET", code_path(campaign, batch)).body
+    found = opened().ask("GET", code_path(campaign, batch)).body
     emit(found, as_json, lambda: facts(found.items()))
 
 
 @app.command()
+@through_gateway
 def cancel(
+    opened: Opened,
     campaign: CampaignArgument,
     batch: BatchArgument,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -185,23 +167,19 @@ def cancel(
 
     Exit codes: 0 done, 2 usage, 3 no such campaign or batch, 5 credentials, 6 unavailable.
     """
-    found = (
-        _gateway(gateway_url, api_key, ready_file, data_dir).ask("POST", f"{code_path(campaign, batch)}/cancel").body
-    )
+    found = opened().ask("POST", f"{code_path(campaign, batch)}/cancel").body
     emit(found, as_json, lambda: facts(found.items()))
 
 
 @app.command()
+@through_gateway
 def export(
+    opened: Opened,
     campaign: CampaignArgument,
     batch: BatchArgument,
     output: Annotated[Path, flag_of("codes export", "--output", "-o", help="Where to write.", show_default=False)],
     sheet: Annotated[bool, flag_of("codes export", "--sheet", help="HTML to print and cut, 500 a file.")] = False,
     partial: Annotated[bool, flag_of("codes export", "--partial", help="What the books have, be it not all.")] = False,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -213,7 +191,7 @@ def export(
 
     Exit codes: 0 done, 1 can't write, 2 usage, 3 no such campaign or batch, 5 credentials, 6 not in the books yet.
     """
-    gateway = _gateway(gateway_url, api_key, ready_file, data_dir)
+    gateway = opened()
     query = {"partial": "true"} if partial else {}
     written: list[str] = []
     path: str = f"{code_path(campaign, batch)}/{'sheet' if sheet else 'codes.csv'}"
@@ -254,9 +232,3 @@ def _ask(gateway: "Gateway", path: str, body: Any, key: str, **more: Any) -> Any
         if fail.code in _UNDECIDED:
             fail.hint = f"repeat it with --key {key}: it is done once"
         raise
-
-
-def _gateway(url: str | None, api_key: str | None, ready_file: str | None, data_dir: str | None) -> "Gateway":
-    from gateway.cli.client import open_gateway
-
-    return open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), url, api_key)

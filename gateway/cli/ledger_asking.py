@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from gateway.cli.connections import with_snapshot
+from gateway.cli.options import flag_of
 from gateway.cli.output import USAGE, Fail
 from gateway.settings import Settings
 
@@ -17,15 +18,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BASIS_ABOUT = "By which date a journal counts: effective, occurred or posted."
-ZONE_ABOUT = "Where days of instants begin and end, such as Asia/Shanghai."
-SINCE_ABOUT = "The first date, or an instant (not by the effective date)."
-UNTIL_ABOUT = "The last date, all of it, or an instant."
-AS_OF_ABOUT = "A date, all of it, or an instant; else now."
-ENTITY_ABOUT = "Of one legal entity."
-CAMPAIGN_ABOUT = "Of one campaign."
+_ABOUT = {
+    "--basis": "By which date a journal counts: effective, occurred or posted.",
+    "--zone": "Where days of instants begin and end, such as Asia/Shanghai.",
+    "--since": "The first date, or an instant (not by the effective date).",
+    "--until": "The last date, all of it, or an instant.",
+    "--as-of": "A date, all of it, or an instant; else now.",
+    "--entity": "Of one legal entity.",
+    "--campaign": "Of one campaign.",
+}
 
 Account = Annotated[str, typer.Argument(help="An account, such as payable:m-1.", show_default=False)]
+
+
+def asked_by(command: str, flag: str) -> Any:
+    """The option *flag* of *command*, which says the same in each command that has it."""
+    return flag_of(f"ledger {command}", flag, help=_ABOUT[flag], show_default=flag in ("--basis", "--zone"))
 
 
 def read_books(settings: Settings, act: "Callable[[AsyncConnection[Any]], Awaitable[T]]") -> T:

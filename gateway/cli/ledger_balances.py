@@ -6,15 +6,9 @@ import typer
 
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.ledger_asking import (
-    AS_OF_ABOUT,
-    BASIS_ABOUT,
-    CAMPAIGN_ABOUT,
-    ENTITY_ABOUT,
-    SINCE_ABOUT,
-    UNTIL_ABOUT,
-    ZONE_ABOUT,
     Account,
     amount,
+    asked_by,
     bounds_from,
     existing,
     read_books,
@@ -31,20 +25,16 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 100_000
 
-_BalanceBasis = Annotated[str, flag_of("ledger balance", "--basis", help=BASIS_ABOUT)]
-_BalanceZone = Annotated[str, flag_of("ledger balance", "--zone", help=ZONE_ABOUT)]
-_BalanceEntity = Annotated[str | None, flag_of("ledger balance", "--entity", help=ENTITY_ABOUT, show_default=False)]
-_BalanceCampaign = Annotated[
-    str | None, flag_of("ledger balance", "--campaign", help=CAMPAIGN_ABOUT, show_default=False)
-]
-_StatementBasis = Annotated[str, flag_of("ledger statement", "--basis", help=BASIS_ABOUT)]
-_StatementZone = Annotated[str, flag_of("ledger statement", "--zone", help=ZONE_ABOUT)]
-_StatementSince = Annotated[str | None, flag_of("ledger statement", "--since", help=SINCE_ABOUT, show_default=False)]
-_StatementUntil = Annotated[str | None, flag_of("ledger statement", "--until", help=UNTIL_ABOUT, show_default=False)]
-_StatementEntity = Annotated[str | None, flag_of("ledger statement", "--entity", help=ENTITY_ABOUT, show_default=False)]
-_StatementCampaign = Annotated[
-    str | None, flag_of("ledger statement", "--campaign", help=CAMPAIGN_ABOUT, show_default=False)
-]
+_BalanceBasis = Annotated[str, asked_by("balance", "--basis")]
+_BalanceZone = Annotated[str, asked_by("balance", "--zone")]
+_BalanceEntity = Annotated[str | None, asked_by("balance", "--entity")]
+_BalanceCampaign = Annotated[str | None, asked_by("balance", "--campaign")]
+_StatementBasis = Annotated[str, asked_by("statement", "--basis")]
+_StatementZone = Annotated[str, asked_by("statement", "--zone")]
+_StatementSince = Annotated[str | None, asked_by("statement", "--since")]
+_StatementUntil = Annotated[str | None, asked_by("statement", "--until")]
+_StatementEntity = Annotated[str | None, asked_by("statement", "--entity")]
+_StatementCampaign = Annotated[str | None, asked_by("statement", "--campaign")]
 
 
 def balance(
@@ -56,7 +46,7 @@ def balance(
     ] = "account",
     as_of: Annotated[
         str | None,
-        flag_of("ledger balance", "--as-of", help=AS_OF_ABOUT, show_default=False),
+        asked_by("balance", "--as-of"),
     ] = None,
     basis: _BalanceBasis = "effective",
     zone: _BalanceZone = "UTC",

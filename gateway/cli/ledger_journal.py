@@ -1,19 +1,17 @@
 """`fairclaim ledger journal`: journals that people make. Through the gateway, because an API key says who it is."""
 
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 
-from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.flags import JsonFlag
 from gateway.cli.ledger_asking import amount
-from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile, flag_of
+from gateway.cli.options import flag_of
 from gateway.cli.output import USAGE, Fail, emit
 from gateway.cli.tables import facts, table
-
-if TYPE_CHECKING:
-    from gateway.cli.client import Gateway
+from gateway.cli.through import Opened, through_gateway
 
 PATH = "/v1/ledger/manual-journals"
 
@@ -23,7 +21,9 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="Its id, as `list` shows 
 
 
 @app.command()
+@through_gateway
 def draft(
+    opened: Opened,
     date: Annotated[
         str, flag_of("ledger journal draft", "--date", help="The date it is booked on.", show_default=False)
     ],
@@ -34,13 +34,23 @@ def draft(
             "ledger journal draft",
             "--line",
             "-l",
-            help="debit credit amount currency: 'payable:m-1 clearing:bank 12.50 CNY'; of coupons their number.",
+            help="debit credit amount currency, and the order that it settles: 'payable:m-1 clearing:bank 12.50 CNY'; "
+            "of coupons their number.",
             show_default=False,
         ),
     ] = None,
     reverses: Annotated[
         int | None,
         flag_of("ledger journal draft", "--reverses", help="The manual journal to undo; no lines.", show_default=False),
+    ] = None,
+    settles: Annotated[
+        str | None,
+        flag_of(
+            "ledger journal draft",
+            "--settles",
+            help="The file of another system whose orders its lines settle.",
+            show_default=False,
+        ),
     ] = None,
     about: Annotated[
         str | None,
@@ -54,10 +64,6 @@ def draft(
         str | None,
         flag_of("ledger journal draft", "--key", help="Idempotency-Key, to repeat it.", show_default=False),
     ] = None,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -77,20 +83,18 @@ def draft(
         "entity": entity,
         "about": about,
         "reverses": reverses,
+        "settles": settles,
         "lines": [_line(text) for text in line or []],
     }
-    gateway = _open(ready_file, data_dir, gateway_url, api_key)
-    made = gateway.ask("POST", PATH, body, key=key or str(uuid4())).body
+    made = opened().ask("POST", PATH, body, key=key or str(uuid4())).body
     emit(made, as_json, lambda: _shown(made))
 
 
 @app.command()
+@through_gateway
 def approve(
+    opened: Opened,
     journal_id: _Id,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -103,19 +107,16 @@ def approve(
     Exit codes: 0 done, 2 usage, 3 no such draft, 4 it is no draft any more, or its date is closed, 5 credentials, or
     your own draft, 6 no gateway.
     """
-    gateway = _open(ready_file, data_dir, gateway_url, api_key)
-    done = gateway.ask("POST", f"{PATH}/{_checked(journal_id)}/approve").body
+    done = opened().ask("POST", f"{PATH}/{_checked(journal_id)}/approve").body
     emit(done, as_json, lambda: _shown(done))
 
 
 @app.command()
+@through_gateway
 def reject(
+    opened: Opened,
     journal_id: _Id,
     reason: Annotated[str, flag_of("ledger journal reject", "--reason", help="Why.", show_default=False)],
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -127,18 +128,15 @@ def reject(
 
     Exit codes: 0 done, 2 usage, 3 no such draft, 4 it is no draft any more, 5 credentials, 6 no gateway.
     """
-    gateway = _open(ready_file, data_dir, gateway_url, api_key)
-    done = gateway.ask("POST", f"{PATH}/{_checked(journal_id)}/reject", {"reason": reason}).body
+    done = opened().ask("POST", f"{PATH}/{_checked(journal_id)}/reject", {"reason": reason}).body
     emit(done, as_json, lambda: _shown(done))
 
 
 @app.command()
+@through_gateway
 def show(
+    opened: Opened,
     journal_id: _Id,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -150,13 +148,14 @@ def show(
 
     Exit codes: 0 done, 2 usage, 3 no such journal, 5 credentials, 6 no gateway.
     """
-    gateway = _open(ready_file, data_dir, gateway_url, api_key)
-    found = gateway.ask("GET", f"{PATH}/{_checked(journal_id)}").body
+    found = opened().ask("GET", f"{PATH}/{_checked(journal_id)}").body
     emit(found, as_json, lambda: _shown(found))
 
 
 @app.command("list")
+@through_gateway
 def list_(
+    opened: Opened,
     state: Annotated[
         str | None,
         flag_of(
@@ -166,10 +165,6 @@ def list_(
             show_default=False,
         ),
     ] = None,
-    gateway_url: GatewayUrl = None,
-    api_key: ApiKeyText = None,
-    ready_file: ReadyFile = None,
-    data_dir: DataDir = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -181,24 +176,11 @@ def list_(
 
     Exit codes: 0 done, 2 usage, 5 credentials, 6 no gateway.
     """
-    gateway = _open(ready_file, data_dir, gateway_url, api_key)
-    query, found = {"state": state} if state else {}, []
-    while True:
-        page = gateway.ask("GET", PATH, query=query).body
-        found += page["items"]
-        if page["next"] is None:
-            break
-        query = {**query, "cursor": page["next"]}
+    found = opened().ask_all(PATH, {"state": state} if state else None)
     columns = ("id", "state", "date", "made by", "checked by", "reason")
     names = ("id", "state", "effective_date", "made_by", "checked_by", "reason")
     rows = [[each[name] for name in names] for each in found]
     emit({"items": found, "next": None}, as_json, lambda: table(columns, rows, none="no manual journals"))
-
-
-def _open(ready_file: str | None, data_dir: str | None, gateway_url: str | None, api_key: str | None) -> "Gateway":
-    from gateway.cli.client import open_gateway
-
-    return open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), gateway_url, api_key)
 
 
 def _line(text: str) -> dict[str, Any]:
@@ -206,14 +188,15 @@ def _line(text: str) -> dict[str, Any]:
     from gateway.till.money import NotAnAmount, parse_money
 
     try:
-        debit, credit, typed, commodity = shlex.split(text)
+        debit, credit, typed, commodity, *rest = shlex.split(text)
+        order = dict(zip(("order_id",), rest, strict=bool(rest)))
         minor = int(typed) if commodity.startswith("coupon:") else parse_money(typed, commodity)
     except NotAnAmount as error:
         raise Fail(USAGE, "bad_line", f"--line {text!r}: {error}") from None
     except ValueError:
-        hint = "it is written: debit credit amount currency, such as 'payable:m-1 clearing:bank 12.50 CNY'"
+        hint = "it is written: debit credit amount currency [order], such as 'payable:m-1 clearing:bank 12.50 CNY'"
         raise Fail(USAGE, "bad_line", f"--line {text!r} can't be read", hint) from None
-    return {"debit": debit, "credit": credit, "commodity": commodity, "minor": minor}
+    return {"debit": debit, "credit": credit, "commodity": commodity, "minor": minor} | order
 
 
 def _checked(journal_id: str) -> str:
@@ -226,7 +209,15 @@ def _shown(one: dict[str, Any]) -> str:
     told = [(name, value) for name, value in one.items() if name not in ("lines", "journal") and value != ""]
     number = one["journal"] and str(one["journal"])
     lines = [
-        [each["debit"], each["credit"], each["commodity"], amount(each["minor"], each["commodity"])]
+        [
+            each["debit"],
+            each["credit"],
+            each["commodity"],
+            amount(each["minor"], each["commodity"]),
+            each.get("order_id"),
+        ]
         for each in one["lines"]
     ]
-    return f"{facts([*told, ('journal', number)])}\n\n{table(('debit', 'credit', 'commodity', 'amount#'), lines)}"
+    return (
+        f"{facts([*told, ('journal', number)])}\n\n{table(('debit', 'credit', 'commodity', 'amount#', 'order'), lines)}"
+    )

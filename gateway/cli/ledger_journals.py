@@ -7,13 +7,8 @@ import typer
 
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.ledger_asking import (
-    BASIS_ABOUT,
-    CAMPAIGN_ABOUT,
-    ENTITY_ABOUT,
-    SINCE_ABOUT,
-    UNTIL_ABOUT,
-    ZONE_ABOUT,
     amount,
+    asked_by,
     bounds_from,
     read_books,
 )
@@ -26,12 +21,12 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 100_000
 
-_Basis = Annotated[str, flag_of("ledger journals", "--basis", help=BASIS_ABOUT)]
-_Zone = Annotated[str, flag_of("ledger journals", "--zone", help=ZONE_ABOUT)]
-_Since = Annotated[str | None, flag_of("ledger journals", "--since", help=SINCE_ABOUT, show_default=False)]
-_Until = Annotated[str | None, flag_of("ledger journals", "--until", help=UNTIL_ABOUT, show_default=False)]
-_Entity = Annotated[str | None, flag_of("ledger journals", "--entity", help=ENTITY_ABOUT, show_default=False)]
-_Campaign = Annotated[str | None, flag_of("ledger journals", "--campaign", help=CAMPAIGN_ABOUT, show_default=False)]
+_Basis = Annotated[str, asked_by("journals", "--basis")]
+_Zone = Annotated[str, asked_by("journals", "--zone")]
+_Since = Annotated[str | None, asked_by("journals", "--since")]
+_Until = Annotated[str | None, asked_by("journals", "--until")]
+_Entity = Annotated[str | None, asked_by("journals", "--entity")]
+_Campaign = Annotated[str | None, asked_by("journals", "--campaign")]
 _Chain = Annotated[
     str | None, flag_of("ledger journals", "--chain", help="Of one hash chain, such as demo/0.", show_default=False)
 ]

@@ -11,7 +11,7 @@ import typer
 from gateway.cli.connections import with_books
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
-from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
+from gateway.cli.output import CONFLICT, FAILURE, NOT_FOUND, USAGE, Fail, emit
 from gateway.cli.ready import actor
 from gateway.cli.tables import facts, table
 
@@ -54,6 +54,7 @@ def upload(
     zone: Annotated[str, flag_of("outside upload", "--zone", help="The zone of the days.")] = "UTC",
     merchant: Annotated[str | None, _words("upload", "--merchant", "Only redemptions of this merchant.")] = None,
     store: Annotated[str | None, _words("upload", "--store", "Only redemptions of this store.")] = None,
+    corrects: Annotated[str | None, _words("upload", "--corrects", "The file whose place it takes.")] = None,
     postgres_url: PostgresUrl = None,
     ready_file: ReadyFile = None,
     data_dir: DataDir = None,
@@ -85,6 +86,7 @@ def upload(
         merchant,
         store,
         measure,  # type: ignore[arg-type]
+        corrects,
     )
     try:
         asked.check()
@@ -114,21 +116,26 @@ def run(
     """
     Match a file with the redemptions as they are now, order by order.
 
-    A run is kept with every difference and opens a break where there is one; a later run that finds none resolves it.
+    A run is kept with every difference and opens a break where there is one. A file that another one corrects is not
+    run any more.
 
     \b
     Example:
       fairclaim outside run of_9c0d5f3a1b7e2468 --dry-run
 
-    Exit codes: 0 everything matches, 1 something differs, 2 usage, 3 no such file, 6 PostgreSQL can't be reached.
+    Exit codes: 0 everything matches, 1 something differs, 2 usage, 3 no such file, 4 another one corrects it, 6
+    PostgreSQL can't be reached.
     """
     from gateway.finance.outside_views import run_view
-    from reconciler.outside.matching import run_file
+    from reconciler.outside.matching import CorrectedFile, run_file
 
     def act(connection: "AsyncConnection[Any]") -> "Awaitable[Run]":
         return run_file(connection, file_id, actor(), dry_run=dry_run)
 
-    done = run_view(_found(file_id, act, postgres_url, ready_file, data_dir))
+    try:
+        done = run_view(_found(file_id, act, postgres_url, ready_file, data_dir))
+    except CorrectedFile as corrected:
+        raise Fail(CONFLICT, "invalid_state", str(corrected)) from None
     emit(done, as_json, lambda: _shown(done))
     if done.summary.differences:
         raise typer.Exit(FAILURE)
@@ -237,6 +244,7 @@ def _file_facts(view: "FileView") -> str:
         "measure",
         "rows",
         "sha256",
+        "corrects",
     )
     return facts([(name, getattr(view, name)) for name in names])
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from gateway.cli.connections import open_door
 from gateway.cli.output import emit
-from gateway.cli.tables import is_terminal, show, table, verdict
+from gateway.cli.tables import is_terminal, show, spelt, table, verdict
 from gateway.settings import Settings
 from gateway.status import Sample, take_status
 from gateway.status.report import CampaignStatus, Status
@@ -59,7 +59,7 @@ def _human(found: Status) -> str:
     for each in found.campaigns:
         parts += [f"! {each.id}: {problem}" for problem in each.problems]
     for broken in found.breaks:
-        expected, seen = (msgspec.json.encode(side).decode() for side in (broken.expected, broken.found))
+        expected, seen = spelt(broken.expected), spelt(broken.found)
         parts.append(
             f"! break {broken.kind} in {broken.shard} at {broken.detected_at}: expected {expected}, found {seen}"
         )

@@ -83,7 +83,7 @@ def _told(one: "Stocktake") -> dict[str, Any]:
 
 
 def _shown(rounds: "list[list[Stocktake]]") -> str:
-    from gateway.cli.tables import show, table
+    from gateway.cli.tables import show, spelt, table
 
     columns = ("shard", "seq#", "stock#", "outstanding#", "reserved#", "redeemed#", "sampled#", "differs#")
     lines = [
@@ -99,8 +99,8 @@ def _shown(rounds: "list[list[Stocktake]]") -> str:
         for one in each:
             parts += [f"! {one.shard}: not compared: {one.unfinished}"] if one.unfinished else []
             parts += [
-                f"! {one.shard} at seq {one.seq}, {found.kind} {found.name}: books {found.expected}, "
-                f"Redis {found.found}; likely: {found.cause.text}"
+                f"! {one.shard} at seq {one.seq}, {found.kind} {found.name}: books {spelt(found.expected)}, "
+                f"Redis {spelt(found.found)}; likely: {found.cause.text}"
                 for found in one.found
             ]
     taken = sum(map(len, rounds))

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
 from rich import box
@@ -64,6 +64,30 @@ def show(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
     return str(value)
+
+
+def spelt(value: object) -> str:
+    """
+    What programs keep of a difference, for people: each field with what it is, a list in its order.
+
+    A part of which every figure is 0 is left out, and a single figure needs no name.
+    """
+    if isinstance(value, Mapping):
+        if value.keys() == {"value"}:
+            return spelt(value["value"])
+        parts = [_part(name, each) for name, each in value.items()]
+        return "; ".join(part for part in parts if part) or "nothing"
+    if isinstance(value, list | tuple):
+        return (
+            ", ".join(" ".join(map(show, each)) if isinstance(each, list) else spelt(each) for each in value) or "none"
+        )
+    return "nothing" if value is None else show(value)
+
+
+def _part(name: str, value: object) -> str:
+    if not isinstance(value, Mapping):
+        return f"{name} {spelt(value)}"
+    return f"{name} ({spelt(value)})" if any(value.values()) else ""
 
 
 def folded(text: str, head: str) -> list[str]:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.errors import Refusal
+from gateway.finance.outside import PATIENCE_S
 from gateway.finance.snapshot import turn
 from gateway.finance.stocktakes import READERS, SCOPE, Place, scope_of
 from gateway.routes.access import staff
@@ -101,13 +102,15 @@ async def resolve_break(request: Request) -> Response:
     """
     End a break, with why and by which change it was made good.
 
-    Its shard is taken stock of first: what is still there can't be resolved. Breaks of the drain end by themselves.
+    Its shard is taken stock of first, its file run again: what is still there can't be resolved. Breaks of the drain
+    end by themselves.
     """
     who, here = await staff(request, "finance"), services(request)
     asked = await body(request, ResolveBody, here.settings.body_bytes_max)
+    said = (who.actor, asked.resolution, asked.compensation)
     with _refused():
-        async with turn(here.pool), postgres(here.pool) as connection:  # it takes stock of the shard
-            done = await resolve(here.door, connection, _id(request), who.actor, asked.resolution, asked.compensation)
+        async with turn(here.pool), postgres(here.pool) as connection:  # it looks again
+            done = await resolve(here.door, connection, _id(request), *said, patience_s=PATIENCE_S)
     return json_response(break_view(done))
 
 

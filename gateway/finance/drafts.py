@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.campaigns.broken import MINOR_MAX, Broken, Found, is_text, text_rule
 from gateway.campaigns.currencies import CURRENCIES
+from reconciler.accounts import PAYABLE
 from reconciler.books.asked import FIRST_DAY
 from reconciler.books.chart import Entry, look_up
 
@@ -15,17 +16,23 @@ LINES_MAX = 200
 REASON_CHARS_MAX = 500
 ATTACHMENT_CHARS_MAX = 500
 AHEAD_DAYS_MAX = 366
+ORDER_CHARS_MAX = 255
 
 _SHARD = re.compile(r"([a-z0-9][a-z0-9-]{0,62})/(?:0|[1-9][0-9]{0,4})")
 
 
-class DraftLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """*minor* of *commodity* to *debit*, from *credit*. Units: minor units of a currency, or coupons."""
+class DraftLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """
+    *minor* of *commodity* to *debit*, from *credit*. Units: minor units of a currency, or coupons.
+
+    *order_id* is the order whose difference the line settles: then one side is what a merchant is owed.
+    """
 
     debit: str
     credit: str
     commodity: str
     minor: int
+    order_id: str | None = None
 
 
 class Draft(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -33,7 +40,8 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     A journal as a person makes it; *attachment* says where its voucher is.
 
     *about* is the shard whose coupons or budget it is about. *reverses* is a manual journal that was posted: then it
-    has no lines of its own, because they are the opposite.
+    has no lines of its own, because they are the opposite. *settles* is a file of another system, whose differences the
+    lines settle that name an order.
     """
 
     effective_date: date
@@ -42,6 +50,7 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     attachment: str = ""
     about: str | None = None
     reverses: int | None = None
+    settles: str | None = None
     lines: tuple[DraftLine, ...] = ()
 
 
@@ -65,13 +74,18 @@ def broken_rules(draft: Draft, today: date) -> Found:
     if draft.reverses is not None:
         if not 1 <= draft.reverses < 1 << 63:
             yield Broken("reverses", "the number of a journal")
-        if draft.lines or draft.about is not None:
-            yield Broken("lines", "none, and nothing about a shard: those of the journal that is reversed are taken")
+        if draft.lines or draft.about is not None or draft.settles is not None:
+            rule = "none, and nothing about a shard or a file: those of the journal that is reversed are taken"
+            yield Broken("lines", rule)
         return
     if not 1 <= len(draft.lines) <= LINES_MAX:
         yield Broken("lines", f"1 to {LINES_MAX}")
     for number, line in enumerate(draft.lines[:LINES_MAX]):
         yield from _broken_line(f"lines[{number}]", line, draft.about)
+        if line.order_id is not None:
+            yield from _broken_order(f"lines[{number}]", line, draft.settles)
+    if draft.settles is not None and not any(line.order_id for line in draft.lines):
+        yield Broken("lines", "one that names its order_id, to settle a file")
 
 
 def _broken_line(at: str, line: DraftLine, about: str | None) -> Found:
@@ -89,6 +103,18 @@ def _broken_line(at: str, line: DraftLine, about: str | None) -> Found:
             yield Broken(f"{at}.{side}", "an account of the chart (docs/accounting.md)")
             continue
         yield from _broken_side(f"{at}.{side}", entry, of, is_units=is_units)
+
+
+def _broken_order(at: str, line: DraftLine, settles: str | None) -> Found:
+    if settles is None or not is_text(line.order_id or "", ORDER_CHARS_MAX):
+        yield Broken(f"{at}.order_id", f"an order of the file that it settles, {text_rule(ORDER_CHARS_MAX)}")
+    if is_owed(line.debit) == is_owed(line.credit):
+        yield Broken(f"{at}.debit", "payable on one of the two sides: what a merchant is owed for the order changes")
+
+
+def is_owed(account: str) -> bool:
+    """Whether *account* is what a merchant is owed, or nobody in particular."""
+    return account.partition(":")[0] == PAYABLE
 
 
 def _broken_side(at: str, entry: Entry, of: str | None, *, is_units: bool) -> Found:

@@ -3,6 +3,7 @@
 from datetime import date
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,11 +24,15 @@ class EntityBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class EntityView(msgspec.Struct, frozen=True):
-    """A legal entity; *closed_through* is the last day that is closed, null before any close."""
+    """
+    A legal entity; *closed_through* is the last day that is closed, null before any close.
+
+    Marketers name entities in campaigns; how far the books are closed is not told to them.
+    """
 
     id: str
     zone: str
-    closed_through: date | None
+    closed_through: date | UnsetType | None = UNSET
 
 
 class EntityList(msgspec.Struct, frozen=True):
@@ -37,11 +42,11 @@ class EntityList(msgspec.Struct, frozen=True):
 
 
 async def see_entities(request: Request) -> Response:
-    """Every legal entity and how far its books are closed."""
-    await staff(request, "marketer", "finance", "auditor")
+    """Every legal entity and, but for marketers, how far its books are closed."""
+    who = await staff(request, "marketer", "finance", "auditor")
     async with postgres(services(request).pool) as connection:
         found = await list_entities(connection)
-    return json_response(EntityList([_view(one) for one in found]))
+    return json_response(EntityList([_view(one, is_finance=who.role != "marketer") for one in found]))
 
 
 async def add(request: Request) -> Response:
@@ -55,11 +60,11 @@ async def add(request: Request) -> Response:
         raise Refusal("bad_request", f"{error}.", field=error.field) from None
     if made is None:
         raise Refusal("entity_exists", f"There is a legal entity {asked.id}.", field="id")
-    return json_response(_view(made), 201)
+    return json_response(_view(made, is_finance=True), 201)
 
 
-def _view(one: Entity) -> EntityView:
-    return EntityView(one.id, one.zone, one.closed_through)
+def _view(one: Entity, *, is_finance: bool) -> EntityView:
+    return EntityView(one.id, one.zone, one.closed_through if is_finance else UNSET)
 
 
 routes = [

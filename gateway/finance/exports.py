@@ -43,7 +43,8 @@ class ExportView(msgspec.Struct, frozen=True, kw_only=True):
     """
     An export and how far it is: *percent* of reading the books and writing the file, null where nobody knows yet.
 
-    *rows* are those read so far, *rows_about* how many are expected. *failed* says why there will be no file.
+    *rows* are those read so far, *rows_about* how many are expected. *failed* says why there will be no file,
+    and before that why its last try ended.
     """
 
     id: str

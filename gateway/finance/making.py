@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.campaigns.broken import is_text, refuse, text_rule
 from gateway.errors import Refusal
 from gateway.finance.drafts import REASON_CHARS_MAX, Draft, DraftLine, broken_rules, campaign_of, campaigns_in
+from gateway.finance.settling import check_settling
 from gateway.issuing.asked import refuse as refuse_field
 from gateway.issuing.store import Connection, audit
 from gateway.keys import ApiKey
@@ -46,6 +47,7 @@ class ManualJournal(msgspec.Struct, frozen=True):
     checked_at: datetime | None
     refused: str | None
     journal: int | None
+    settles: str | None
 
     def is_of(self, who: ApiKey) -> bool:
         """Whether *who* drafted it. By the id of the key: what is behind it in made_by is its name."""
@@ -62,7 +64,7 @@ class ManualJournals:
         """
         A new draft, or the one that *who* made with *key* before, and then True.
 
-        Errors: Refusal bad_request naming every field; campaign_not_found; not_found for what it reverses;
+        Errors: Refusal bad_request naming every field; campaign_not_found; not_found for what it reverses or settles;
         invalid_state for a date that is closed or on hold, or a journal that can't be reversed;
         idempotency_key_reused; not_ready.
         """
@@ -138,6 +140,7 @@ class ManualJournals:
             about, lines = await _opposite(connection, draft.reverses, draft.entity)
         else:
             await _check_places(connection, draft)
+            await check_settling(connection, draft)
         added = await row(
             connection,
             QUERIES["insert_manual"],
@@ -146,6 +149,7 @@ class ManualJournals:
             effective_date=draft.effective_date,
             about=about,
             reverses=draft.reverses,
+            settles=draft.settles,
             reason=draft.reason,
             attachment=draft.attachment,
             lines=msgspec.json.encode(lines).decode(),
@@ -192,7 +196,7 @@ def _read(found: dict[str, Any]) -> ManualJournal:
 
 def _is_same(before: ManualJournal, draft: Draft) -> bool:
     """Whether *before* is what *draft* asks for. The lines of a reversal are not its own."""
-    names = ("entity", "effective_date", "reverses", "reason", "attachment")
+    names = ("entity", "effective_date", "reverses", "settles", "reason", "attachment")
     mine = draft.reverses is not None or (before.lines == draft.lines and before.about == draft.about)
     return mine and all(getattr(before, name) == getattr(draft, name) for name in names)
 

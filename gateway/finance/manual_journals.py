@@ -39,6 +39,7 @@ class ManualJournalView(msgspec.Struct, kw_only=True):
     effective_date: date
     about: str | None
     reverses: int | None
+    settles: str | None
     reason: str
     attachment: str
     lines: list[DraftLine]

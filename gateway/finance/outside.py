@@ -76,6 +76,8 @@ async def upload(request: Request) -> Response:
                 errors = [{"field": f"line {fault.line}", "rule": fault.rule} for fault in faulty.faults]
                 detail = f"{len(errors)} lines are wrong, the first one is line {faulty.faults[0].line}."
                 raise Refusal("bad_request", detail, field="file", errors=errors) from None
+            except files.NotThere as error:
+                raise Refusal("bad_request", str(error), field="corrects") from None
     return json_response(file_view(file), 200 if known else 201, {"location": f"/v1/outside-files/{file.id}"})
 
 
@@ -129,14 +131,17 @@ async def run(request: Request) -> Response:
     """
     Match a file with the redemptions as they are now, order by order.
 
-    With dry_run=true nothing is kept. Else the run is, with every difference; where there is one, a break is opened,
-    and a run that finds none resolves it.
+    With dry_run=true nothing is kept. Else the run is, with every difference; where there is one, a break is opened.
+    A file that is corrected by another is not run any more.
     """
     who, here = await staff(request, *WRITERS), services(request)
     dry_run = flag(request, "dry_run")
     async with turn(here.pool), postgres(here.pool) as connection:
         file = await _file(request, connection)
-        done = await matching.run_file(connection, file.id, who.actor, dry_run=dry_run, patience_s=PATIENCE_S)
+        try:
+            done = await matching.run_file(connection, file.id, who.actor, dry_run=dry_run, patience_s=PATIENCE_S)
+        except matching.CorrectedFile as corrected:
+            raise Refusal("invalid_state", str(corrected)) from None
     return json_response(run_view(done), 200 if dry_run else 201)
 
 
@@ -232,7 +237,7 @@ routes = [
     ),
     Operation(
         "POST", f"{_ONE}/runs", run, name="run_outside_file", under="Finance", who=WRITERS, query=(_DRY,),
-        gives={200: RunView, 201: RunView}, refuses=_FOUND,
+        gives={200: RunView, 201: RunView}, refuses=(*_FOUND, "invalid_state"),
     ),
     Operation(
         "GET", f"{_ONE}/runs", list_runs, name="list_outside_runs", under="Finance", who=READERS, query=PAGE,

@@ -25,6 +25,7 @@ FILE_PARAMETERS = (
     Parameter("zone", str, "The IANA zone of the days; UTC by default."),
     Parameter("merchant", _Name, "Only redemptions of this merchant."),
     Parameter("store", _Name, "Only redemptions of this store."),
+    Parameter("corrects", _Name, "The file whose place it takes."),
 )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ class FileView(msgspec.Struct, kw_only=True):
     """
     A file of orders, compared with the redemptions of *entity* from *since* to *until*, days of *zone*.
 
-    *last* is what its last run came to, null before the first one.
+    *last* is what its last run came to, null before the first one. *corrects* is the first file whose place it takes;
+    of those that take the same place, the last one counts.
     """
 
     id: str
@@ -32,6 +33,7 @@ class FileView(msgspec.Struct, kw_only=True):
     sha256: str
     uploaded_by: str
     uploaded_at: Time
+    corrects: str | None
     last: matching.Summary | None = None
 
 

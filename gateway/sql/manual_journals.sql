@@ -33,14 +33,28 @@ SELECT manual_journals.entity, manual_journals.about,
 FROM manual_journals
 WHERE journal = %(journal)s
 
+-- name: file_to_settle
+-- A file of another system, the one that counts in its place, and its last run; nothing where it is not the entity's.
+SELECT files.currency, files.measure, files.merchant, (
+        SELECT id FROM outside_files
+        WHERE coalesce(corrects, id) = coalesce(files.corrects, files.id)
+        ORDER BY uploaded_at DESC, id DESC
+        LIMIT 1
+    ) AS counts, (SELECT max(id) FROM outside_runs WHERE file = files.id) AS run
+FROM outside_files AS files
+WHERE files.id = %(file)s AND entity = %(entity)s
+
+-- name: orders_that_differ
+SELECT order_id FROM outside_differences WHERE run = %(run)s AND order_id = ANY(%(orders)s)
+
 -- name: has_journal
 SELECT 1 AS found FROM journals WHERE id = %(journal)s
 
 -- name: insert_manual
 -- Nothing where the id has one already, or another one reverses the same journal.
-INSERT INTO manual_journals (id, entity, effective_date, about, reverses, reason, attachment, lines, made_by)
-VALUES (%(id)s, %(entity)s, %(effective_date)s, %(about)s, %(reverses)s, %(reason)s, %(attachment)s, %(lines)s::jsonb,
-    %(made_by)s)
+INSERT INTO manual_journals (id, entity, effective_date, about, reverses, settles, reason, attachment, lines, made_by)
+VALUES (%(id)s, %(entity)s, %(effective_date)s, %(about)s, %(reverses)s, %(settles)s, %(reason)s, %(attachment)s,
+    %(lines)s::jsonb, %(made_by)s)
 ON CONFLICT DO NOTHING
 RETURNING *
 

@@ -1,7 +1,6 @@
 """Exports as rows: ask for one, see it, end it. Every function takes a connection, and opens its own transaction."""
 
 from datetime import UTC, datetime
-from importlib.resources import files
 from secrets import token_hex
 from typing import Any, Literal
 
@@ -9,11 +8,12 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from reconciler.queries import parse_queries
+from reconciler.audit import audit
+from reconciler.queries import load_queries
 from reconciler.reports.shape import Asked
 from reconciler.reports.writing import Format
 
-EXPORTS = parse_queries((files("reconciler") / "sql" / "exports.sql").read_text(encoding="utf-8"))
+EXPORTS = load_queries("exports")
 """The statements of exports.sql by name."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled", "removed"]
@@ -185,6 +185,4 @@ async def fetched(connection: AsyncConnection[Any], export: Export, actor: str) 
 
 async def _audit(connection: AsyncConnection[Any], export: Export, action: str, actor: str) -> None:
     told = {"report": export.report, "format": export.format, "asked": export.asked}
-    values = {"actor": actor, "action": action, "subject": f"export:{export.id}"}
-    detail = msgspec.json.encode(told).decode()
-    await connection.execute(EXPORTS["audit_export"], {**values, "detail": detail})
+    await audit(connection, actor, action, f"export:{export.id}", told)

@@ -34,6 +34,7 @@ TRIES_MAX = 5
 """How often an export is tried that comes no further."""
 TIDY_EVERY_S = 60.0
 WORDS_CHARS_MAX = 500
+_SECRET = re.compile(r"(?<=://)[^\s/]*(?=@)|(?<=password=)(?:'[^']*'|\S+)")
 assert BEAT_S * 3 <= LEASE_S, "a late beat or two must not cost the export"
 
 
@@ -77,7 +78,7 @@ class Exporting:
             return False
         export = export_of(row)
         if export.tries > TRIES_MAX:
-            await self._change(connection, export, "fail_export", failed=f"given up after {TRIES_MAX} tries")
+            await self._change(connection, export, "fail_export", failed=_given_up(export.failed))
         else:
             await self._make(connection, export)
         return True
@@ -117,7 +118,7 @@ class Exporting:
         if ours and code not in (0, GONE):
             told = {"export": export.id, "exit_code": code, "said": said[-WORDS_CHARS_MAX:]}
             log.error("a process that made an export ended; it is tried again", extra=told)
-            await self._change(connection, export, "rest_export", rest_s=REST_S)
+            await self._change(connection, export, "rest_export", rest_s=REST_S, failed=last_words(said, code))
 
     def _order(self, export: Export, folder: Path) -> Order:
         return Order(
@@ -147,6 +148,21 @@ class Exporting:
         for folder in there:
             if folder.name not in kept:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def last_words(said: str, code: int) -> str:
+    """
+    Pure: why a process ended that *said* something and gave *code*: the last line, without what may be a password.
+
+    A code below 0 is the signal that ended it.
+    """
+    words = " ".join((said.strip().splitlines() or [""])[-1].split())
+    ended = f"its process ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
+    return _SECRET.sub("…", words)[:WORDS_CHARS_MAX] or ended
+
+
+def _given_up(last: str | None) -> str:
+    return f"given up after {TRIES_MAX} tries" + (f"; the last one: {last}" if last else "")
 
 
 def _folders(folder: Path) -> list[Path]:

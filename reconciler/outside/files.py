@@ -2,19 +2,18 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
-from importlib.resources import files
 from secrets import token_hex
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
+from reconciler.audit import audit
 from reconciler.outside.reading import FaultyFile, FaultyLine, Reader
 from reconciler.periods.entities import ZONES
-from reconciler.queries import parse_queries
+from reconciler.queries import load_queries, rows_of
 
-QUERIES = parse_queries((files("reconciler") / "sql" / "outside.sql").read_text(encoding="utf-8"))
+QUERIES = load_queries("outside")
 """Name → statement of sql/outside.sql."""
 
 Measure = Literal["discount", "net", "order"]
@@ -25,7 +24,11 @@ FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class AskedFile(NamedTuple):
-    """What a file is to be compared with: the redemptions of *entity* from *since* to *until*, both days of *zone*."""
+    """
+    What a file is to be compared with: the redemptions of *entity* from *since* to *until*, both days of *zone*.
+
+    It takes the place of *corrects*, where one is named.
+    """
 
     name: str
     currency: str
@@ -36,6 +39,7 @@ class AskedFile(NamedTuple):
     merchant: str | None = None
     store: str | None = None
     measure: Measure = "net"
+    corrects: str | None = None
 
     def check(self) -> None:
         """Errors: ValueError, whose text begins with the name of the field that is wrong."""
@@ -54,7 +58,7 @@ class AskedFile(NamedTuple):
 
 
 class OutsideFile(msgspec.Struct):
-    """A file that is kept."""
+    """A file that is kept. *corrects* is the first of those whose place it takes: a break bears that one's name."""
 
     id: str
     name: str
@@ -70,6 +74,16 @@ class OutsideFile(msgspec.Struct):
     sha256: str
     uploaded_by: str
     uploaded_at: datetime
+    corrects: str | None
+
+    @property
+    def first(self) -> str:
+        """The file that the others of the same matter correct; itself, where it corrects none."""
+        return self.corrects or self.id
+
+
+class NotThere(ValueError):
+    """There is no such file to correct; the text names the field."""
 
 
 class _Same(Exception):
@@ -88,7 +102,8 @@ async def add_file(
     with the same are one file.
 
     Shape: *connection* is in autocommit mode. Units: a statement may take *patience_s* seconds, 0 for any time. Errors:
-    FaultyFile, LookupError for an entity that is not there, and then nothing is kept; psycopg.Error.
+    FaultyFile, LookupError for an entity that is not there, NotThere for the file that it corrects, and then nothing is
+    kept; psycopg.Error.
     """
     identity = f"of_{token_hex(8)}"
     reader = Reader(identity, asked.currency)
@@ -97,18 +112,20 @@ async def add_file(
             await be_patient(connection, patience_s)
             if not await _rows(connection, "see_entity", {"entity": asked.entity}):
                 raise LookupError(asked.entity)
+            corrects = await _first_of(connection, asked.corrects)
             async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_rows"]) as copy:
                 async for piece in pieces:
                     await copy.write(reader.feed(piece))
                 await copy.write(reader.finish())
             if not reader.rows:
                 raise FaultyFile([FaultyLine(1, "it has no row")])
-            values = {**asked._asdict(), "id": identity, "rows": reader.rows, "sha256": reader.digest, "actor": actor}
+            told = {"id": identity, "rows": reader.rows, "sha256": reader.digest, "actor": actor, "corrects": corrects}
+            values = {**asked._asdict(), **told}
             if same := await _rows(connection, "same_file", values):
                 raise _Same(_file(same[0]))
             [row] = await _rows(connection, "add_file", values)
-            detail = {"name": asked.name, "rows": reader.rows, "sha256": reader.digest}
-            await note(connection, actor, "outside.uploaded", identity, detail)
+            detail = {"name": asked.name, "rows": reader.rows, "sha256": reader.digest, "corrects": corrects}
+            await audit(connection, actor, "outside.uploaded", f"outside:{identity}", detail)
             return _file(row), False
     except _Same as same_file:
         return same_file.file, True
@@ -131,14 +148,10 @@ async def see_file(connection: AsyncConnection[Any], identity: str) -> OutsideFi
     return _file(found[0])
 
 
-async def note(
-    connection: AsyncConnection[Any], actor: str, action: str, identity: str, detail: Mapping[str, Any]
-) -> None:
-    """Who did what to the file *identity*, for the audit log."""
-    told = msgspec.json.encode(detail).decode()
-    await _rows(
-        connection, "note", {"actor": actor, "action": action, "subject": f"outside:{identity}", "detail": told}
-    )
+async def current_file(connection: AsyncConnection[Any], identity: str) -> OutsideFile:
+    """What counts in the place of the file *identity*: the last one that corrects it, or itself. Errors: as above."""
+    found = await _rows(connection, "current_file", {"id": identity})
+    return await see_file(connection, found[0]["id"] if found else identity)
 
 
 async def be_patient(connection: AsyncConnection[Any], patience_s: int) -> None:
@@ -146,13 +159,14 @@ async def be_patient(connection: AsyncConnection[Any], patience_s: int) -> None:
     await connection.execute(b"SELECT set_config('statement_timeout', %s, true)", (f"{patience_s}s",))
 
 
-async def rows_of(
-    connection: AsyncConnection[Any], statement: bytes, values: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The rows of *statement*, if it gives any."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, values)
-        return await cursor.fetchall() if cursor.description else []
+async def _first_of(connection: AsyncConnection[Any], corrects: str | None) -> str | None:
+    """The first file of the matter that *corrects* is of. Errors: NotThere."""
+    if corrects is None:
+        return None
+    try:
+        return (await see_file(connection, corrects)).first
+    except LookupError:
+        raise NotThere("corrects: a file that there is.") from None
 
 
 async def _rows(connection: AsyncConnection[Any], name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,12 +7,23 @@ from typing import Any, Literal
 import msgspec
 from psycopg import AsyncConnection
 
-from reconciler.outside.files import QUERIES, be_patient, note, rows_of, see_file
+from reconciler.audit import audit
+from reconciler.outside.files import (
+    QUERIES,
+    Measure,
+    OutsideFile,
+    be_patient,
+    current_file,
+    see_file,
+)
+from reconciler.queries import rows_of
 
 Outcome = Literal["missing_here", "missing_there", "amount_differs", "duplicate"]
 OUTCOMES: tuple[Outcome, ...] = ("missing_here", "missing_there", "amount_differs", "duplicate")
 """What an order may be besides matched, in the order they are told in."""
 SHOWN_MAX = 100
+NAMED_MAX = 3
+"""Orders that a sentence names."""
 ROWS_PER_LOOK = 1000
 
 
@@ -56,6 +67,14 @@ class Difference(msgspec.Struct):
     note: str
 
 
+class CorrectedFile(Exception):
+    """The file is not run any more, because *by* counts in its place."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(f"It is corrected by {by}: run that one.")
+        self.by = by
+
+
 class Run(msgspec.Struct):
     """A run of *file*; *id* is null for a dry one, of which nothing is kept. *first* are its first differences."""
 
@@ -73,16 +92,19 @@ async def run_file(
     """
     Match the file *identity* with the redemptions as they are now.
 
-    A dry run keeps nothing. Else the run is kept with every difference, a break of the entity is opened where there is
-    one, and resolved where there is none any more.
+    A dry run keeps nothing. Else the run is kept with every difference, and a break of the entity is opened where there
+    is one: under the name of the first file, where this one corrects another.
 
     Shape: *connection* is in autocommit mode. Units: a statement may take *patience_s* seconds, 0 for any time. Errors:
-    LookupError, psycopg.Error.
+    LookupError, CorrectedFile, psycopg.Error.
     """
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await be_patient(connection, patience_s)
         file = await see_file(connection, identity)
+        current = await current_file(connection, identity)
+        if current.id != identity:
+            raise CorrectedFile(current.id)
         of_file: dict[str, Any] = {"file": identity}
         summary = _summary(
             await rows_of(connection, _on_compared("sum_up"), of_file),
@@ -93,24 +115,21 @@ async def run_file(
         [clock] = await rows_of(connection, b"SELECT now() AS now", {})
         found = Run(None, identity, actor, clock["now"], summary, first)
         if not dry_run:
-            await _keep(connection, found, file.entity)
+            await _keep(connection, found, file)
     return found
 
 
-async def _keep(connection: AsyncConnection[Any], run: Run, entity: str) -> None:
+async def _keep(connection: AsyncConnection[Any], run: Run, file: OutsideFile) -> None:
     told = msgspec.json.encode(run.summary).decode()
-    values: dict[str, Any] = {"file": run.file, "actor": run.ran_by, "summary": told, "entity": entity}
+    values: dict[str, Any] = {"file": run.file, "actor": run.ran_by, "summary": told}
     [kept] = await rows_of(connection, QUERIES["add_run"], values)
     run.id = kept["id"]
     await rows_of(connection, _on_compared("keep_differences"), {"file": run.file, "run": run.id})
     if run.summary.differences:
-        values |= {"expected": '{"differences": 0}', "found": told, "likely": likely(run.summary)}
+        values = {"first": file.first, "expected": '{"differences": 0}', "found": told, "likely": likely(run.summary)}
         await rows_of(connection, QUERIES["open_break"], values)
-    else:
-        values["resolution"] = f"run {run.id} of the file found no difference"
-        await rows_of(connection, QUERIES["resolve_break"], values)
     detail = {"run": run.id, "differences": run.summary.differences}
-    await note(connection, run.ran_by, "outside.ran", run.file, detail)
+    await audit(connection, run.ran_by, "outside.ran", f"outside:{run.file}", detail)
 
 
 async def list_runs(connection: AsyncConnection[Any], identity: str, before: int | None, rows_max: int) -> list[Run]:
@@ -154,6 +173,27 @@ def likely(summary: Summary) -> str:
         "amount_differs": "a refund was booked on one side only",
     }
     return "; ".join(text for outcome, text in said.items() if getattr(summary, outcome).orders)
+
+
+def remains(run: Run, measure: Measure) -> str:
+    """Pure: what still differs by *run* of a file of *measure*, and what makes it good."""
+    told = [
+        f"{one.order_id} {one.outcome} (here {_side(one.here_minor)}, there {_side(one.there_minor)})"
+        for one in run.first[:NAMED_MAX]
+    ]
+    more = run.summary.differences - len(told)
+    rest = f" and {more} more" if more else ""
+    ends = (
+        "" if measure == "order" else f"a rollback, a redemption, a posted manual journal that settles {run.file}, or "
+    )
+    return (
+        f"Run {run.id} of {run.file}: {run.summary.differences} orders differ: {'; '.join(told)}{rest}. "
+        f"What makes it good is {ends}a file that corrects {run.file}."
+    )
+
+
+def _side(minor: int | None) -> str:
+    return "nothing" if minor is None else str(minor)
 
 
 def _on_compared(name: str) -> bytes:

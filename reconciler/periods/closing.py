@@ -15,6 +15,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from lua.door import Door
+from reconciler.audit import audit
 from reconciler.periods.calendar import Period, State
 from reconciler.periods.checks import chain_check, check, in_order, light_checks, own_chains, total_check
 from reconciler.periods.figures import close_report
@@ -84,7 +85,7 @@ async def hold(books: Books, period: Period, actor: str) -> State:
             raise WrongState(f"{period.label} is closed", state, ("open",))
         if state == "open":
             await _set(connection, period, "hold", actor)
-            await _audit(connection, period, "period.held", actor, {})
+            await audit(connection, actor, "period.held", _named(period), {})
     return "hold"
 
 
@@ -114,7 +115,7 @@ async def reopen(books: Books, period: Period, actor: str, reason: str, *, may_r
         if state == "closed":
             moved = await row(connection, "reopen_through", period._asdict()) or {}
             detail["closed_through"] = str(moved["closed_through"] or "")
-        await _audit(connection, period, "period.reopened", actor, detail)
+        await audit(connection, actor, "period.reopened", _named(period), detail)
     return "open"
 
 
@@ -157,7 +158,7 @@ async def close(
         kept = {**period._asdict(), "actor": actor, "report": msgspec.json.encode(report).decode()}
         number = (await row(connection, "add_report", kept) or {})["id"]
         await rows(connection, "close_through", period._asdict())
-        await _audit(connection, period, "period.closed", actor, {"report": str(number)})
+        await audit(connection, actor, "period.closed", _named(period), {"report": str(number)})
     return Closed(checks, number, report)
 
 
@@ -184,13 +185,6 @@ async def _set(connection: AsyncConnection[Any], period: Period, state: State, a
     await rows(connection, "set_period", {**period._asdict(), "state": state, "actor": actor})
 
 
-async def _audit(
-    connection: AsyncConnection[Any], period: Period, action: str, actor: str, detail: dict[str, str]
-) -> None:
-    values = {
-        "actor": actor,
-        "action": action,
-        "subject": f"period:{period.entity}/{period.label}",
-        "detail": msgspec.json.encode(detail).decode(),
-    }
-    await rows(connection, "audit", values)
+def _named(period: Period) -> str:
+    """What the audit log calls it."""
+    return f"period:{period.entity}/{period.label}"

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
-from reconciler.periods.statements import read, row, rows
+from reconciler.audit import audit
+from reconciler.periods.statements import read, row
 
 ID_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
 
@@ -51,6 +52,5 @@ async def add_entity(connection: AsyncConnection[Any], entity: str, zone: str, a
         added = await row(connection, "add_entity", {"entity": entity, "zone": zone})
         if added is None:
             return None
-        told = {"actor": actor, "action": "entity.added", "subject": f"entity:{entity}"}
-        await rows(connection, "audit", {**told, "detail": msgspec.json.encode({"zone": zone}).decode()})
+        await audit(connection, actor, "entity.added", f"entity:{entity}", {"zone": zone})
     return Entity(entity, zone, added["closed_through"])

@@ -1,26 +1,23 @@
 """The statements of sql/periods.sql by name."""
 
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
-from reconciler.queries import parse_queries
+from reconciler.queries import load_queries, rows_of
 
 T = TypeVar("T")
 
-STATEMENTS = parse_queries((files("reconciler") / "sql" / "periods.sql").read_text(encoding="utf-8"))
+STATEMENTS = load_queries("periods")
 """Name → statement, as bytes for psycopg."""
 
 
 async def rows(connection: AsyncConnection[Any], name: str, values: Mapping[str, Any]) -> list[DictRow]:
     """Every row of the statement *name*. Errors: psycopg.Error."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(STATEMENTS[name], values)
-        return await cursor.fetchall() if cursor.description else []
+    return await rows_of(connection, STATEMENTS[name], values)
 
 
 async def row(connection: AsyncConnection[Any], name: str, values: Mapping[str, Any]) -> DictRow | None:

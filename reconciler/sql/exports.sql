@@ -32,9 +32,6 @@ SET state = CASE WHEN state IN ('waiting', 'running') THEN 'cancelled' ELSE 'rem
 WHERE id = %(id)s AND state IN ('waiting', 'running', 'done', 'failed')
 RETURNING *
 
--- name: audit_export
-INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)
-
 -- name: take_export
 -- The oldest that is nobody's becomes the worker's, for as long as it says that it is there.
 UPDATE exports
@@ -56,9 +53,9 @@ SET leased_until = now() + make_interval(secs => %(lease_s)s)
 WHERE id = %(id)s AND worker = %(worker)s AND state = 'running'
 
 -- name: rest_export
--- Nobody's again, but not before a while.
+-- Nobody's again, but not before a while; it is told why the try ended.
 UPDATE exports
-SET worker = NULL, leased_until = now() + make_interval(secs => %(rest_s)s)
+SET failed = %(failed)s, worker = NULL, leased_until = now() + make_interval(secs => %(rest_s)s)
 WHERE id = %(id)s AND worker = %(worker)s AND state = 'running'
 
 -- name: held_export
@@ -70,7 +67,8 @@ SELECT state FROM exports WHERE id = %(id)s
 -- name: advance_export
 -- What came further is not what ended whoever tried it before.
 UPDATE exports
-SET spool = %(spool)s, parts = %(parts)s, rows = %(rows)s, rows_about = %(rows_about)s, written = 0, tries = 1
+SET spool = %(spool)s, parts = %(parts)s, rows = %(rows)s, rows_about = %(rows_about)s, written = 0, tries = 1,
+    failed = NULL
 WHERE id = %(id)s AND worker = %(worker)s AND state = 'running'
 
 -- name: note_written
@@ -78,8 +76,8 @@ UPDATE exports SET written = %(written)s WHERE id = %(id)s AND worker = %(worker
 
 -- name: finish_export
 UPDATE exports
-SET state = 'done', spool = %(spool)s, written = rows, bytes = %(bytes)s, manifest = %(manifest)s, finished_at = now(),
-    worker = NULL, leased_until = NULL
+SET state = 'done', spool = %(spool)s, written = rows, bytes = %(bytes)s, manifest = %(manifest)s, failed = NULL,
+    finished_at = now(), worker = NULL, leased_until = NULL
 WHERE id = %(id)s AND worker = %(worker)s AND state = 'running'
 
 -- name: fail_export
@@ -88,10 +86,17 @@ SET state = 'failed', failed = %(failed)s, finished_at = now(), worker = NULL, l
 WHERE id = %(id)s AND worker = %(worker)s AND state = 'running'
 
 -- name: retire_exports
--- Those that were kept long enough.
-UPDATE exports
-SET state = 'removed'
-WHERE state IN ('done', 'failed') AND finished_at < now() - make_interval(days => %(days)s)
+-- Those that were kept long enough, and that in the audit log.
+WITH removed AS (
+    UPDATE exports
+    SET state = 'removed'
+    WHERE state IN ('done', 'failed') AND finished_at < now() - make_interval(days => %(days)s)
+    RETURNING *
+)
+INSERT INTO audit_log (actor, action, subject, detail)
+SELECT 'clerk', 'export.removed', 'export:' || id,
+    jsonb_build_object('report', report, 'format', format, 'asked', asked, 'kept_days', %(days)s::integer)
+FROM removed
 
 -- name: kept_exports
 -- Those whose folder is still needed.

@@ -5,17 +5,22 @@ COPY outside_rows (file, line, order_id, minor) FROM STDIN
 
 -- name: add_file
 INSERT INTO outside_files (id, name, entity, currency, since, until, zone, merchant, store, measure, rows, sha256,
-    uploaded_by)
+    uploaded_by, corrects)
 VALUES (%(id)s, %(name)s, %(entity)s, %(currency)s, %(since)s, %(until)s, %(zone)s, %(merchant)s, %(store)s, %(measure)s,
-    %(rows)s, %(sha256)s, %(actor)s)
+    %(rows)s, %(sha256)s, %(actor)s, %(corrects)s)
 RETURNING *
 
 -- name: same_file
--- The same bytes asked to be compared with the same are the same file.
+-- The same bytes asked to be compared with the same are the same file, unless another one corrected the same after it.
 SELECT * FROM outside_files
 WHERE sha256 = %(sha256)s AND entity = %(entity)s AND currency = %(currency)s AND since = %(since)s AND until = %(until)s
     AND zone = %(zone)s AND merchant IS NOT DISTINCT FROM %(merchant)s AND store IS NOT DISTINCT FROM %(store)s
-    AND measure = %(measure)s
+    AND measure = %(measure)s AND corrects IS NOT DISTINCT FROM %(corrects)s
+    AND NOT EXISTS (
+        SELECT 1 FROM outside_files AS later
+        WHERE later.corrects = outside_files.corrects
+            AND (later.uploaded_at, later.id) > (outside_files.uploaded_at, outside_files.id)
+    )
 ORDER BY uploaded_at
 LIMIT 1
 
@@ -33,6 +38,13 @@ LIMIT %(rows_max)s
 -- name: see_file
 SELECT * FROM outside_files WHERE id = %(id)s
 
+-- name: current_file
+-- The file that counts: the last one that corrects the same as this, or corrects this.
+SELECT id FROM outside_files
+WHERE coalesce(corrects, id) = (SELECT coalesce(corrects, id) FROM outside_files WHERE id = %(id)s)
+ORDER BY uploaded_at DESC, id DESC
+LIMIT 1
+
 -- name: list_runs
 -- Newest first.
 SELECT * FROM outside_runs WHERE file = %(file)s AND id < %(before)s ORDER BY id DESC LIMIT %(rows_max)s
@@ -42,7 +54,8 @@ SELECT * FROM outside_runs WHERE file = %(file)s AND id = %(run)s
 
 -- name: compare
 -- The beginning of the statements on compared: one row an order of either side, with what became of it. An order whose
--- discount came back whole is missing nowhere.
+-- discount came back whole is missing nowhere. What manual journals credited to merchants for an order, to settle a
+-- difference of this file or of one whose days, merchant and store are within its own, is on our side as well.
 WITH file AS (
     SELECT * FROM outside_files WHERE id = %(file)s
 ), theirs AS (
@@ -60,6 +73,22 @@ WITH file AS (
     CROSS JOIN redemptions
     JOIN campaigns ON campaigns.id = redemptions.campaign
     WHERE coalesce(nullif(definition ->> 'legal_entity', ''), 'main') = file.entity
+), booked AS (
+    SELECT line ->> 'order_id' AS order_id, sum(
+            CASE WHEN split_part(line ->> 'credit', ':', 1) = 'payable' THEN 1 ELSE -1 END * (line ->> 'minor')::numeric
+        ) AS minor
+    FROM file
+    JOIN outside_files AS settled USING (entity, currency, zone, measure)
+    JOIN manual_journals AS manual ON manual.settles = settled.id AND manual.state = 'posted'
+    CROSS JOIN LATERAL jsonb_array_elements(manual.lines) AS line
+    WHERE settled.since >= file.since AND settled.until <= file.until
+        AND (file.merchant IS NULL OR settled.merchant = file.merchant)
+        AND (file.store IS NULL OR settled.store = file.store)
+        AND line ->> 'order_id' IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM manual_journals AS undone WHERE undone.reverses = manual.journal AND undone.state = 'posted'
+        )
+    GROUP BY line ->> 'order_id'
 ), ours AS (
     SELECT order_id, count(*) FILTER (WHERE asked) AS redemptions, CASE (SELECT measure FROM file)
             WHEN 'discount' THEN sum(minor) FILTER (WHERE asked)
@@ -69,23 +98,29 @@ WITH file AS (
     FROM taken
     WHERE order_id IS NOT NULL
     GROUP BY order_id
+), sides AS (
+    SELECT order_id, coalesce(redemptions, 0) AS redemptions, redemptions = 0 AS elsewhere, theirs.line,
+        coalesce(theirs.lines, 0) AS lines, booked.minor AS booked, theirs.minor AS there_minor,
+        CASE WHEN booked.minor IS NULL THEN ours.minor ELSE coalesce(ours.minor, 0) + booked.minor END AS here_minor
+    FROM theirs FULL JOIN ours USING (order_id) FULL JOIN booked USING (order_id)
 ), compared AS (
-    SELECT order_id, coalesce(redemptions, 0) AS redemptions, theirs.line, coalesce(theirs.lines, 0) AS lines,
-        CASE WHEN redemptions > 0 THEN ours.minor END AS here_minor, theirs.minor AS there_minor,
+    SELECT order_id, redemptions, line, lines, here_minor, there_minor,
         CASE
+            WHEN booked IS NOT NULL AND here_minor = coalesce(there_minor, 0) THEN 'matched'
             WHEN lines > 1 THEN 'duplicate'
-            WHEN coalesce(redemptions, 0) = 0 THEN 'missing_here'
-            WHEN lines IS NULL THEN 'missing_there'
-            WHEN ours.minor IS DISTINCT FROM theirs.minor THEN 'amount_differs'
+            WHEN redemptions = 0 AND booked IS NULL THEN 'missing_here'
+            WHEN lines = 0 THEN 'missing_there'
+            WHEN here_minor IS DISTINCT FROM there_minor THEN 'amount_differs'
             ELSE 'matched'
         END AS outcome,
         CASE
             WHEN lines > 1 THEN 'it is in the file ' || lines || ' times'
-            WHEN redemptions = 0 THEN 'it was redeemed on another day, or by another merchant, store or currency'
+            WHEN booked IS NOT NULL THEN 'here are ' || booked || ' minor units that were booked by hand'
+            WHEN elsewhere THEN 'it was redeemed on another day, or by another merchant, store or currency'
             ELSE ''
         END AS note
-    FROM theirs FULL JOIN ours USING (order_id)
-    WHERE lines > 0 OR (redemptions > 0 AND (ours.minor <> 0 OR (SELECT measure FROM file) <> 'net'))
+    FROM sides
+    WHERE lines > 0 OR booked IS NOT NULL OR (redemptions > 0 AND (here_minor <> 0 OR (SELECT measure FROM file) <> 'net'))
 )
 
 -- name: sum_up
@@ -122,13 +157,8 @@ WHERE outcome <> 'matched'
 
 -- name: open_break
 INSERT INTO breaks (shard, kind, figure, expected, found, likely)
-VALUES (%(entity)s, 'outside', %(file)s, %(expected)s, %(found)s, %(likely)s)
-ON CONFLICT (shard, kind, figure) WHERE resolved_at IS NULL DO NOTHING
-
--- name: resolve_break
-UPDATE breaks
-SET state = 'resolved', resolved_at = now(), resolved_by = %(actor)s, resolution = %(resolution)s
-WHERE shard = %(entity)s AND kind = 'outside' AND figure = %(file)s AND resolved_at IS NULL
+SELECT entity, 'outside', id, %(expected)s, %(found)s, %(likely)s FROM outside_files WHERE id = %(first)s
+ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 
 -- name: list_differences
 -- In the order of order ids, byte by byte.
@@ -137,9 +167,6 @@ FROM outside_differences
 WHERE run = %(run)s AND order_id COLLATE "C" > %(after)s
 ORDER BY order_id COLLATE "C"
 LIMIT %(rows_max)s
-
--- name: note
-INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)
 
 -- name: see_entity
 SELECT id FROM legal_entities WHERE id = %(entity)s

@@ -18,10 +18,6 @@ FROM legal_entities
 ON CONFLICT (id) DO NOTHING
 RETURNING closed_through
 
--- name: audit
-INSERT INTO audit_log (actor, action, subject, detail)
-VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s::jsonb)
-
 -- name: period
 -- Its own row, and whether a closed period has all of it: a day of a closed month is closed without a row.
 SELECT state, changed_by, changed_at, EXISTS (

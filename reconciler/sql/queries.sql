@@ -219,10 +219,22 @@ FOR UPDATE OF manual
 UPDATE legal_entities SET head = %(head)s, journals = %(journals)s WHERE id = %(entity)s
 
 -- name: mark_posted
-UPDATE manual_journals SET state = 'posted', journal = %(journal)s WHERE id = %(id)s
+WITH posted AS (
+    UPDATE manual_journals SET state = 'posted', journal = %(journal)s WHERE id = %(id)s RETURNING *
+)
+INSERT INTO audit_log (actor, action, subject, detail)
+SELECT 'reconciler', 'manual_journal.posted', 'manual_journal:' || id,
+    jsonb_build_object('entity', entity, 'made_by', made_by, 'journal', journal)
+FROM posted
 
 -- name: refuse_manual
-UPDATE manual_journals SET state = 'rejected', refused = %(refused)s WHERE id = %(id)s
+WITH rejected AS (
+    UPDATE manual_journals SET state = 'rejected', refused = %(refused)s WHERE id = %(id)s RETURNING *
+)
+INSERT INTO audit_log (actor, action, subject, detail)
+SELECT 'reconciler', 'manual_journal.rejected', 'manual_journal:' || id,
+    jsonb_build_object('entity', entity, 'made_by', made_by, 'reason', refused)
+FROM rejected
 
 -- name: load_journals
 -- One whose postings were taken away is there too, without any.
@@ -273,7 +285,7 @@ WHERE shard = %(shard)s AND epoch = %(epoch)s AND seq = %(seq)s AND entry_id = %
 -- name: insert_break
 INSERT INTO breaks (shard, kind, expected, found)
 VALUES (%(shard)s, %(kind)s, %(expected)s, %(found)s)
-ON CONFLICT (shard, kind, figure) WHERE resolved_at IS NULL DO NOTHING
+ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 
 -- name: resume_shard
 UPDATE checkpoints
@@ -347,3 +359,6 @@ WHERE shard = %(shard)s AND state = 'reserved' AND reserved_until <= %(now)s
     AND (reserved_until, seq) > (%(after)s, %(after_seq)s)
 ORDER BY reserved_until, seq
 LIMIT %(codes_max)s
+
+-- name: audit
+INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)

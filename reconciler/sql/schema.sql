@@ -208,7 +208,8 @@ CREATE TABLE breaks (
     CONSTRAINT breaks_state_check CHECK (state IN ('open', 'explained', 'resolved')),
     CONSTRAINT breaks_resolved_check CHECK ((state = 'resolved') = (resolved_at IS NOT NULL))
 );
-CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind, figure) WHERE resolved_at IS NULL;
+-- By the hash of its figure: what is found in Redis under a holder's name may be longer than an index takes.
+CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind, md5(figure)) WHERE resolved_at IS NULL;
 
 -- A stream record that could not be read, whole. fields maps name to hex.
 CREATE TABLE quarantine (
@@ -778,48 +779,6 @@ CREATE TABLE close_reports (
     CONSTRAINT close_reports_period_fkey FOREIGN KEY (entity, kind, starts) REFERENCES periods (entity, kind, starts)
 );
 
--- A journal that a person makes and another one approves. lines is a list of {debit, credit, commodity, minor}.
-CREATE TABLE manual_journals (
-    id             text        NOT NULL,
-    entity         text        NOT NULL,
-    effective_date date        NOT NULL,
-    about          text,
-    reverses       bigint,
-    reason         text        NOT NULL,
-    attachment     text        NOT NULL DEFAULT '',
-    lines          jsonb       NOT NULL,
-    state          text        NOT NULL DEFAULT 'drafted',
-    made_by        text        NOT NULL,
-    made_at        timestamptz NOT NULL DEFAULT now(),
-    checked_by     text,
-    checked_at     timestamptz,
-    refused        text,   -- why it was rejected, or could not be posted
-    journal        bigint,
-    CONSTRAINT manual_journals_pkey PRIMARY KEY (id),
-    CONSTRAINT manual_journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
-    CONSTRAINT manual_journals_journal_fkey FOREIGN KEY (journal) REFERENCES journals (id),
-    CONSTRAINT manual_journals_reverses_fkey FOREIGN KEY (reverses) REFERENCES journals (id),
-    CONSTRAINT manual_journals_state_check CHECK (state IN ('drafted', 'approved', 'posted', 'rejected')),
-    CONSTRAINT manual_journals_checker_check CHECK (checked_by IS DISTINCT FROM made_by)
-);
-CREATE INDEX manual_journals_approved_idx ON manual_journals (made_at) WHERE state = 'approved';
--- A journal is reversed once.
-CREATE UNIQUE INDEX manual_journals_reverses_key ON manual_journals (reverses) WHERE state <> 'rejected';
-
--- One comparison of a shard in Redis with the books, at one seq.
-CREATE TABLE stocktakes (
-    id       bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
-    shard    text        NOT NULL,
-    seq      bigint      NOT NULL,
-    taken_at timestamptz NOT NULL DEFAULT now(),
-    asked_by text        NOT NULL,  -- 'clerk' where it was nobody
-    figures  jsonb       NOT NULL,  -- figure -> [expected, found]
-    sampled  jsonb       NOT NULL,  -- how many coupons and holders were compared field by field
-    breaks   integer     NOT NULL,
-    CONSTRAINT stocktakes_pkey PRIMARY KEY (id)
-);
-CREATE INDEX stocktakes_shard_idx ON stocktakes (shard, id DESC);
-
 -- A file of orders or payments that another system has, to be matched with the redemptions by order. What a line's minor
 -- is compared with says measure: the discount that was given, what of it did not come back, or what the order was worth.
 CREATE TABLE outside_files (
@@ -837,7 +796,9 @@ CREATE TABLE outside_files (
     sha256     text        NOT NULL,
     uploaded_by text       NOT NULL,
     uploaded_at timestamptz NOT NULL DEFAULT now(),
+    corrects   text,  -- the first of the files that it takes the place of; the last one that came in counts
     CONSTRAINT outside_files_pkey PRIMARY KEY (id),
+    CONSTRAINT outside_files_corrects_fkey FOREIGN KEY (corrects) REFERENCES outside_files (id),
     CONSTRAINT outside_files_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
     CONSTRAINT outside_files_measure_check CHECK (measure IN ('discount', 'net', 'order')),
     CONSTRAINT outside_files_until_check CHECK (until >= since)
@@ -875,6 +836,50 @@ CREATE TABLE outside_differences (
     CONSTRAINT outside_differences_outcome_check CHECK (outcome IN ('missing_here', 'missing_there', 'amount_differs',
         'duplicate'))
 );
+
+-- A journal that a person makes and another one approves. lines is a list of {debit, credit, commodity, minor, order_id}.
+CREATE TABLE manual_journals (
+    id             text        NOT NULL,
+    entity         text        NOT NULL,
+    effective_date date        NOT NULL,
+    about          text,
+    reverses       bigint,
+    reason         text        NOT NULL,
+    attachment     text        NOT NULL DEFAULT '',
+    lines          jsonb       NOT NULL,
+    state          text        NOT NULL DEFAULT 'drafted',
+    made_by        text        NOT NULL,
+    made_at        timestamptz NOT NULL DEFAULT now(),
+    checked_by     text,
+    checked_at     timestamptz,
+    refused        text,   -- why it was rejected, or could not be posted
+    journal        bigint,
+    settles        text,   -- a file of another system: the lines that name an order settle what differs of it
+    CONSTRAINT manual_journals_pkey PRIMARY KEY (id),
+    CONSTRAINT manual_journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
+    CONSTRAINT manual_journals_journal_fkey FOREIGN KEY (journal) REFERENCES journals (id),
+    CONSTRAINT manual_journals_reverses_fkey FOREIGN KEY (reverses) REFERENCES journals (id),
+    CONSTRAINT manual_journals_settles_fkey FOREIGN KEY (settles) REFERENCES outside_files (id),
+    CONSTRAINT manual_journals_state_check CHECK (state IN ('drafted', 'approved', 'posted', 'rejected')),
+    CONSTRAINT manual_journals_checker_check CHECK (checked_by IS DISTINCT FROM made_by)
+);
+CREATE INDEX manual_journals_approved_idx ON manual_journals (made_at) WHERE state = 'approved';
+-- A journal is reversed once.
+CREATE UNIQUE INDEX manual_journals_reverses_key ON manual_journals (reverses) WHERE state <> 'rejected';
+
+-- One comparison of a shard in Redis with the books, at one seq.
+CREATE TABLE stocktakes (
+    id       bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    shard    text        NOT NULL,
+    seq      bigint      NOT NULL,
+    taken_at timestamptz NOT NULL DEFAULT now(),
+    asked_by text        NOT NULL,  -- 'clerk' where it was nobody
+    figures  jsonb       NOT NULL,  -- figure -> [expected, found]
+    sampled  jsonb       NOT NULL,  -- how many coupons and holders were compared field by field
+    breaks   integer     NOT NULL,
+    CONSTRAINT stocktakes_pkey PRIMARY KEY (id)
+);
+CREATE INDEX stocktakes_shard_idx ON stocktakes (shard, id DESC);
 
 -- A report that is made in the background, in parts, so that another process goes on where one died.
 CREATE TABLE exports (
@@ -985,7 +990,8 @@ GRANT UPDATE (state, checked_by, checked_at, refused) ON manual_journals TO fair
 GRANT UPDATE (state, explained_by, explained_at, explanation, resolved_at, resolved_by, resolution, compensation)
     ON breaks TO fairclaim_gateway;
 GRANT UPDATE (state, failed, finished_at) ON exports TO fairclaim_gateway;
-GRANT INSERT ON stocktakes, breaks TO fairclaim_clerk;
+GRANT INSERT ON stocktakes, breaks, audit_log TO fairclaim_clerk;
+GRANT INSERT ON audit_log TO fairclaim_reconciler;
 GRANT UPDATE (state, parts, rows, rows_about, written, spool, bytes, manifest, failed, worker, tries, leased_until,
     finished_at) ON exports TO fairclaim_clerk;
 

@@ -105,7 +105,7 @@ RETURNING id
 -- Since when it is there, and what it was then, stays as the first stocktake found it.
 INSERT INTO breaks (shard, kind, figure, expected, found, seq, likely)
 VALUES (%(shard)s, %(kind)s, %(figure)s, %(expected)s, %(found)s, %(seq)s, %(likely)s)
-ON CONFLICT (shard, kind, figure) WHERE resolved_at IS NULL DO NOTHING
+ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 
 -- name: last_stocktake
 SELECT seq, taken_at, breaks FROM stocktakes WHERE shard = %(shard)s ORDER BY id DESC LIMIT 1
@@ -153,6 +153,3 @@ UPDATE breaks
 SET state = 'resolved', resolved_by = %(actor)s, resolved_at = now(), resolution = %(resolution)s,
     compensation = %(compensation)s
 WHERE id = %(id)s
-
--- name: insert_audit
-INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)

@@ -1,8 +1,9 @@
 """
 What becomes of a difference: it is written down when it is first seen, explained, and resolved.
 
-Nothing resolves by itself: whoever resolves a break says why and by which change it was made good, and a fresh
-stocktake of that shard has to find it gone. Breaks of the drain are its own: they end when the shard is as expected.
+Nothing resolves by itself: whoever resolves a break says why and by which change it was made good, and a fresh look
+has to find it gone: a stocktake of that shard, a run of that file. Breaks of the drain are its own: they end when the
+shard is as expected.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,11 @@ from typing import Any, NamedTuple
 
 from lua.door import Door
 from lua.keys import CouponCode, HolderId, Shard
+from reconciler.audit import audit
+from reconciler.outside.files import current_file
+from reconciler.outside.matching import CorrectedFile, remains, run_file
 from reconciler.stocktake.comparing import COUPON, FIGURE, HOLDER
-from reconciler.stocktake.keeping import Connection, audit, record, run
+from reconciler.stocktake.keeping import Connection, record, run
 from reconciler.stocktake.taking import Wanted, take
 
 OUTSIDE = "outside"
@@ -55,8 +59,8 @@ class BreakRefused(Exception):
     """
     A break can't be explained or resolved. *code* says why:
 
-    break_not_found · invalid_state (it is resolved, or the drain's) · break_remains (a fresh stocktake finds it) ·
-    not_ready (the shard could not be compared) · bad_request (no words, or too many)
+    break_not_found · invalid_state (it is resolved, or the drain's) · break_remains (a fresh look finds it) ·
+    not_ready (it could not be compared) · bad_request (no words, or too many)
     """
 
     def __init__(self, code: str, text: str) -> None:
@@ -98,19 +102,29 @@ async def explain(connection: Connection, id_: int, actor: str, explanation: str
 
 
 async def resolve(
-    door: Door, connection: Connection, id_: int, actor: str, resolution: str, compensation: str
+    door: Door,
+    connection: Connection,
+    id_: int,
+    actor: str,
+    resolution: str,
+    compensation: str,
+    *,
+    patience_s: int = 0,
 ) -> Break:
     """
     End a break: *resolution* says why, *compensation* names the change that made it good.
 
-    Takes stock of its shard first, and writes that down. Errors: BreakRefused; psycopg.Error; DoorError and RedisError.
+    Takes stock of its shard first, or runs its file again, and writes that down. Units: a statement of such a run may
+    take *patience_s* seconds, 0 for any time. Errors: BreakRefused; psycopg.Error; DoorError and RedisError.
     """
     words, change = _words("resolution", resolution), _words("compensation", compensation)
     async with connection.transaction():
         shard, kind, figure = await _lock(connection, id_)
     if kind in (FIGURE, COUPON, HOLDER):
         await _look_again(door, connection, Shard.parse(shard), kind, figure, actor)
-    elif kind != OUTSIDE:
+    elif kind == OUTSIDE:
+        await _run_again(connection, figure, actor, patience_s)
+    else:
         raise BreakRefused("invalid_state", f"A break {kind} ends by itself when {shard} is as the books expect.")
     async with connection.transaction():
         await _lock(connection, id_)
@@ -133,6 +147,17 @@ async def _look_again(door: Door, connection: Connection, shard: Shard, kind: st
     await record(connection, [taken], actor)
     if any((found.kind, found.name) == (kind, figure) for found in taken.found):
         raise BreakRefused("break_remains", f"At seq {taken.seq} of {shard}, {kind} {figure} differs still.")
+
+
+async def _run_again(connection: Connection, file_id: str, actor: str, patience_s: int) -> None:
+    """What counts in the place of a file has to match the books as they are now."""
+    try:
+        file = await current_file(connection, file_id)
+        run_now = await run_file(connection, file.id, actor, dry_run=False, patience_s=patience_s)
+    except CorrectedFile as corrected:
+        raise BreakRefused("not_ready", f"{corrected.by} came in at this moment; try again.") from None
+    if run_now.summary.differences:
+        raise BreakRefused("break_remains", remains(run_now, file.measure))
 
 
 async def _lock(connection: Connection, id_: int) -> tuple[str, str, str]:

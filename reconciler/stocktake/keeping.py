@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from lua.door import Door
 from lua.keys import Shard
+from reconciler.audit import audit
+from reconciler.queries import rows_of
 from reconciler.stocktake.comparing import Stocktake
 from reconciler.stocktake.reading import QUERIES
 from reconciler.stocktake.taking import take
@@ -67,14 +68,6 @@ async def list_stocktakes(
     return await run(connection, "list_stocktakes", **values)
 
 
-async def audit(connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
-    """A line of the audit log. Errors: psycopg.Error."""
-    values = {"actor": actor, "action": action, "subject": subject, "detail": json.dumps(detail)}
-    await run(connection, "insert_audit", **values)
-
-
 async def run(connection: Connection, name: str, **values: object) -> list[dict[str, Any]]:
     """Run a statement of QUERIES and give its rows, if it has any. Errors: psycopg.Error."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(QUERIES[name], values)
-        return await cursor.fetchall() if cursor.description else []
+    return await rows_of(connection, QUERIES[name], values)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import Any
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -14,10 +13,10 @@ from psycopg.rows import DictRow, dict_row
 from lua.door import Door, stream_fields
 from lua.entries import Entry, decode_entry
 from lua.keys import CampaignId, CouponCode, HolderId, Shard
-from reconciler.queries import parse_queries
+from reconciler.queries import load_queries
 from reconciler.stocktake.standing import Standing, Version, entry_of_row
 
-QUERIES = parse_queries((files("reconciler") / "sql" / "stocktake.sql").read_text(encoding="utf-8"))
+QUERIES = load_queries("stocktake")
 """Name → statement."""
 
 STATEMENT_MS_MAX = 30_000

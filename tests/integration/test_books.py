@@ -96,10 +96,12 @@ RIGHTS = {
         "quarantine": "INSERT",
         "account_days": "INSERT",
         "movement_days": "INSERT",
+        "audit_log": "INSERT",
     },
     "fairclaim_clerk": {
         "stocktakes": "INSERT",
         "breaks": "INSERT",
+        "audit_log": "INSERT",
     },
     "fairclaim_reader": {},
 }

@@ -238,7 +238,8 @@ async def test_a_killed_process_is_tried_again_and_not_for_ever(
             assert (site.row(export).state, site.row(export).worker) == ("running", None)
     assert await site.work() is True
     failed = site.row(export)
-    assert (failed.state, failed.failed) == ("failed", "given up after 2 tries")
+    words = "given up after 2 tries; the last one: its process ended by signal 9"
+    assert (failed.state, failed.failed) == ("failed", words)
 
 
 def _pid_of_making(export: str) -> int | None:
@@ -292,6 +293,26 @@ async def test_a_file_is_kept_for_as_long_as_was_said(site: Exports) -> None:
 
     assert site.row(export).state == "removed"
     assert list(site.folder.iterdir()) == []
+    logged = "SELECT actor, action FROM audit_log WHERE subject = %s ORDER BY id DESC LIMIT 1"
+    with psycopg.connect(site.url) as connection:
+        row = connection.execute(logged, [f"export:{export.id}"]).fetchone()
+    assert row == ("clerk", "export.removed")
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        ("Traceback\n  File x\nOSError: no space left\n", 1, "OSError: no space left"),
+        ("", -9, "its process ended by signal 9"),
+        ("", 3, "its process ended with exit code 3"),
+        ("psycopg: postgresql://ann:p@ss@db/x is away", 1, "psycopg: postgresql://…@db/x is away"),
+        ("host=db password='a b' port=5", 1, "host=db password=… port=5"),
+        ("x" * 900, 1, "x" * 500),
+    ],
+)
+def test_the_last_words_of_a_process_keep_its_secrets(said: str, code: int, words: str) -> None:
+    """The last line, or how it ended; never what may be a password, and not without an end."""
+    assert work.last_words(said, code) == words
 
 
 async def test_what_can_t_be_made_says_why(site: Exports) -> None:

@@ -44,7 +44,14 @@ async def test_one_key_drafts_and_another_approves(
         assert [each["id"] for each in (await ran("admin", "list", "--state", "approved"))["items"]] == [made["id"]]
         assert (await ran("admin", "show", "mj_0", code=3))["code"] == "not_found"
         assert (await ran("admin", "show", "../keys", code=2))["code"] == "bad_id"
-        for line in ("payable clearing:bank 7", "payable clearing:bank 1.234 CNY", "payable 'clearing:bank 7 CNY"):
+        settles = ("-l", "payable:m-1 clearing:bank 0.01 CNY 'o 1'", "--settles", "of_0")
+        assert (await ran("finance", *DRAFT, *settles, code=3))["code"] == "not_found"
+        for line in (
+            "payable clearing:bank 7",
+            "payable clearing:bank 7 CNY o 1",
+            "payable clearing:bank 1.234 CNY",
+            "payable 'clearing:bank 7 CNY",
+        ):
             assert (await ran("finance", *DRAFT, "-l", line, code=2))["code"] == "bad_line"
         assert (await ran("finance", *DRAFT, "-l", "cash clearing:bank 7 CNY", code=2))["code"] == "bad_request"
         shown = await asyncio.to_thread(

@@ -117,6 +117,11 @@ async def test_what_cannot_be_posted_is_refused_with_a_reason(
     state, refused = books.rows("SELECT state, refused FROM manual_journals WHERE id = 'mj_1'")[0]
     assert (state, why in refused) == ("rejected", True), refused
     assert books.rows("SELECT ref, first_seq FROM journals") == [("mj_2", 1)]
+    logged = books.rows("SELECT actor, action, subject, detail ->> 'reason' FROM audit_log ORDER BY id")
+    assert logged == [
+        ("reconciler", "manual_journal.rejected", "manual_journal:mj_1", refused),
+        ("reconciler", "manual_journal.posted", "manual_journal:mj_2", None),
+    ]
     assert verify(books.url).holds
 
 

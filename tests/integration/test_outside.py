@@ -4,65 +4,28 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.conftest import redis_binaries
 from tests.integration.commands import Cli
-from tests.integration.draining import Books, draining
-from tests.integration.site_http import open_http
-from tests.integration.tilling import Till, an_order, done
+from tests.integration.draining import Books
+from tests.integration.outsiding import DAYS, Outside, open_outside
+from tests.integration.tilling import done
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 """What the scripts do on Redis 7 is tests/scripts' to prove; here it is HTTP and the books."""
 
-DAYS = {"since": str((datetime.now(UTC) - timedelta(days=1)).date()), "until": str((datetime.now(UTC)).date())}
 GROUPS = ("matched", "missing_here", "missing_there", "amount_differs", "duplicate")
-
-
-class Outside:
-    """Finance, at one worker."""
-
-    def __init__(self, till: Till) -> None:
-        self.till = till
-
-    async def upload(self, text: str, who: str = "finance", media: str = "text/csv", **asked: str) -> httpx2.Response:
-        """POST /v1/outside-files."""
-        headers = {**await self.till.http.credential(who), "content-type": media}
-        query = {"name": "orders.csv", "currency": "CNY", **DAYS, **asked}
-        http = self.till.http.worker.http
-        return await http.post("/v1/outside-files", params=query, content=text.encode(), headers=headers)
-
-    async def run(self, file: str, *, dry: bool = False, who: str = "finance") -> httpx2.Response:
-        """POST /v1/outside-files/{file}/runs."""
-        return await self.till.ask("POST", f"/v1/outside-files/{file}/runs" + ("?dry_run=true" if dry else ""), who)
-
-    async def counts(self, text: str, **asked: str) -> list[int]:
-        """Orders of each of GROUPS, of a dry run."""
-        file = done(await self.upload(text, **asked))["id"]
-        summary = done(await self.run(file, dry=True), 200)["summary"]
-        return [summary[name]["orders"] for name in GROUPS]
 
 
 @pytest.fixture
 async def outside(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Outside]:
-    """A worker and its books after a sale: o-1 of 5.00, o-2 of which 2.00 came back, o-3 that came back whole."""
-    async with open_http(redis_url, postgres_url, tmp_path, page_rows_max=2) as http:
-        till = Till(http)
-        async with draining(redis_url, postgres_url):
-            await http.publish()
-            codes = await till.claimed("ann", "bob", "cy")
-            for n, code in enumerate(codes, start=1):
-                made = done(await till.redeem(code, an_order(f"o-{n}"), key=f"k{n}", store="s-1", merchant="m-1"))
-                if n == 2:
-                    done(await till.roll_back(made["id"], amount_minor=200))
-                if n == 3:
-                    done(await till.roll_back(made["id"]))
-        yield Outside(till)
+    """A worker and its books after a sale."""
+    async with open_outside(redis_url, postgres_url, tmp_path) as outside:
+        yield outside
 
 
 async def test_orders_are_matched_by_what_is_compared(outside: Outside) -> None:
@@ -80,7 +43,7 @@ async def test_orders_are_matched_by_what_is_compared(outside: Outside) -> None:
 
 
 async def test_a_run_is_kept_and_its_break_lives(outside: Outside, postgres_url: str) -> None:
-    """A dry run keeps nothing; a run keeps every difference and opens one break; one without difference resolves it."""
+    """A dry run keeps nothing; a run keeps every difference and opens one break, which one without any does not end."""
     told = "order_id,minor\no-1,500\no-1,500\no-2,999\nx-1,7\n"
     first = await outside.upload(told)
     file = done(first)
@@ -109,8 +72,7 @@ async def test_a_run_is_kept_and_its_break_lives(outside: Outside, postgres_url:
         books.rows("UPDATE outside_rows SET minor = 300 WHERE order_id = 'o-2'")
         matched = done(await outside.run(file["id"]))
         assert matched["summary"]["differences"] == 0
-        resolved = "SELECT state, resolution FROM breaks WHERE kind = 'outside'"
-        assert books.rows(resolved) == [("resolved", f"run {matched['id']} of the file found no difference")]
+        assert books.rows("SELECT state FROM breaks") == [("open",)]
         actions = "SELECT action FROM audit_log WHERE subject = %s ORDER BY id"
         assert [act for (act,) in books.rows(actions, f"outside:{file['id']}")] == ["outside.uploaded"] + 3 * [
             "outside.ran"
@@ -173,7 +135,7 @@ async def test_who_may_and_what_is_there(outside: Outside) -> None:
 
 
 async def test_the_same_by_command(
-    outside: Outside, postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    outside: Outside, redis_url: str, postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Upload, dry run, run, list and show, with their exit codes."""
     cli, file = Cli(capsys), tmp_path / "orders.csv"
@@ -197,6 +159,14 @@ async def test_the_same_by_command(
     assert (await shown("show", id_, "--csv")).startswith("order_id,outcome,line")
     assert "orders.csv" in await shown("list")
     assert (await ask("list"))["items"][0]["last"]["differences"] == 1
+    end = ("breaks", "resolve", str(outside.books.value("SELECT id FROM breaks")), "-b", "x", "--by", "y", "--json")
+    both = ("--redis-url", redis_url, "--postgres-url", postgres_url)
+    assert (await asyncio.to_thread(cli, *end, *both)).error["code"] == "break_remains"
+    file.write_text("order_id,amount\no-1,5\no-2,3\n")
+    assert (await ask("upload", str(file), *days, "--corrects", id_))["corrects"] == id_
+    assert (await ask("run", id_, code=4))["code"] == "invalid_state"
+    assert (await asyncio.to_thread(cli, *end, *both)).data["state"] == "resolved"
+    assert "--corrects: a file" in (await ask("upload", str(file), *days, "--corrects", "of_0", code=2))["message"]
     file.write_text("order_id,amount\no-1,\n")
     assert "line 2: amount" in (await ask("upload", str(file), *days, code=2))["message"]
     assert (await ask("run", "of_0", code=3))["code"] == "not_found"

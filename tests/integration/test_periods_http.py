@@ -71,8 +71,9 @@ async def test_a_month_from_open_to_closed_and_back(months: Months, http: Http) 
     months.forge("DELETE FROM breaks")
     closed = await ask("POST", f"{JANUARY}/close", "finance", 200)
     assert (closed["holds"], closed["report"]) == (True, 1)
-    entities = await ask("GET", "/v1/entities", "marketer", 200)
-    assert entities["items"] == [{"id": "main", "zone": "UTC", "closed_through": "2024-01-31"}]
+    main = {"id": "main", "zone": "UTC"}
+    for who, told in (("marketer", main), ("auditor", main | {"closed_through": "2024-01-31"})):
+        assert (await ask("GET", "/v1/entities", who, 200))["items"] == [told]
 
     again = {"reason": "An invoice came in"}
     await ask("POST", f"{JANUARY}/reopen", "finance", 403, again)

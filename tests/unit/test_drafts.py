@@ -54,6 +54,12 @@ def a_line(**changes: Any) -> list[dict[str, Any]]:
         ({"reverses": 0, "lines": []}, "reverses"),
         ({"reverses": 7}, "lines"),
         ({"reverses": 7, "lines": [], "about": "c/0"}, "lines"),
+        ({"reverses": 7, "lines": [], "settles": "of_0"}, "lines"),
+        ({"settles": "of_0"}, "lines"),
+        ({"lines": a_line(order_id="o-1")}, "lines[0].order_id"),
+        ({"lines": a_line(order_id=""), "settles": "of_0"}, "lines[0].order_id"),
+        ({"lines": a_line(order_id="o-1", debit="clearing:gift"), "settles": "of_0"}, "lines[0].debit"),
+        ({"lines": a_line(order_id="o-1", credit="payable:m-2"), "settles": "of_0"}, "lines[0].debit"),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_broken_is_named(changes: dict[str, Any], field: str) -> None:
@@ -71,11 +77,12 @@ def test_a_rule_that_is_broken_is_named(changes: dict[str, Any], field: str) -> 
         {"lines": a_line(debit="stock", credit="supply", commodity="coupon:c"), "about": "c/0"},
         {"lines": a_line(debit="commitment:c", credit="budget:available"), "about": "c/7"},
         {"reverses": 7, "lines": []},
+        {"lines": a_line() + a_line(order_id="o-1"), "settles": "of_0"},
         {"effective_date": "2027-11-30"},
     ],
 )
 def test_what_keeps_every_rule_is_a_draft(changes: dict[str, Any]) -> None:
-    """Payouts, corrections between accounts, a stocktake's difference, a reversal."""
+    """Payouts, corrections between accounts, a stocktake's difference, a file's, a reversal."""
     assert list(broken_rules(a_draft(**changes), TODAY)) == []
 
 

@@ -421,7 +421,65 @@ CREATE TABLE close_reports (
     CONSTRAINT close_reports_period_fkey FOREIGN KEY (entity, kind, starts) REFERENCES periods (entity, kind, starts)
 );
 
--- A journal that a person makes and another one approves. lines is a list of {debit, credit, commodity, minor}.
+-- A file of orders or payments that another system has, to be matched with the redemptions by order. What a line's minor
+-- is compared with says measure: the discount that was given, what of it did not come back, or what the order was worth.
+CREATE TABLE outside_files (
+    id         text        NOT NULL,
+    name       text        NOT NULL,
+    entity     text        NOT NULL,
+    currency   text        NOT NULL,
+    since      date        NOT NULL,
+    until      date        NOT NULL,
+    zone       text        NOT NULL,
+    merchant   text,
+    store      text,
+    measure    text        NOT NULL,
+    rows       bigint      NOT NULL,
+    sha256     text        NOT NULL,
+    uploaded_by text       NOT NULL,
+    uploaded_at timestamptz NOT NULL DEFAULT now(),
+    corrects   text,  -- the first of the files that it takes the place of; the last one that came in counts
+    CONSTRAINT outside_files_pkey PRIMARY KEY (id),
+    CONSTRAINT outside_files_corrects_fkey FOREIGN KEY (corrects) REFERENCES outside_files (id),
+    CONSTRAINT outside_files_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
+    CONSTRAINT outside_files_measure_check CHECK (measure IN ('discount', 'net', 'order')),
+    CONSTRAINT outside_files_until_check CHECK (until >= since)
+);
+-- Its lines. No foreign key, because that would cost the COPY of a million lines a look-up each.
+CREATE TABLE outside_rows (
+    file     text   NOT NULL,
+    line     bigint NOT NULL,
+    order_id text   NOT NULL,
+    minor    bigint NOT NULL,
+    CONSTRAINT outside_rows_pkey PRIMARY KEY (file, line)
+);
+CREATE TABLE outside_runs (
+    id      bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
+    file    text        NOT NULL,
+    ran_by  text        NOT NULL,
+    ran_at  timestamptz NOT NULL DEFAULT now(),
+    summary jsonb       NOT NULL,
+    CONSTRAINT outside_runs_pkey PRIMARY KEY (id),
+    CONSTRAINT outside_runs_file_fkey FOREIGN KEY (file) REFERENCES outside_files (id)
+);
+-- What a run found that does not match. here_minor or there_minor is null where the order is missing on that side.
+CREATE TABLE outside_differences (
+    run         bigint  NOT NULL,
+    order_id    text    NOT NULL,
+    outcome     text    NOT NULL,
+    line        bigint,            -- the first of the order
+    lines       bigint  NOT NULL,
+    redemptions bigint  NOT NULL,
+    here_minor  numeric(38),
+    there_minor numeric(38),
+    note        text    NOT NULL,
+    CONSTRAINT outside_differences_pkey PRIMARY KEY (run, order_id),
+    CONSTRAINT outside_differences_run_fkey FOREIGN KEY (run) REFERENCES outside_runs (id),
+    CONSTRAINT outside_differences_outcome_check CHECK (outcome IN ('missing_here', 'missing_there', 'amount_differs',
+        'duplicate'))
+);
+
+-- A journal that a person makes and another one approves. lines is a list of {debit, credit, commodity, minor, order_id}.
 CREATE TABLE manual_journals (
     id             text        NOT NULL,
     entity         text        NOT NULL,
@@ -438,10 +496,12 @@ CREATE TABLE manual_journals (
     checked_at     timestamptz,
     refused        text,   -- why it was rejected, or could not be posted
     journal        bigint,
+    settles        text,   -- a file of another system: the lines that name an order settle what differs of it
     CONSTRAINT manual_journals_pkey PRIMARY KEY (id),
     CONSTRAINT manual_journals_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
     CONSTRAINT manual_journals_journal_fkey FOREIGN KEY (journal) REFERENCES journals (id),
     CONSTRAINT manual_journals_reverses_fkey FOREIGN KEY (reverses) REFERENCES journals (id),
+    CONSTRAINT manual_journals_settles_fkey FOREIGN KEY (settles) REFERENCES outside_files (id),
     CONSTRAINT manual_journals_state_check CHECK (state IN ('drafted', 'approved', 'posted', 'rejected')),
     CONSTRAINT manual_journals_checker_check CHECK (checked_by IS DISTINCT FROM made_by)
 );
@@ -481,63 +541,8 @@ ALTER TABLE breaks
     ADD COLUMN compensation text,                 -- the change that made it good: a manual journal, a stock adjustment
     ADD CONSTRAINT breaks_state_check CHECK (state IN ('open', 'explained', 'resolved')),
     ADD CONSTRAINT breaks_resolved_check CHECK ((state = 'resolved') = (resolved_at IS NOT NULL));
-CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind, figure) WHERE resolved_at IS NULL;
-
--- A file of orders or payments that another system has, to be matched with the redemptions by order. What a line's minor
--- is compared with says measure: the discount that was given, what of it did not come back, or what the order was worth.
-CREATE TABLE outside_files (
-    id         text        NOT NULL,
-    name       text        NOT NULL,
-    entity     text        NOT NULL,
-    currency   text        NOT NULL,
-    since      date        NOT NULL,
-    until      date        NOT NULL,
-    zone       text        NOT NULL,
-    merchant   text,
-    store      text,
-    measure    text        NOT NULL,
-    rows       bigint      NOT NULL,
-    sha256     text        NOT NULL,
-    uploaded_by text       NOT NULL,
-    uploaded_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT outside_files_pkey PRIMARY KEY (id),
-    CONSTRAINT outside_files_entity_fkey FOREIGN KEY (entity) REFERENCES legal_entities (id),
-    CONSTRAINT outside_files_measure_check CHECK (measure IN ('discount', 'net', 'order')),
-    CONSTRAINT outside_files_until_check CHECK (until >= since)
-);
--- Its lines. No foreign key, because that would cost the COPY of a million lines a look-up each.
-CREATE TABLE outside_rows (
-    file     text   NOT NULL,
-    line     bigint NOT NULL,
-    order_id text   NOT NULL,
-    minor    bigint NOT NULL,
-    CONSTRAINT outside_rows_pkey PRIMARY KEY (file, line)
-);
-CREATE TABLE outside_runs (
-    id      bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
-    file    text        NOT NULL,
-    ran_by  text        NOT NULL,
-    ran_at  timestamptz NOT NULL DEFAULT now(),
-    summary jsonb       NOT NULL,
-    CONSTRAINT outside_runs_pkey PRIMARY KEY (id),
-    CONSTRAINT outside_runs_file_fkey FOREIGN KEY (file) REFERENCES outside_files (id)
-);
--- What a run found that does not match. here_minor or there_minor is null where the order is missing on that side.
-CREATE TABLE outside_differences (
-    run         bigint  NOT NULL,
-    order_id    text    NOT NULL,
-    outcome     text    NOT NULL,
-    line        bigint,            -- the first of the order
-    lines       bigint  NOT NULL,
-    redemptions bigint  NOT NULL,
-    here_minor  numeric(38),
-    there_minor numeric(38),
-    note        text    NOT NULL,
-    CONSTRAINT outside_differences_pkey PRIMARY KEY (run, order_id),
-    CONSTRAINT outside_differences_run_fkey FOREIGN KEY (run) REFERENCES outside_runs (id),
-    CONSTRAINT outside_differences_outcome_check CHECK (outcome IN ('missing_here', 'missing_there', 'amount_differs',
-        'duplicate'))
-);
+-- By the hash of its figure: what is found in Redis under a holder's name may be longer than an index takes.
+CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind, md5(figure)) WHERE resolved_at IS NULL;
 
 -- A report that is made in the background, in parts, so that another process goes on where one died.
 CREATE TABLE exports (
@@ -600,7 +605,8 @@ GRANT UPDATE (state, checked_by, checked_at, refused) ON manual_journals TO fair
 GRANT UPDATE (state, explained_by, explained_at, explanation, resolved_at, resolved_by, resolution, compensation)
     ON breaks TO fairclaim_gateway;
 GRANT UPDATE (state, failed, finished_at) ON exports TO fairclaim_gateway;
-GRANT INSERT ON stocktakes, breaks TO fairclaim_clerk;
+GRANT INSERT ON stocktakes, breaks, audit_log TO fairclaim_clerk;
+GRANT INSERT ON audit_log TO fairclaim_reconciler;
 GRANT UPDATE (state, parts, rows, rows_about, written, spool, bytes, manifest, failed, worker, tries, leased_until,
     finished_at) ON exports TO fairclaim_clerk;
 

@@ -1,0 +1,46 @@
+"""Commands that ask the gateway: the flags that say where it is and who asks are written once, here."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.flags import settings_from
+from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile
+
+if TYPE_CHECKING:
+    from gateway.cli.client import Gateway
+
+Opened = Callable[[], "Gateway"]
+"""Opens the gateway that the flags name. Errors: Fail."""
+
+_FLAGS = {"gateway_url": GatewayUrl, "api_key": ApiKeyText, "ready_file": ReadyFile, "data_dir": DataDir}
+
+
+def through_gateway(command: Callable[..., None]) -> Callable[..., None]:
+    """
+    *command* with these flags before its last one, --json.
+
+    Its first parameter is an Opened, so that what is wrong with its own flags is told before a gateway is looked for.
+    """
+    _, *own, as_json = inspect.signature(command).parameters.values()
+    shown = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=flag)
+        for name, flag in _FLAGS.items()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        url, key, ready_file, data_dir = (given.pop(name) for name in _FLAGS)
+
+        def opened() -> "Gateway":
+            from gateway.cli.client import open_gateway
+
+            return open_gateway(settings_from(ready_file=ready_file, data_dir=data_dir), url, key)
+
+        command(opened, **given)
+
+    visible = inspect.Signature([*own, *shown, as_json])
+    run.__signature__ = visible  # type: ignore[attr-defined]
+    run.__annotations__ = {name: each.annotation for name, each in visible.parameters.items()}
+    return run
