@@ -73,6 +73,6 @@ def test_without_any_there_is_one_clear_line(may_install: bool) -> None:
         machine.find(may_install)
 
     assert "\n" not in str(caught.value)
-    assert "install one of chromium" in str(caught.value)
+    assert "install one of chromium-headless-shell, chromium, " in str(caught.value)
     assert "playwright install chromium gave none" in str(caught.value)
     assert FETCH in machine.ran

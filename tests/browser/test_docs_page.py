@@ -1,4 +1,4 @@
-"""The page at /docs, in a browser: it shows every operation and asks nobody but us."""
+"""The page at /docs, in a browser: every operation is found on it, and it asks nobody but us."""
 
 import json
 from urllib.parse import urlsplit
@@ -13,28 +13,58 @@ pytestmark = IN_BROWSER
 
 
 @pytest.mark.parametrize(
-    ("name", "viewport", "scheme"), [("desk", DESK, "light"), ("desk-dark", DESK, "dark"), ("phone", PHONE, "light")]
+    ("name", "viewport", "scheme"), [("desk", DESK, "light"), ("desk-dark", DESK, "dark"), ("phone", PHONE, "dark")]
 )
-async def test_the_page_shows_every_operation(
+async def test_the_page_begins_with_its_headings(
     site: Worker, new_page: NewPage, name: str, viewport: dict[str, int], scheme: str
 ) -> None:
-    """Each operation is on the page, under the one path it has; the page loads only what is ours."""
+    """Each heading is there and closed: no operation is drawn before somebody looks for it. It fits its window."""
     page = await new_page(viewport=viewport, color_scheme=scheme)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
 
     await page.goto("/docs")
-    await page.locator(".opblock").first.wait_for()
+    await page.locator(".opblock-tag").first.wait_for()
     await picture(page, f"docs-{name}")
-    shown = {
-        (await block.locator(".opblock-summary-method").inner_text(), await block.get_attribute("id"))
-        for block in await page.locator(".opblock").all()
-    }
 
-    paths = json.loads(site.app.state.document)["paths"].values()
-    operations = [(method.upper(), each) for path in paths for method, each in path.items()]
-    assert shown == {(method, f"operations-{each['tags'][0]}-{each['operationId']}") for method, each in operations}
+    headings = [each["name"] for each in json.loads(site.app.state.document)["tags"]]
+    assert await page.locator(".opblock-tag").all_inner_texts() == headings
+    assert await page.locator(".opblock").count() == 0
     assert await overflow(page) == 0
+
+
+async def test_every_operation_is_found(site: Worker, new_page: NewPage) -> None:
+    """
+    By a part of its path, its method, its heading, its name or what it does, all words of it; the page loads ours only.
+
+    Each operation is under the one path that all have in common, and under its heading.
+    """
+    page = await new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    operations, box = page.locator(".opblock"), page.get_by_label("Find operations")
+
+    async def found(words: str) -> list[tuple[str, str]]:
+        await box.fill(words)
+        each: list[tuple[str, str]] = await operations.evaluate_all(
+            "all => all.map(one => [one.querySelector('.opblock-summary-method').innerText, one.id])"
+        )
+        return [(method, identity) for method, identity in each]
+
+    await page.goto("/docs")
+    every = await found("/")
+    await picture(page, "docs-every-operation")
+    paths = json.loads(site.app.state.document)["paths"].values()
+    told = [(method.upper(), each) for path in paths for method, each in path.items()]
+
+    assert sorted(every) == sorted(
+        (method, f"operations-{each['tags'][0]}-{each['operationId']}") for method, each in told
+    )
+    assert await found("POST  claims") == [
+        ("POST", "operations-Holders-claimCoupon"),
+        ("POST", "operations-Stocktake-takeStock"),
+    ]
+    assert await found("holders claimcoupon") == [("POST", "operations-Holders-claimCoupon")]
+    assert await found("no operation says this") == []
+    assert await found("") == []
     assert set(asked) >= {"/docs", "/openapi.json"}
     assert all(path in ("/docs", "/openapi.json") or path.startswith("/docs/") for path in asked)
 
@@ -57,14 +87,16 @@ async def test_tried_out_it_asks_this_gateway(site: Worker, new_page: NewPage) -
     await site.publish()
     page = await new_page()
 
-    await page.goto("/docs#/Holders/claimCoupon")
+    await page.goto("/docs")
     await page.locator(".btn.authorize").click()
     holder = page.locator(".auth-container").filter(has_text="holder (http, Bearer)")
     await holder.locator("input").fill(site.token("ann")["Authorization"].removeprefix("Bearer "))
     await holder.get_by_role("button", name="Apply").click()
     await picture(page, "docs-authorize")
     await holder.locator(".btn-done").click()
+    await page.get_by_label("Find operations").fill("claim a coupon")
     block = page.locator("#operations-Holders-claimCoupon")
+    await block.locator(".opblock-summary-control").click()
     await block.get_by_role("button", name="Try it out").click()
     await block.get_by_placeholder("campaign").fill("flash")
     await block.get_by_placeholder("Idempotency-Key").fill("tried-out")

@@ -7,6 +7,7 @@ Times are seconds, so everything that has to wait waits at the same time, in the
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from itertools import cycle
 
 import pytest
 import pytest_asyncio
@@ -22,7 +23,7 @@ HEALTH = request_bytes("GET", "/healthz")
 SHORT_S, LONG_S = 1, 60
 CALL_MS = 9000
 """Of a call to Redis: longer than any test makes it stand still."""
-LATE_S = 2.0
+LATE_S = 5.0
 """How much later than it should something may happen on a busy machine."""
 
 pytestmark = ON_SOCKETS
@@ -130,17 +131,19 @@ async def _idle(worker: Worker, *requests: bytes) -> None:
     """After its last answer the connection is kept for the time it has, whatever was asked before, and then ends."""
     loop = asyncio.get_running_loop()
     async with Phone(worker.port) as phone:
-        began_s = last_s = loop.time()
-        while (
-            requests and last_s < began_s + SHORT_S / 2
-        ):  # so that an earlier answer's time can't be taken for the last
-            for request in requests:
-                await phone.ask(request)
-            last_s = loop.time()
+        began_s = asked_s = answered_s = loop.time()
+        for request in cycle(requests):
+            asked_s = loop.time()
+            await phone.ask(request)
+            answered_s = loop.time()
+            if answered_s >= began_s + SHORT_S / 2:  # an earlier answer's time can't be taken for the last one's
+                break
         assert await phone.rest() == b""
-        kept_s = loop.time() - last_s
+        ended_s = loop.time()
 
-    assert SHORT_S - 0.1 <= kept_s <= SHORT_S + LATE_S, f"kept for {kept_s} s after {requests}"
+    # The answer was given at some moment between: on a busy machine long before it is read here.
+    assert ended_s - asked_s >= SHORT_S - 0.1, f"ended {ended_s - asked_s} s after {requests}"
+    assert ended_s - answered_s <= SHORT_S + LATE_S, f"ended {ended_s - answered_s} s after {requests}"
 
 
 async def test_an_idle_connection_ends_after_its_time(brief: list[Worker]) -> None:
@@ -156,7 +159,7 @@ async def test_an_idle_connection_ends_after_its_time(brief: list[Worker]) -> No
 
 async def test_a_claim_in_flight_is_never_taken_for_idle(brief: list[Worker], hasty: list[Worker]) -> None:
     """While Redis stands still longer than every time there is, the claim is waited for, and what is behind it too."""
-    workers = (*brief, *hasty)
+    workers = (*hasty, *brief)  # who has little time to go on is read first
     claims = [claim_bytes(f"patient-{number}") for number in range(len(workers))]
     async with AsyncExitStack() as stack:
         phones = [await stack.enter_async_context(Phone(worker.port)) for worker in workers]
