@@ -53,7 +53,7 @@ LIMIT 1
 
 -- name: add_report
 INSERT INTO close_reports (entity, kind, starts, report, closed_by)
-VALUES (%(entity)s, %(kind)s, %(starts)s, %(report)s::jsonb, %(actor)s)
+VALUES (%(entity)s, %(kind)s, %(starts)s, %(report)s::json, %(actor)s)
 RETURNING id, closed_at
 
 -- name: reports

@@ -63,6 +63,7 @@ async def test_a_month_is_closed_on_what_its_books_say(months: Months) -> None:
         kept = await report_of(connection, JANUARY)
     assert kept is not None
     assert kept[1] == report
+    assert [[*one.figures] for one in kept[1].checks] == [[*one.figures] for one in report.checks]
     assert months.books.rows("SELECT actor, action, subject FROM audit_log ORDER BY id") == [
         ("ann", "period.held", "period:main/2024-01"),
         ("ann", "period.closed", "period:main/2024-01"),

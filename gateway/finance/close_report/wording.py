@@ -130,9 +130,9 @@ class _Wording:
         return Section(
             title,
             about,
-            [Column(of_one, whole=True), Column("what holds"), Column("figures"), Column("result", whole=True)],
+            [Column(of_one, whole=True), Column("result", whole=True), Column("what it says"), Column("figures")],
             [
-                [one.name.replace("_", " "), one.says, self._figures(one), "holds" if one.holds else "does not"]
+                [one.name.replace("_", " "), "holds" if one.holds else "does not", one.says, self._figures(one)]
                 for one in checks
             ],
         )
