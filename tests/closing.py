@@ -24,7 +24,7 @@ PERIOD = {
     "manual": {"journals_undecided": 0},
     "suspense": {"in_suspense": 0},
     "roll_forward": {"campaigns": 3},
-    "still": {"totals": 412},
+    "still": {"totals_of_accounts": 412},
 }
 BOOKS: dict[str, dict[str, int]] = {
     "units": {"put in": 63_000, "in stock": 24_486, "went out": 38_550, "came back": 36},
@@ -35,7 +35,7 @@ BOOKS: dict[str, dict[str, int]] = {
     "commitment": {"CNY committed": 6_158_000, "JPY committed": 0},
     "control": {"stock": 24_486, "outstanding": 5_814, "redeemed": 28_299, "CNY owed to merchants": 1_224_667},
     "redemptions": {"redemptions": 28_413, "rollbacks": 114, "standing": 28_299},
-    "once": {},
+    "once": {"done twice": 0},
     "chain": {"chains": 4, "journals": 41_207},
     "settled": {"quarantined": 0, "in suspense": 0, "breaks open": 0, "shards stopped": 0},
     "live": {"shards": 3, "stock": 24_486, "outstanding": 5_814, "coupons sampled": 600},

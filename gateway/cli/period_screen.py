@@ -42,7 +42,7 @@ def checks_shown(period: "Period", done: "Closed") -> str:
     lines = [table(("of", "check", "result", "figures"), rows), ""]
     broken = [one for one in done.checks if not one.holds]
     for one in broken:
-        lines += [f"{one.name}: not so: {one.says}", *(f"  {each}" for each in one.found), ""]
+        lines += [f"{one.name}: does not hold: {one.says}", *(f"  {each}" for each in one.found), ""]
     shown = "\n".join(lines)
     if broken:
         told = f"{len(broken)} of {len(rows)} checks do not hold"

@@ -88,7 +88,11 @@ async def period_checks(
             in_suspense=len(suspense),
         ),
         check("roll_forward", [one.campaign for one in campaigns if not one.adds_up], campaigns=len(campaigns)),
-        check("still", [] if now == before else ["something was booked meanwhile: try again"], totals=now["totals"]),
+        check(
+            "still",
+            [] if now == before else ["something was booked meanwhile: try again"],
+            totals_of_accounts=now["totals"],
+        ),
     ]
 
 

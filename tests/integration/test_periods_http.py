@@ -148,7 +148,7 @@ def test_the_command_line_does_the_same(months: Months, cli: Cli, tmp_path: Path
     refused = cli("period", "close", "2024-02")
     assert refused.code == FAILURE
     assert "29 days open before it" in refused.out
-    assert "hold: not so: the period is on hold\n  it is open" in refused.out
+    assert "hold: does not hold: the period is on hold\n  it is open" in refused.out
     assert "2 of 8 checks do not hold; the books were not judged" in " ".join(refused.out.split())
     assert cli.json("period", "close", "2024-01", "--dry-run") | {"checks": []} == {
         **{"holds": True, "checks": [], "report": None}

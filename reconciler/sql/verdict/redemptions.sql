@@ -105,4 +105,4 @@ WITH twice AS (
     GROUP BY shard, code, order_id
     HAVING count(*) > 1
 )
-SELECT count(*) AS wrong, (SELECT to_json(twice) FROM twice ORDER BY shard, seq, act LIMIT 1) AS first FROM twice
+SELECT count(*) AS done_twice, count(*) AS wrong, (SELECT to_json(twice) FROM twice ORDER BY shard, seq, act LIMIT 1) AS first FROM twice

@@ -24,7 +24,8 @@ SELECT (SELECT count(*) FROM kept) AS totals_of_accounts, count(*) AS wrong,
 FROM bad
 
 -- name: movements_are_the_changes
--- What stands a day of each verb is what the state changes booked on the day moved.
+-- What stands a day of each verb is what the state changes booked on the day moved. A record that comes late may tell
+-- that it was another way, channel or store; then nothing is left of the first one, and its row of zeros stays.
 WITH moved AS (
     SELECT shard, effective_date, verb, source, destination, channel, store, currency, entity, count(*) AS entries,
         sum(units) AS units, sum(worth_minor) AS worth_minor, sum(minor) AS minor, sum(order_minor) AS order_minor
@@ -32,7 +33,9 @@ WITH moved AS (
     WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
     GROUP BY shard, effective_date, verb, source, destination, channel, store, currency, entity
 ), kept AS (
-    SELECT * FROM movement_days WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
+    SELECT * FROM movement_days
+    WHERE (%(shards)s::text[] IS NULL OR shard = ANY (%(shards)s))
+        AND (entries, units, worth_minor, minor, order_minor) <> (0, 0, 0, 0, 0)
 ), bad AS (
     SELECT shard, effective_date, verb, source, destination, channel, store, currency, entity, kept.entries, kept.units,
         kept.worth_minor, kept.minor, kept.order_minor, moved.entries AS entries_of_changes,
