@@ -3,7 +3,8 @@ Codes in bulk, through a kill: ask for them, kill every gateway worker half-way,
 
     python -m loadtest.codes --count 1000000
 
-Starts a system of its own, so that what it kills is its own. Exit codes: 0 exactly so many · 1 a check failed.
+Starts a system of its own, so that what it kills is its own. It ends with checks of its own and with
+`fairclaim verdict`. Exit codes: 0 exactly so many · 1 a check or an invariant does not hold · else that of the verdict.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from loadtest.books import Finding, await_drained
 from loadtest.rush import create_campaign
 from loadtest.system import System
 from loadtest.target import Target
+from loadtest.verdict import end, verdict
 
 CAMPAIGN = "paper"
 POLL_S = 0.01
@@ -56,16 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         made = make(system, options.count, options.shards)
         found = findings(system.target, made.batch, options.count, options.shards)
-        equal = json.loads(system.command("status", "--json").stdout)["ok"]
-    found.append(Finding("status says that Redis and the books are equal", equal, {}))
+        ended = verdict(system.ready_file, CAMPAIGN, as_json=options.json)
     report = {
         "count": options.count,
         **made._asdict(),
         "codes_per_s": round(options.count / made.making_s),
+        "clean": all(finding.holds for finding in found) and ended.code == 0,
         "checks": [finding._asdict() for finding in found],
     }
-    print(json.dumps(report, indent=2) if options.json else _human(report, found))
-    return 0 if all(finding.holds for finding in found) else 1
+    return end(report, ended, _screen, as_json=options.json)
 
 
 def make(system: System, count: int, shards: int) -> Made:
@@ -144,12 +145,12 @@ def findings(target: Target, batch: str, count: int, shards: int) -> list[Findin
     ]
 
 
-def _human(report: dict[str, Any], found: list[Finding]) -> str:
+def _screen(report: dict[str, Any]) -> str:
     lines = [
         f"{report['count']:,} codes in {report['making_s']} s ({report['codes_per_s']:,} a second), the workers killed "
         f"at {report['done_at_kill']:,}; in the books {report['draining_s']} s later"
     ]
-    lines += [f"  {'ok  ' if finding.holds else 'FAIL'} {finding.name}: {finding.figures}" for finding in found]
+    lines += [f"  {'ok  ' if each['holds'] else 'FAIL'} {each['name']}: {each['figures']}" for each in report["checks"]]
     return "\n".join(lines)
 
 

@@ -3,7 +3,8 @@ A rush: many claims of many holders on one stock through HTTP, then the question
 
     python -m loadtest.rush --ready-file ready.json --claims 200000 --holders 150000 --stock 100000
 
-Exit codes: 0 clean · 1 a check failed · 2 wrong arguments.
+It ends with checks of its own and with `fairclaim verdict`, which is handed what the crowd was told. Exit codes:
+0 clean · 1 a check or an invariant does not hold · 2 wrong arguments · else that of the verdict.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import uvloop
 from loadtest.books import await_drained, findings
 from loadtest.client import Request, Tally, drive
 from loadtest.target import Target, claim_request
+from loadtest.verdict import end, told_file, verdict
 
 
 def create_campaign(target: Target, campaign: str, stock: int, per_holder: int, shards: int) -> None:
@@ -103,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--told", type=Path, help="where to write what the holders were told, for fairclaim verdict")
+    parser.add_argument("--told", type=Path, help="where to keep what the holders were told, as the verdict reads it")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     chosen = parser.parse_args(arguments)
     if not 1 <= chosen.holders <= chosen.claims:
@@ -116,13 +118,14 @@ def main(arguments: list[str] | None = None) -> int:
         tally = uvloop.run(run(target, rush, chosen.connections))
     except OSError as error:
         parser.exit(1, f"{parser.prog}: the gateway at {target.gateway_url} does not answer: {error}\n")
-    if chosen.told is not None:
-        rush.write_told(chosen.told, tally.unanswered)
     drained_s = await_drained(target.redis_url, target.postgres_url, campaign, chosen.shards, within_s=60)
     checks = findings(
         target.redis_url, target.postgres_url, campaign,
         shards=chosen.shards, stock=chosen.stock, per_holder=chosen.per_holder, told=rush.told,
     )  # fmt: skip
+    with told_file(chosen.told) as told:
+        rush.write_told(told, tally.unanswered)
+        ended = verdict(chosen.ready_file, campaign, told, as_json=chosen.json)
     report = {
         "campaign": campaign,
         "claims": chosen.claims,
@@ -135,11 +138,10 @@ def main(arguments: list[str] | None = None) -> int:
         "drained_after_s": round(drained_s, 2),
         "outcomes": dict(rush.codes.most_common()),
         "unanswered": len(tally.unanswered),
-        "clean": all(check.holds for check in checks) and not tally.unanswered,
+        "clean": all(check.holds for check in checks) and not tally.unanswered and ended.code == 0,
         "checks": [check._asdict() for check in checks],
     }
-    print(json.dumps(report, indent=2) if chosen.json else _screen(report))
-    return 0 if report["clean"] else 1
+    return end(report, ended, _screen, as_json=chosen.json)
 
 
 def _screen(report: dict[str, Any]) -> str:

@@ -34,12 +34,12 @@ class System:
     """
 
     def __init__(self, folder: Path, *, workers: int = 2, fsync: str = "everysec", **settings: str) -> None:
-        self.folder, self._ready = folder, folder / "ready.json"
+        self.folder, self.ready_file = folder, folder / "ready.json"
         self._environment = {
             **bare_environment(),
             "FAIRCLAIM_DATA_DIR": str(folder / "data"),
             "FAIRCLAIM_PORT": "0",
-            "FAIRCLAIM_READY_FILE": str(self._ready),
+            "FAIRCLAIM_READY_FILE": str(self.ready_file),
             "FAIRCLAIM_WORKERS": str(workers),
             "FAIRCLAIM_FSYNC": fsync,
             **{f"FAIRCLAIM_{name.upper()}": value for name, value in settings.items()},
@@ -55,12 +55,12 @@ class System:
             start_new_session=True,
         )
         deadline = time.monotonic() + START_S_MAX
-        while not self._ready.exists():
+        while not self.ready_file.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._process.kill()
                 raise RuntimeError(f"fairclaim up did not start:\n{(self.folder / 'up.log').read_text()}")
             time.sleep(0.05)
-        self.target = Target.read(self._ready)
+        self.target = Target.read(self.ready_file)
         return self
 
     def __exit__(self, *failure: object) -> None:

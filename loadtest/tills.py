@@ -3,7 +3,8 @@ A rush of tills: every coupon is asked for by two of them at once, on orders of 
 
     python -m loadtest.tills --ready-file ready.json --coupons 10000 --tills 50
 
-Exit codes: 0 clean · 1 a check failed · 2 wrong arguments.
+It ends with checks of its own and with `fairclaim verdict`. Exit codes: 0 clean · 1 a check or an invariant does not
+hold · 2 wrong arguments · else that of the verdict.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from loadtest.books import Finding, await_drained
 from loadtest.client import Request, Tally, drive
 from loadtest.rush import Rush, create_campaign, run
 from loadtest.target import Target
+from loadtest.verdict import end, told_file, verdict
 
 DISCOUNT_MINOR = 500
 """What each coupon of a rush's campaign takes off an order of enough."""
@@ -133,12 +135,15 @@ def main(arguments: list[str] | None = None) -> int:
     campaign = chosen.campaign or f"tills-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     create_campaign(target, campaign, chosen.coupons, 1, 1)
     rush = Rush(target, campaign, chosen.coupons, chosen.coupons, chosen.seed)
-    uvloop.run(run(target, rush, 128))
+    claiming = uvloop.run(run(target, rush, 128))
     codes = sorted(rush.told)
     tills = Tills(target, codes, chosen.seed)
     tally = uvloop.run(spend(target, tills, chosen.tills))
     drained_s = await_drained(target.redis_url, target.postgres_url, campaign, 1, within_s=60)
     checks = findings(target, campaign, codes, tills)
+    with told_file(None) as told:
+        rush.write_told(told, claiming.unanswered)
+        ended = verdict(chosen.ready_file, campaign, told, as_json=chosen.json)
     report = {
         "campaign": campaign,
         "coupons": len(codes),
@@ -150,11 +155,13 @@ def main(arguments: list[str] | None = None) -> int:
         "drained_after_s": round(drained_s, 2),
         "outcomes": dict(tills.outcomes.most_common()),
         "unanswered": len(tally.unanswered),
-        "clean": len(codes) == chosen.coupons and all(check.holds for check in checks) and not tally.unanswered,
+        "clean": len(codes) == chosen.coupons
+        and all(check.holds for check in checks)
+        and not tally.unanswered
+        and ended.code == 0,
         "checks": [check._asdict() for check in checks],
     }
-    print(json.dumps(report, indent=2) if chosen.json else _screen(report))
-    return 0 if report["clean"] else 1
+    return end(report, ended, _screen, as_json=chosen.json)
 
 
 def _screen(report: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ There is one a shard, whose head is in the checkpoint, and one of manual journal
 One snapshot of the books, so a drain may go on meanwhile. Journals come in pieces: a chain may be longer than memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -69,26 +69,25 @@ class ChainReport:
         return all(checked.fault is None for checked in self.shards)
 
 
-def verify(postgres_url: str, shard: str | None = None, kept: DayHead | None = None) -> ChainReport:
+def verify(postgres_url: str, chains: Collection[str] | None = None, kept: DayHead | None = None) -> ChainReport:
     """
-    Check the chain of *shard* (written <campaign>/<n>, or manual:<entity>), or of all; changes nothing.
+    Check *chains* (written <campaign>/<n>, or manual:<entity>), those of them that there are, or all; changes nothing.
 
     *kept* is a head that was kept somewhere else, which they have to agree with too.
 
-    Errors: ValueError for a shard that is not of that shape, LookupError for one the books don't have; psycopg.Error
-    when the database can't be reached or used.
+    Errors: ValueError for a chain that is not of that shape; psycopg.Error when the database can't be reached or used.
     """
-    if shard is not None and not shard.startswith(MANUAL):
-        Shard.parse(shard)
+    for name in chains or ():
+        if not name.startswith(MANUAL):
+            Shard.parse(name)
     session = {"role": "fairclaim_reader", "statement_timeout": "0"}
     conninfo = connect_options(postgres_url, postgres_ms_max=0, connect_ms_max=CONNECT_MS_MAX, session=session)
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection.transaction():
-            heads = connection.execute(QUERIES["list_heads"], {"shard": shard}).fetchall()
-            if shard is not None and not heads:
-                raise LookupError(shard)
-            tips = {} if kept is None else {tip.chain: tip for tip in kept.chains if shard in (None, tip.chain)}
+            asked = None if chains is None else [*chains]
+            heads = connection.execute(QUERIES["list_heads"], {"shards": asked}).fetchall()
+            tips = {tip.chain: tip for tip in (kept.chains if kept else ()) if asked is None or tip.chain in asked}
             checked = [_check(connection, name, head, tips.pop(name, None)) for name, head in heads]
             gone = [CheckedShard(name, 0, "", _fault(None, FEWER)) for name in tips]
             return ChainReport(tuple(checked + gone))

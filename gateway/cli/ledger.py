@@ -69,13 +69,13 @@ def verify(
     )
     kept = None if head is None else _kept(head)
     try:
-        report = walk(url, shard, kept)
+        report = walk(url, None if shard is None else [shard], kept)
     except ValueError as error:
         raise Fail(USAGE, "bad_shard", f"--shard: {error}", "it is written campaign/number, such as demo/0") from None
-    except LookupError:
-        raise Fail(NOT_FOUND, "shard_not_found", f"the books have no shard {shard!r}") from None
     except psycopg.Error as error:
         raise postgres_fail(error) from None
+    if shard is not None and not report.shards:
+        raise Fail(NOT_FOUND, "shard_not_found", f"the books have no shard {shard!r}")
     told = {"holds": report.holds, "journals": report.journals, "shards": report.shards}
     against = {} if kept is None else {"kept": {"date": kept.day, "zone": kept.zone, "head": kept.head}}
     emit(told | against, as_json, lambda: _shown(report, kept))

@@ -1,6 +1,5 @@
 """`fairclaim period`: months and days of a legal entity, straight in PostgreSQL and Redis."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
 from gateway.cli.period_refusals import run_on_periods
 from gateway.cli.period_screen import checks_shown, periods_shown, seen_shown
 from gateway.cli.ready import actor, server_urls
+from gateway.cli.verdict_screen import watched_judgement
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.periods.closing import Closed
     from reconciler.periods.listing import Listed, Signed
     from reconciler.periods.report import CloseReport
+    from reconciler.verdict.judging import Beginning
 
 app = typer.Typer(no_args_is_help=True, help="Periods of a legal entity: list, show, hold, close, reopen.")
 
@@ -195,10 +196,11 @@ def close(
     as_json: JsonFlag = False,
 ) -> None:
     """
-    Close a period that is on hold, if every check holds, and keep its report.
+    Close a period that is on hold, if it and the books of its entity are right, and keep its report.
 
-    Sales of later days may go on. Nothing is booked in it from then on: what comes late is booked on the next open day,
-    with its own date beside it.
+    Every check of the period and the verdict on the books have to hold; the verdict takes the longest. Sales of later
+    days may go on. Nothing is booked in the period from then on: what comes late is booked on the next open day, with
+    its own date beside it.
 
     \b
     Example:
@@ -212,7 +214,8 @@ def close(
     settings = settings_from(redis_url=redis_url, postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     wanted = _period(entity, period)
     try:
-        done = _closed(settings, wanted, dry_run=dry_run)
+        with watched_judgement(as_json) as beginning:
+            done = _closed(settings, wanted, beginning, dry_run=dry_run)
     except NotClosable as error:
         done = Closed(error.checks, None, None)
     holds = all(one.holds for one in done.checks)
@@ -222,10 +225,10 @@ def close(
         raise typer.Exit(FAILURE)
 
 
-def _closed(settings: "Settings", wanted: "Period", *, dry_run: bool) -> "Closed":
+def _closed(settings: "Settings", wanted: "Period", beginning: "Beginning", *, dry_run: bool) -> "Closed":
     """Close it. Errors: Fail, NotClosable."""
     from reconciler.periods.closing import close as close_period
-    from reconciler.verifying import verify
+    from reconciler.verdict.judging import judge
 
     redis, postgres = server_urls(settings, "redis_url", "postgres_url")
 
@@ -234,7 +237,7 @@ def _closed(settings: "Settings", wanted: "Period", *, dry_run: bool) -> "Closed
             return await close_period(
                 lambda: open_books(postgres, settings),
                 door,
-                lambda: asyncio.to_thread(verify, postgres),
+                lambda: judge(door, postgres, entity=wanted.entity, beginning=beginning),
                 wanted,
                 actor(),
                 dry_run=dry_run,

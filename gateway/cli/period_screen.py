@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.cli.tables import facts, table, verdict
+from gateway.cli.verdict_screen import figures_shown
 
 if TYPE_CHECKING:
     from reconciler.periods.calendar import Period
@@ -33,15 +34,21 @@ def seen_shown(found: "Listed", reports: "Sequence[Signed]") -> str:
 
 
 def checks_shown(period: "Period", done: "Closed") -> str:
-    """Every check with its figure, what does not hold with what was found, and what came of it."""
+    """Every check with its figures, what was found of those that don't hold, and what came of it."""
     rows = [
-        [one.name, verdict(one.holds, "holds", "does not", ""), one.figure, "" if one.holds else "; ".join(one.found)]
+        [one.of, one.name, verdict(one.holds, "holds", "does not", ""), figures_shown(one.figures)]
         for one in done.checks
     ]
-    shown = table(("check", "result", "figure#", "found"), rows)
-    broken = sum(not one.holds for one in done.checks)
+    lines = [table(("of", "check", "result", "figures"), rows), ""]
+    broken = [one for one in done.checks if not one.holds]
+    for one in broken:
+        lines += [f"{one.name}: does not hold: {one.says}", *(f"  {each}" for each in one.found), ""]
+    shown = "\n".join(lines)
     if broken:
-        return f"{shown}\n{period.label} of {period.entity} can't be closed: {broken} of {len(rows)} checks do not hold"
+        told = f"{len(broken)} of {len(rows)} checks do not hold"
+        if not any(one.of == "books" for one in done.checks):
+            told += "; the books were not judged, which --dry-run does all the same"
+        return f"{shown}\n{period.label} of {period.entity} can't be closed: {told}"
     if done.number is None:
         return f"{shown}\n{period.label} of {period.entity} could be closed; nothing was changed"
     return f"{shown}\n{period.label} of {period.entity} is closed; its report is number {done.number}"

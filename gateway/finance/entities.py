@@ -15,6 +15,8 @@ from gateway.sql import postgres
 from gateway.wire import body, json_response
 from reconciler.periods.entities import BadEntity, Entity, add_entity, list_entities
 
+NO_ENTITY = "There is no such legal entity."
+
 
 class EntityBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A legal entity to add; *zone* is where the days of its reports begin and end."""

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.campaigns.broken import is_text, text_rule
 from gateway.errors import Refusal
-from gateway.finance.beside import run_beside
+from gateway.finance.entities import NO_ENTITY
+from gateway.finance.verdict import judged
 from gateway.issuing.asked import refuse
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
@@ -28,13 +29,11 @@ from reconciler.periods.closing import NoEntity, NotAllowed, NotClosable, WrongS
 from reconciler.periods.entities import ID_PATTERN, list_entities
 from reconciler.periods.listing import Listed, Signed, list_periods, one_period
 from reconciler.periods.report import Check
-from reconciler.verifying import ChainReport
+from reconciler.verdict.judging import Verdict
 
 READERS = ("finance", "auditor")
 ENTITY = "main"  # where none is named
-NO_ENTITY = "There is no such legal entity."
 REASON_CHARS_MAX = 500
-VERIFY_S_MAX = 600.0
 
 
 class PeriodView(msgspec.Struct, frozen=True):
@@ -174,23 +173,20 @@ async def hold_period(request: Request) -> Response:
 
 async def close_period(request: Request) -> Response:
     """
-    Close a period that is on hold, if every check holds.
+    Close a period that is on hold, if every check of it and every invariant of its entity's books holds.
 
-    409 `close_refused` names each check that does not, with its figure. From then on nothing is booked in it: what
-    comes late is booked on the next open day, with its own date beside it.
+    409 `close_refused` names each check that does not, with its figures. From then on nothing is booked in it: what
+    comes late is booked on the next open day, with its own date beside it. It takes as long as a verdict does, up to
+    ten minutes, and goes on where the client does not wait: the period says what came of it. 503 is as of a verdict.
     """
     who, here, period = await staff(request, "finance"), services(request), period_in(request)
     asked = await body(request, CloseBody, here.settings.body_bytes_max)
 
-    async def verify() -> ChainReport:
-        command = ("gateway.cli", "ledger", "verify", "--json")
-        told = await run_beside(here, "check of the chains", command, s_max=VERIFY_S_MAX, good=frozenset({0, 1}))
-        return msgspec.json.decode(told.out, type=ChainReport)
+    async def judge() -> Verdict:
+        return await judged(here, entity=period.entity)
 
     async with _answered():
-        done = await close(
-            lambda: postgres(here.pool), here.door, verify, period, who.actor, dry_run=asked.dry_run
-        )  # fmt: skip
+        done = await close(lambda: postgres(here.pool), here.door, judge, period, who.actor, dry_run=asked.dry_run)
     return json_response(ClosedView(all(one.holds for one in done.checks), done.checks, done.number))
 
 

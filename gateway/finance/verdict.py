@@ -1,10 +1,11 @@
 """
-GET /v1/reports/verdict: every invariant, judged by a process of its own.
+GET /v1/reports/verdict, and what a close ends with: every invariant, judged by a process of its own.
 
-A verdict reads whole tables and works on them for seconds, which is no work for a process that decides claims. There is
-one at a time, whichever worker is asked: an advisory lock says so.
+A verdict reads whole tables and works on them for seconds or minutes, which is no work for a process that decides
+claims. There is one at a time, whichever worker is asked: an advisory lock says so.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -18,20 +19,22 @@ from gateway.api.operation import Operation, Parameter
 from gateway.campaigns.bounds import ID_PATTERN
 from gateway.errors import Refusal
 from gateway.finance.beside import run_beside
+from gateway.finance.entities import NO_ENTITY
 from gateway.finance.snapshot import turn
 from gateway.routes.access import staff
 from gateway.routes.paging import query_value
 from gateway.services import Services, services
 from gateway.sql import postgres
 from gateway.wire import json_response
+from reconciler.periods.entities import ID_PATTERN as ENTITY_PATTERN
 from reconciler.verdict.judging import Verdict
 
 READERS = ("finance", "auditor")
-VERDICT_S_MAX = 120.0
+VERDICT_S_MAX = 600.0
 RETRY_AFTER_S = 10
-HOLDS, BROKEN, NO_CAMPAIGN = 0, 1, 3
+HOLDS, BROKEN, NOT_THERE = 0, 1, 3
 """Exit codes of `fairclaim verdict`."""
-ANSWERS = frozenset({HOLDS, BROKEN, NO_CAMPAIGN})
+ANSWERS = frozenset({HOLDS, BROKEN, NOT_THERE})
 
 _LOCK = b"SELECT pg_try_advisory_lock(1717659753, 3) AS locked"
 _UNLOCK = b"SELECT pg_advisory_unlock(1717659753, 3)"
@@ -39,18 +42,36 @@ _UNLOCK = b"SELECT pg_advisory_unlock(1717659753, 3)"
 
 async def verdict(request: Request) -> Response:
     """
-    Judge every invariant, of one campaign or of everything: each with its figures, and the first row that violates it.
+    Judge every invariant, of a campaign, a legal entity, or everything: each with its figures and its first fault.
 
     The answer is 200 whether they hold or not: `holds` says it. There is one verdict at a time, so 503 may say that
-    another one is on its way; 503 too where it takes longer than two minutes, and then `fairclaim verdict` is the way.
+    another one is on its way; 503 too where it takes longer than ten minutes, and then `fairclaim verdict` is the way.
     """
     await staff(request, *READERS)
-    campaign = query_value(request, "campaign")
+    campaign, entity = query_value(request, "campaign"), query_value(request, "entity")
+    if campaign is not None and entity is not None:
+        raise Refusal("bad_request", "entity: not together with a campaign.", field="entity")
     if campaign is not None and not ID_PATTERN.fullmatch(campaign):
         raise Refusal("campaign_not_found")
-    here = services(request)
+    if entity is not None and not re.fullmatch(ENTITY_PATTERN, entity):
+        raise Refusal("not_found", NO_ENTITY)
+    return json_response(await judged(services(request), campaign=campaign, entity=entity))
+
+
+async def judged(here: Services, *, campaign: str | None = None, entity: str | None = None) -> Verdict:
+    """
+    What `fairclaim verdict --json` says of *campaign*, of *entity*, or of everything.
+
+    Errors: Refusal campaign_not_found, not_found (the entity), overloaded, not_ready.
+    """
+    asked = {"--campaign": campaign, "--entity": entity}
+    flags = [part for flag, value in asked.items() if value is not None for part in (flag, value)]
+    command = ("gateway.cli", "verdict", "--json", *flags)
     async with turn(here.pool), postgres(here.pool) as connection, _alone(connection):
-        return json_response(await _judged(here, campaign))
+        answer = await run_beside(here, "verdict", command, s_max=VERDICT_S_MAX, good=ANSWERS)
+    if answer.code == NOT_THERE:
+        raise Refusal("campaign_not_found") if entity is None else Refusal("not_found", NO_ENTITY)
+    return msgspec.json.decode(answer.out, type=Verdict)
 
 
 @asynccontextmanager
@@ -66,15 +87,6 @@ async def _alone(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
         await connection.execute(_UNLOCK)
 
 
-async def _judged(here: Services, campaign: str | None) -> Verdict:
-    """What `fairclaim verdict --json` says. Errors: Refusal campaign_not_found, overloaded, not_ready."""
-    command = ("gateway.cli", "verdict", "--json", *(("--campaign", campaign) if campaign else ()))
-    answer = await run_beside(here, "verdict", command, s_max=VERDICT_S_MAX, good=ANSWERS)
-    if answer.code == NO_CAMPAIGN:
-        raise Refusal("campaign_not_found")
-    return msgspec.json.decode(answer.out, type=Verdict)
-
-
 routes = [
     Operation(
         "GET",
@@ -86,8 +98,13 @@ routes = [
             Parameter(
                 "campaign", Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN.pattern}$")], "Judge only this one."
             ),
+            Parameter(
+                "entity",
+                Annotated[str, msgspec.Meta(pattern=f"^{ENTITY_PATTERN}$")],
+                "Judge only the books of this legal entity.",
+            ),
         ),
         gives={200: Verdict},
-        refuses=("campaign_not_found",),
+        refuses=("campaign_not_found", "not_found"),
     )
 ]

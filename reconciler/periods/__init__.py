@@ -3,9 +3,8 @@ Months and days of a legal entity, which finance holds, closes and signs.
 
     calendar.py    pure: which days a period has, and in which order periods close
     closing.py     hold, close, reopen: who does it, and what is written
-    checks.py      what has to hold before a close, each with its figure
+    checks.py      what has to hold before a close: of the period, and the verdict on the books
     waiting.py     what is dated in a period and still on a stream
-    stock.py       the stocktakes of a close
     figures.py     what the books say of a period
     report.py      what a close is signed on, as types
     entities.py    the legal entities

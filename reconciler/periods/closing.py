@@ -2,9 +2,12 @@
 Hold, close and reopen a period.
 
 OPEN → HOLD: nothing is booked into it by hand any more; what coupons do goes on. HOLD → CLOSED: every check holds, and
-its report is kept. A close has two parts. In the first the checks are made, the heavy ones too, while batches go on. In
-the second the entity's row is locked, which every batch shares: so none is half written, the light checks are made
-again, nothing was booked into the period since the first part, and what is closed is exactly what was checked.
+its report is kept. A close has two parts. In the first the checks of the period are made and all the books of its
+entity are judged, while batches go on. In the second the entity's row is locked, which every batch shares: so none is
+half written, the checks of the period are made again, nothing was booked into it since the first part, and what is
+closed is exactly what was judged.
+
+A verdict is of one legal entity, like the close: whoever signs answers for his own books, and can't mend another's.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,12 +20,11 @@ from psycopg import AsyncConnection
 from lua.door import Door
 from reconciler.audit import audit
 from reconciler.periods.calendar import Period, State
-from reconciler.periods.checks import chain_check, check, in_order, light_checks, own_chains, total_check
+from reconciler.periods.checks import booked, checks_of, period_checks, settled_again
 from reconciler.periods.figures import close_report
 from reconciler.periods.report import Check, CloseReport
 from reconciler.periods.statements import row, rows
-from reconciler.periods.stock import take_stock
-from reconciler.verifying import ChainReport
+from reconciler.verdict.judging import Verdict
 
 STATEMENT_S_MAX = 30
 LOCK_S_MAX = 10  # a batch takes far less; whoever has the row for longer is another close
@@ -30,8 +32,8 @@ LOCK_S_MAX = 10  # a batch takes far less; whoever has the row for longer is ano
 Books = Callable[[], AbstractAsyncContextManager[AsyncConnection[Any]]]
 """Gives a connection in the gateway's role, in autocommit."""
 
-Verify = Callable[[], Awaitable[ChainReport]]
-"""Walks every chain, outside of this process's loop."""
+Judge = Callable[[], Awaitable[Verdict]]
+"""Gives the verdict on the entity of the period."""
 
 
 class NoEntity(LookupError):
@@ -51,7 +53,7 @@ class NotAllowed(Exception):
 
 
 class NotClosable(Exception):
-    """A check does not hold. *checks* are all of them."""
+    """A check does not hold. *checks* are all that were made."""
 
     def __init__(self, checks: list[Check]) -> None:
         self.checks = checks
@@ -119,47 +121,46 @@ async def reopen(books: Books, period: Period, actor: str, reason: str, *, may_r
     return "open"
 
 
-async def close(
-    books: Books, door: Door, verify: Verify, period: Period, actor: str, *, dry_run: bool = False
-) -> Closed:
+async def close(books: Books, door: Door, judge: Judge, period: Period, actor: str, *, dry_run: bool = False) -> Closed:
     """
     Close a period on hold, and keep its report; a dry run makes every check and changes nothing.
 
-    Errors: NoEntity, WrongState (it is closed), NotClosable (not of a dry run), psycopg.Error, DoorError, RedisError,
-    OSError; what *verify* raises.
+    Where a check of the period itself does not hold, the books are judged by a dry run only. Errors: NoEntity,
+    WrongState (it is closed), NotClosable (not of a dry run), psycopg.Error, RedisError, OSError; what *judge* raises.
     """
-    async with books() as connection:
+    async with books() as connection, _bounded(connection):
         if await row(connection, "entity", period._asdict()) is None:
             raise NoEntity(period.entity)
         state = await state_of(connection, period)
         if state == "closed":
             raise WrongState(f"{period.label} is closed", state, ("hold",))
-        stock = await take_stock(connection, door, period, actor, dry_run=dry_run)
-    async with books() as connection, _bounded(connection):
-        light = await light_checks(connection, door, period, state, stock)
-        totals = await total_check(connection, period)
-        before = await row(connection, "booked", period._asdict())
-        own = await own_chains(connection, period)
-    chain, chains = chain_check(await verify(), own)
-    checks = in_order([*light, totals, chain])
+        before = await booked(connection, period)
+        checks = await period_checks(connection, door, period, state, before)
+    if not dry_run:
+        _refuse(checks)
+    verdict = await judge()
+    checks += checks_of(verdict.invariants)
     if dry_run:
         return Closed(checks, None, None)
-    if not all(one.holds for one in checks):
-        raise NotClosable(checks)
+    _refuse(checks)
     async with _locked(books, period) as (connection, zone):
-        light = await light_checks(connection, door, period, await state_of(connection, period), stock)
-        if await row(connection, "booked", period._asdict()) != before:
-            totals = check("totals", ["something was booked meanwhile: try again"])
-        checks = in_order([*light, totals, chain])
-        if not all(one.holds for one in checks):
-            raise NotClosable(checks)
-        report = await close_report(connection, period, zone=zone, actor=actor, checks=checks, chains=chains)
+        checks = await period_checks(connection, door, period, await state_of(connection, period), before)
+        settled = await settled_again(connection, period)
+        checks += checks_of(settled if one.name == settled.name else one for one in verdict.invariants)
+        _refuse(checks)
+        report = await close_report(connection, period, zone=zone, actor=actor, checks=checks, chains=verdict.chains)
         await _set(connection, period, "closed", actor)
         kept = {**period._asdict(), "actor": actor, "report": msgspec.json.encode(report).decode()}
         number = (await row(connection, "add_report", kept) or {})["id"]
         await rows(connection, "close_through", period._asdict())
         await audit(connection, actor, "period.closed", _named(period), {"report": str(number)})
     return Closed(checks, number, report)
+
+
+def _refuse(checks: list[Check]) -> None:
+    """Errors: NotClosable, where one does not hold."""
+    if not all(one.holds for one in checks):
+        raise NotClosable(checks)
 
 
 @asynccontextmanager

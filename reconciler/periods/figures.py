@@ -7,8 +7,9 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from reconciler.periods.calendar import Period
-from reconciler.periods.report import LISTED_MAX, Account, Campaign, Chain, Check, CloseReport, Late, Manual
+from reconciler.periods.report import LISTED_MAX, Account, Campaign, Check, CloseReport, Late, Manual
 from reconciler.periods.statements import read, row
+from reconciler.verdict.judging import Chain
 
 
 async def campaigns_of(connection: AsyncConnection[Any], period: Period) -> list[Campaign]:

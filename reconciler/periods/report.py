@@ -1,23 +1,26 @@
 """What a close is signed on, as types: checks with their figures, and what the books say of the period."""
 
 from datetime import date, datetime
+from typing import Literal
 
 import msgspec
+
+from reconciler.verdict.judging import Chain
 
 
 class Check(msgspec.Struct, frozen=True):
     """
-    One thing that has to hold before a close.
+    One thing that has to hold before a close: *of* the period, or an invariant of all the entity's books.
 
-    *figure* counts what is in the way, 0 where nothing is; of `chain` and `late` it counts what was looked at. *found*
-    names some of it.
+    *figures* are what was looked at and what is in the way; *found* names some of that.
     """
 
     name: str
+    of: Literal["period", "books"]
     says: str
     holds: bool
-    figure: int
-    found: list[str] = []
+    figures: dict[str, int]
+    found: list[str]
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -102,14 +105,6 @@ class Manual(msgspec.Struct, frozen=True):
     reason: str
     attachment: str
     lines: list[Line]
-
-
-class Chain(msgspec.Struct, frozen=True):
-    """The chain of a shard, or of the manual journals: *head*, in hex, stands for all its *journals*."""
-
-    shard: str
-    journals: int
-    head: str
 
 
 class CloseReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,6 @@ class Standing(NamedTuple):
     shard: str
     seq: int
     entry_id: str
-    state: str
     archived: bool
 
 
@@ -76,8 +75,6 @@ async def _next_record(door: Door, standing: Standing) -> tuple[int, list[Any]]:
 
 async def _reason(standing: Standing, seq: int, records: list[Any], ends: date, zone_of: ZoneOf) -> str:
     """Why the shard is waited for; empty where it is not."""
-    if standing.state == "stopped":
-        return "its drain is stopped by a break"
     if seq < standing.seq and not (standing.archived and seq == 0):
         return f"Redis is at seq {seq}, behind the books at {standing.seq}"
     if seq <= standing.seq:

@@ -54,7 +54,7 @@ LIMIT 1
 
 -- name: add_report
 INSERT INTO close_reports (entity, kind, starts, report, closed_by)
-VALUES (%(entity)s, %(kind)s, %(starts)s, %(report)s::jsonb, %(actor)s)
+VALUES (%(entity)s, %(kind)s, %(starts)s, %(report)s::json, %(actor)s)
 RETURNING id, closed_at
 
 -- name: reports
@@ -96,7 +96,7 @@ ORDER BY zone
 
 -- name: positions
 -- Where the drain of each shard of the entity stands. An archived campaign may be gone from Redis.
-SELECT checkpoints.shard, checkpoints.seq, checkpoints.entry_id, checkpoints.state, campaigns.state = 'archived' AS archived
+SELECT checkpoints.shard, checkpoints.seq, checkpoints.entry_id, campaigns.state = 'archived' AS archived
 FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
 WHERE coalesce(campaigns.definition ->> 'legal_entity', 'main') = %(entity)s
 ORDER BY checkpoints.shard
@@ -104,27 +104,6 @@ ORDER BY checkpoints.shard
 -- name: zone_of_version
 SELECT coalesce(definition ->> 'timezone', 'UTC') AS zone FROM campaign_versions
 WHERE campaign = %(campaign)s AND version = %(version)s
-
--- name: open_breaks
--- Those of its shards, and those of what else bears its name: its manual journals, files of other systems.
-SELECT shard, kind, figure, state, detected_at FROM breaks
-WHERE resolved_at IS NULL AND (
-    shard IN (%(entity)s, 'manual:' || %(entity)s)
-    OR EXISTS (
-        SELECT 1 FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
-        WHERE checkpoints.shard = breaks.shard
-            AND coalesce(campaigns.definition ->> 'legal_entity', 'main') = %(entity)s
-    )
-)
-ORDER BY detected_at, id
-
--- name: quarantined
-SELECT quarantine.shard, quarantine.entry_id
-FROM quarantine
-JOIN checkpoints ON checkpoints.shard = quarantine.shard
-JOIN campaigns ON campaigns.id = checkpoints.campaign
-WHERE quarantine.replayed_at IS NULL AND coalesce(campaigns.definition ->> 'legal_entity', 'main') = %(entity)s
-ORDER BY quarantine.quarantined_at, quarantine.shard, quarantine.entry_id
 
 -- name: undecided
 -- Manual journals of the period that nobody has decided, or that are approved and not posted.
@@ -141,63 +120,11 @@ GROUP BY commodity, account
 HAVING sum(debit - credit) <> 0
 ORDER BY commodity, account
 
--- name: unbalanced
-SELECT commodity, sum(debit - credit)::bigint AS difference
-FROM account_days
-WHERE entity = %(entity)s AND effective_date <= %(ends)s
-GROUP BY commodity
-HAVING sum(debit - credit) <> 0
-ORDER BY commodity
-
--- name: differing_totals
--- Accounts whose total of the period is not what its postings add up to.
-WITH sides AS (
-    SELECT side.shard, postings.commodity, side.account, side.debit, side.credit
-    FROM journals
-    JOIN postings ON postings.journal = journals.id
-    CROSS JOIN LATERAL (
-        VALUES (coalesce(journals.about, journals.shard), postings.destination, postings.amount, 0::numeric),
-            (coalesce(journals.about, journals.shard), postings.source, 0::numeric, postings.amount)
-    ) AS side (shard, account, debit, credit)
-    WHERE journals.entity = %(entity)s AND journals.effective_date BETWEEN %(starts)s AND %(ends)s
-), posted AS (
-    SELECT commodity, account, sum(debit) AS debit, sum(credit) AS credit FROM sides GROUP BY commodity, account
-), kept AS (
-    SELECT commodity, account, sum(debit) AS debit, sum(credit) AS credit
-    FROM account_days
-    WHERE entity = %(entity)s AND effective_date BETWEEN %(starts)s AND %(ends)s
-    GROUP BY commodity, account
-)
-SELECT commodity, account
-FROM posted FULL JOIN kept USING (commodity, account)
-WHERE (posted.debit, posted.credit) IS DISTINCT FROM (kept.debit, kept.credit)
-ORDER BY commodity, account
-
 -- name: booked
 -- What would change if anything more were booked up to the end of the period.
-SELECT count(*) AS days, coalesce(sum(debit), 0)::text AS debit, coalesce(sum(credit), 0)::text AS credit
+SELECT count(*) AS totals, coalesce(sum(debit), 0)::text AS debit, coalesce(sum(credit), 0)::text AS credit
 FROM account_days
 WHERE entity = %(entity)s AND effective_date <= %(ends)s
-
--- name: untaken
--- Shards with something booked in the period whose last stocktake is not of after it, or found a break.
-SELECT checkpoints.shard, campaigns.state = 'archived' AS archived, last.seq AS booked, taken.breaks
-FROM checkpoints
-JOIN campaigns ON campaigns.id = checkpoints.campaign
-CROSS JOIN LATERAL (
-    SELECT max(last_seq) AS seq FROM journals
-    WHERE journals.shard = checkpoints.shard AND effective_date <= %(ends)s
-) AS last
-LEFT JOIN LATERAL (
-    SELECT seq, breaks FROM stocktakes WHERE stocktakes.shard = checkpoints.shard ORDER BY id DESC LIMIT 1
-) AS taken ON true
-WHERE coalesce(campaigns.definition ->> 'legal_entity', 'main') = %(entity)s
-    AND EXISTS (
-        SELECT 1 FROM account_days
-        WHERE account_days.shard = checkpoints.shard AND effective_date BETWEEN %(starts)s AND %(ends)s
-    )
-    AND (taken.seq IS NULL OR taken.seq < last.seq OR taken.breaks > 0)
-ORDER BY checkpoints.shard
 
 -- name: accounts
 SELECT commodity AS currency, account,

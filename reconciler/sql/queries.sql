@@ -264,7 +264,7 @@ FROM (
     UNION ALL
     SELECT DISTINCT shard, NULL::bytea FROM journals
 ) AS known
-WHERE %(shard)s::text IS NULL OR shard = %(shard)s
+WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
 GROUP BY shard
 ORDER BY shard
 

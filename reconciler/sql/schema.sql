@@ -766,13 +766,14 @@ CREATE TABLE periods (
     CONSTRAINT periods_ends_check CHECK (ends >= starts)
 );
 
--- What a close was signed on. A period that was reopened and closed again has several.
+-- What a close was signed on: json and not jsonb, which keeps it as it was written. A period that was reopened and closed
+-- again has several.
 CREATE TABLE close_reports (
     id        bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     entity    text        NOT NULL,
     kind      text        NOT NULL,
     starts    date        NOT NULL,
-    report    jsonb       NOT NULL,
+    report    json        NOT NULL,
     closed_by text        NOT NULL,
     closed_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT close_reports_pkey PRIMARY KEY (id),

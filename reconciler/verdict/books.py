@@ -11,6 +11,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import dict_row
 
 from reconciler.ledger import connect_options
+from reconciler.manual import chain_of
 from reconciler.verdict.invariants import QUERIES, Invariant
 from reconciler.verdict.told import Told
 
@@ -21,15 +22,37 @@ WORK_MEM = "256MB"
 
 
 class Scope(NamedTuple):
-    """What is judged: every shard where *campaign* is None."""
+    """
+    What is judged: all of it, or what *campaign* or what the legal entity *entity* has.
+
+    *shards* are those the books have of it; those *archived* may have left Redis.
+    """
 
     campaign: str | None
+    entity: str | None
     shards: list[str]
+    archived: frozenset[str]
+
+    @property
+    def chains(self) -> list[str] | None:
+        """The hash chains that are walked; None for every one."""
+        if self.entity is not None:
+            return [*self.shards, chain_of(self.entity)]
+        return None if self.campaign is None else self.shards
+
+    @property
+    def names(self) -> list[str] | None:
+        """
+        What stands as the shard of a row that is judged; None where every row is.
+
+        Breaks of files of other systems stand under the id of their legal entity.
+        """
+        return self.chains if self.entity is None or self.chains is None else [*self.chains, self.entity]
 
     @property
     def values(self) -> dict[str, Any]:
         """The parameters of a statement."""
-        return {"campaign": self.campaign, "shards": self.shards if self.campaign is not None else None}
+        return {"campaign": self.campaign, "entity": self.entity, "shards": self.names}
 
 
 class Finding(msgspec.Struct):
@@ -52,13 +75,18 @@ async def snapshot(postgres_url: str) -> AsyncIterator[AsyncConnection[dict[str,
             yield connection
 
 
-async def scope_of(connection: AsyncConnection[dict[str, Any]], campaign: str | None) -> Scope:
-    """What *campaign* comes to. Errors: LookupError for one that the books don't have."""
-    cursor = await connection.execute(QUERIES["list_shards"], {"campaign": campaign})
-    shards = [row["shard"] for row in await cursor.fetchall()]
-    if campaign is not None and not shards:
+async def scope_of(
+    connection: AsyncConnection[dict[str, Any]], campaign: str | None = None, entity: str | None = None
+) -> Scope:
+    """What *campaign*, or *entity*, comes to. Errors: LookupError for one that the books don't have; psycopg.Error."""
+    cursor = await connection.execute(QUERIES["list_shards"], {"campaign": campaign, "entity": entity})
+    rows = await cursor.fetchall()
+    if campaign is not None and not rows:
         raise LookupError(campaign)
-    return Scope(campaign, shards)
+    if entity is not None and not (await connection.execute(QUERIES["has_entity"], {"entity": entity})).rowcount:
+        raise LookupError(entity)
+    archived = frozenset(row["shard"] for row in rows if row["archived"])
+    return Scope(campaign, entity, [row["shard"] for row in rows], archived)
 
 
 async def look_for(connection: AsyncConnection[dict[str, Any]], invariant: Invariant, scope: Scope) -> Finding:

@@ -5,10 +5,10 @@ from typing import Any
 import psycopg
 
 from lua.door import Door
+from lua.keys import Shard
 from reconciler.ledger import connect_options
 from reconciler.stocktake import Stocktake, take
-from reconciler.stocktake.reading import list_shards
-from reconciler.verdict.books import CONNECT_MS_MAX, Finding
+from reconciler.verdict.books import CONNECT_MS_MAX, Finding, Scope
 
 SAMPLES = 100
 """Coupons and holders drawn of each shard, from either side, that are compared field by field."""
@@ -16,21 +16,25 @@ TOTALS = ("stock", "outstanding", "reserved", "redeemed", "expired", "revoked")
 """Figures that mean something summed over shards."""
 
 
-async def compare_live(door: Door, postgres_url: str, campaign: str | None) -> Finding:
+async def compare_live(door: Door, postgres_url: str, scope: Scope) -> Finding:
     """
-    Take stock of the shards of *campaign*, or of all; what differs is wrong, and so is a shard that can't be compared.
+    Take stock of the shards of *scope*; what differs is wrong, and so is a shard that can't be compared.
 
-    On a connection of its own: each shard is compared with the books as they are at its turn. Errors: psycopg.Error;
-    DoorError and RedisError.
+    A shard that was archived and has left Redis is not compared. On a connection of its own: each shard is compared
+    with the books as they are at its turn. Errors: psycopg.Error; DoorError and RedisError.
     """
+    shards = [shard for shard in map(Shard.parse, scope.shards) if not await _is_gone(door, shard, scope)]
+    found = Finding(figures={"shards": len(shards), **dict.fromkeys(TOTALS, 0), "coupons sampled": 0})
     session = {"role": "fairclaim_reader", "statement_timeout": "0"}
     conninfo = connect_options(postgres_url, postgres_ms_max=0, connect_ms_max=CONNECT_MS_MAX, session=session)
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        shards = await list_shards(connection, campaign)
-        found = Finding(figures={"shards": len(shards), **dict.fromkeys(TOTALS, 0), "coupons sampled": 0})
         for taken in await take(door, connection, shards, SAMPLES):
             _add(found, taken)
     return found
+
+
+async def _is_gone(door: Door, shard: Shard, scope: Scope) -> bool:
+    return str(shard) in scope.archived and not await door.redis.exists(shard.key("rules"))
 
 
 def _add(found: Finding, taken: Stocktake) -> None:

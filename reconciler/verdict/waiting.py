@@ -11,23 +11,24 @@ import psycopg
 from lua.door import Door
 from lua.keys import Shard
 from lua.scripts import load_script
-from reconciler.verdict.books import snapshot
+from reconciler.verdict.books import scope_of, snapshot
 from reconciler.verdict.invariants import QUERIES
 
 POLL_S = 0.1
 
 
-async def wait_for_drain(door: Door, postgres_url: str, campaign: str | None, wait_s: float) -> bool:
+async def wait_for_drain(
+    door: Door, postgres_url: str, wait_s: float, *, campaign: str | None = None, entity: str | None = None
+) -> bool:
     """
-    Wait at most *wait_s* seconds; gives whether the books got there.
+    Wait at most *wait_s* seconds for *campaign*, *entity* or everything; gives whether the books got there.
 
-    Errors: psycopg.Error; DoorError and RedisError.
+    Errors: LookupError for a campaign or legal entity that the books don't have; psycopg.Error; DoorError, RedisError.
     """
     give_up = monotonic() + wait_s
     async with snapshot(postgres_url) as connection:
-        cursor = await connection.execute(QUERIES["list_shards"], {"campaign": campaign})
-        shards = [row["shard"] for row in await cursor.fetchall()]
-    goal = {shard: await _seq_of(door, shard) for shard in shards}
+        scope = await scope_of(connection, campaign, entity)
+    goal = {shard: await _seq_of(door, shard) for shard in scope.shards}
     while await _behind(postgres_url, goal):
         if monotonic() >= give_up:
             return False

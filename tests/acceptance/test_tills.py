@@ -18,7 +18,7 @@ def test_20_000_redemptions_of_10_000_coupons_by_50_tills(tmp_path: Path, capsys
     size = ["--coupons", "10000", "--tills", "50", "--json"]
     with System(tmp_path, no_demo="true") as system:
         began = time.monotonic()
-        code = tills(["--ready-file", str(system.folder / "ready.json"), *size])
+        code = tills(["--ready-file", str(system.ready_file), *size])
         took_s = time.monotonic() - began
 
     report = json.loads(capsys.readouterr().out)

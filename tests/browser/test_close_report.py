@@ -37,7 +37,7 @@ async def test_a_report_is_whole_on_screen_and_paper(site: Worker, new_page: New
 
     await page.goto(REPORT)
     await picture(page, "close-report")
-    assert await page.get_by_role("heading", level=2).count() == 9
+    assert await page.get_by_role("heading", level=2).count() == 10
     assert (await overflow(page), await page.evaluate(CUT_OFF)) == (0, 0)
     paper = await page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", paper)) >= 4

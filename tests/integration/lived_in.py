@@ -42,7 +42,7 @@ def forge(books: Books, *statements: str) -> None:
 
 async def judged(door: Door, books: Books, campaign: str | None = None, **more: Any) -> Verdict:
     """The verdict now."""
-    return await judge(door, books.url, campaign, **more)
+    return await judge(door, books.url, campaign=campaign, **more)
 
 
 def broken(found: Verdict) -> dict[str, str]:

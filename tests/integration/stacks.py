@@ -1,5 +1,6 @@
 """`fairclaim up` as a person runs it: a process of its own, told what to do by signals and HTTP."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import psycopg
 
 from gateway.stack.processes import await_until
 from gateway.tokens import mint_token
+from tests.verdict import prove_clean_at
 
 UP_S_MAX = 90.0
 STOP_S_MAX = 60.0
@@ -141,6 +143,10 @@ class Stack:
         path = asked.headers["location"]
         assert await_until(lambda: self.http.get(path, headers=headers).json()["state"] == "done", 30), self.output
         return self.http.get(f"{path}/file", headers=headers).content
+
+    def prove_clean(self) -> None:
+        """Every invariant holds."""
+        asyncio.run(prove_clean_at(self.ready["redis_url"], self.ready["postgres_url"]))
 
     def booked(self) -> set[str]:
         """Every code in the books."""

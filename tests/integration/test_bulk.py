@@ -1,5 +1,6 @@
 """Books made in bulk are books: what checks those of a sale finds nothing wrong with them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,6 @@ from loadtest.bulk.opening import Refused
 from loadtest.bulk.plan import Size, campaigns_of, definition_of
 from reconciler.verifying import verify
 from tests.integration.draining import Books
-from tests.integration.life import reckoned, reckoned_money
 
 SIZE = Size(coupons=2400, campaigns=8, shards=2, stores=5, batch=300)
 
@@ -82,6 +82,48 @@ def test_made_books_hold(books: Books) -> None:
     assert 2.5 < books.value("SELECT count(*) FROM coupon_entries") / SIZE.coupons < 3.5
     for campaign in campaigns_of(SIZE):
         assert read_definition(definition_of(campaign, SIZE)).unit_minor == campaign.unit_minor
+
+
+def reckoned_money(campaign: str, rows: list[dict[str, Any]], unit_minor: int) -> Counter[str]:
+    """Account → balance of the money book of discounts, from the rows of the sub-ledger and nothing else."""
+    units, balances = reckoned(rows), Counter[str]()
+    authorised = -units["supply"] * unit_minor
+    committed = (units["outstanding"] + units["reserved"]) * unit_minor
+    balances["budget:authorised"] = -authorised
+    balances[f"commitment:{campaign}"] = committed
+    balances["budget:available"] = authorised - committed
+    for row in rows:
+        if row["kind"] not in ("redeemed", "rolled_back"):
+            continue
+        sign, told = 1 if row["kind"] == "redeemed" else -1, row["detail"] or {}
+        rest = row["minor"]
+        for share in told.get("funders", []):
+            balances[f"expense:promotion:{share['account']}"] += sign * share["minor"]
+            rest -= share["minor"]
+        balances[f"suspense:promotion:{campaign}"] += sign * rest
+        merchant = told.get("merchant")
+        balances[f"payable:{merchant}" if merchant else "payable"] -= sign * row["minor"]
+    return balances
+
+
+def reckoned(rows: list[dict[str, Any]]) -> Counter[str]:
+    """Account → balance, from the rows of the sub-ledger and nothing else."""
+    balances: Counter[str] = Counter()
+    for row in rows:
+        match row["kind"]:
+            case "claimed":
+                source, destination, units = "stock", "outstanding", 1
+            case "issued":
+                source, destination, units = "stock", "outstanding", row["units"]
+            case "adjusted":
+                source, destination, units = "supply", "stock", row["delta"]
+            case _ if row["source"]:
+                source, destination, units = row["source"], row["destination"], row["units"]
+            case _:
+                continue
+        balances[source] -= units
+        balances[destination] += units
+    return balances
 
 
 def test_made_money_is_what_the_rows_come_to(books: Books) -> None:

@@ -1,5 +1,6 @@
 """Books that are older than their totals: the migration dates every state change and sums what is there."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -12,8 +13,8 @@ from gateway.stack.postgres import Postgres
 from reconciler.migrations import load_migrations, migrate
 from reconciler.verifying import verify
 from tests.integration.draining import Books
-from tests.integration.life import prove_days
 from tests.integration.test_migrations import a_database
+from tests.verdict import prove_books
 
 BEFORE = 5
 OLD_BOOKS = """
@@ -88,7 +89,7 @@ def test_old_books_are_dated_summed_and_still_hold(books: Books) -> None:
         ("claim", "app", "", 1, 1, 500, 500, 0, 0),
         ("redeem", "app", "s-1", 1, 1, 500, -500, 400, 9000),
     ]
-    prove_days(books)
+    asyncio.run(prove_books(books.url, "totals"))
     assert verify(books.url).holds
     with pytest.raises(psycopg.errors.RestrictViolation):
         books.rows("UPDATE coupon_entries SET effective_date = '2026-01-01'")

@@ -106,7 +106,7 @@ async def test_a_forgery_is_named(
     assert checked.fault is not None
     assert (checked.fault.verb, checked.fault.reason) == (verb, reason)
     assert not report.holds
-    assert verify(books.url, "d/0").holds
+    assert verify(books.url, ["d/0"]).holds
 
 
 async def test_a_shard_without_its_checkpoint_is_broken(door: Door, redis_url: str, books: Books) -> None:

@@ -15,8 +15,9 @@ from reconciler.poster import post_approved
 from reconciler.verifying import CHANGED, CUT_SHORT, verify
 from tests.conftest import redis_binaries
 from tests.integration.draining import Books, draining
-from tests.integration.life import open_life, prove_days
+from tests.integration.life import open_life
 from tests.integration.test_money_book import sell
+from tests.verdict import prove_books
 
 valkey = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 LINE = {"debit": "payable:m-1", "credit": "clearing:gift", "commodity": "CNY", "minor": 700}
@@ -70,10 +71,10 @@ async def test_approved_journals_are_posted_once_and_in_order(books: Books) -> N
     assert books.rows("SELECT entity, campaign, account, balance FROM v_campaign_money ORDER BY account") == [
         ("main", "", "clearing:gift", -750), ("main", "", "payable:m-1", 750)
     ]  # fmt: skip
-    prove_days(books)
+    await prove_books(books.url, "balanced", "totals")
     report = verify(books.url)
     assert (report.holds, report.journals, report.shards[0].shard) == (True, 3, "manual:main")
-    assert verify(books.url, "manual:main").journals == 3
+    assert verify(books.url, ["manual:main"]).journals == 3
 
 
 @valkey
@@ -92,8 +93,7 @@ async def test_the_reconciler_posts_them(door: Door, redis_url: str, books: Book
     assert books.value("SELECT refused FROM manual_journals") is None
     assert (books.balances()["outstanding"], books.balances()["expired"]) == (0, 1)
     assert "commitment:c" not in books.money()
-    prove_days(books)
-    assert verify(books.url).holds
+    await sale.prove_life(but=("live",))
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import pytest
 
 from lua.door import Door
 from reconciler.periods.calendar import parse_period
-from reconciler.periods.checks import light_checks
+from reconciler.periods.checks import SAYS, booked, period_checks
 from reconciler.periods.closing import NoEntity, NotAllowed, NotClosable, WrongState, hold, reopen
 from reconciler.periods.listing import list_periods, report_of
-from reconciler.periods.stock import StockTaken
+from reconciler.verdict.judging import judge
 from tests.conftest import Eventually, redis_binaries
 from tests.integration.draining import Books, draining
-from tests.integration.life import open_life, prove_days
+from tests.integration.life import open_life
 from tests.integration.periods import FAULTS, Months, open_months
 
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
@@ -26,11 +26,9 @@ OTHERS = parse_period("other", "2024-01")
 
 @pytest.fixture
 async def months(door: Door, redis_url: str, postgres_url: str) -> AsyncIterator[Months]:
-    """January and February of 2024, drained, and a stocktake."""
+    """January and February of 2024, drained."""
     with Books(postgres_url) as books:
-        months = await open_months(door, redis_url, books)
-        months.take_stock()
-        yield months
+        yield await open_months(door, redis_url, books)
 
 
 async def test_a_month_is_closed_on_what_its_books_say(months: Months) -> None:
@@ -65,6 +63,7 @@ async def test_a_month_is_closed_on_what_its_books_say(months: Months) -> None:
         kept = await report_of(connection, JANUARY)
     assert kept is not None
     assert kept[1] == report
+    assert [[*one.figures] for one in kept[1].checks] == [[*one.figures] for one in report.checks]
     assert months.books.rows("SELECT actor, action, subject FROM audit_log ORDER BY id") == [
         ("ann", "period.held", "period:main/2024-01"),
         ("ann", "period.closed", "period:main/2024-01"),
@@ -76,8 +75,8 @@ async def test_a_month_is_closed_on_what_its_books_say(months: Months) -> None:
 
 
 async def test_whatever_is_in_the_way_is_named(months: Months) -> None:
-    """Each check fails alone by what it is about, says what was found, and the period stays open; then it closes."""
-    assert (await months.in_the_way("2024-01"))["hold"] == ["it is open"]
+    """Each check fails by what it is about, says what was found, and the period stays open; then it closes."""
+    assert await months.in_the_way("2024-01") == {"hold": ["it is open"]}
     await months.hold("2024-01")
     assert await months.in_the_way("2024-01") == {}
     for names, (fault, repair) in FAULTS.items():
@@ -85,6 +84,7 @@ async def test_whatever_is_in_the_way_is_named(months: Months) -> None:
         found = await months.in_the_way("2024-01")
         assert tuple(found) == names
         assert all(found.values())
+        assert all(one.startswith("check ") for name in names if name not in SAYS for one in found[name])
         assert months.closed_through() is None
         months.forge(*repair)
 
@@ -108,7 +108,6 @@ async def test_a_month_closes_while_the_next_one_s_sale_goes_on(months: Months) 
     assert await months.in_the_way("2024-01") == {"drained": ["c/0: seq 18 of 2024-01-31 is not in the books yet"]}
 
     await months.drained()
-    months.take_stock()
     await months.claim("2024-02-03", "I")
     assert (await months.close("2024-01")).report is not None
 
@@ -127,22 +126,21 @@ async def test_a_stream_that_does_not_tell_keeps_a_month_open(months: Months) ->
     assert (await months.in_the_way("2024-01"))["drained"] == ["c/0: Redis is at seq 3, behind the books at 17"]
 
 
-async def test_a_close_takes_the_stocktakes_that_are_missing(door: Door, redis_url: str, postgres_url: str) -> None:
-    """A shard that nobody compared is compared for the close, and what was compared is kept; not of a dry run."""
+async def test_a_close_compares_redis_with_the_books(door: Door, redis_url: str, postgres_url: str) -> None:
+    """A shard with a coupon more in stock than the books make of it is named, with the figure."""
     with Books(postgres_url) as books:
         sale = await open_life(door, books, stock=5)
         months = Months(door, redis_url, books, sale)
         await sale.claim("ann", "ben")
         async with draining(redis_url, postgres_url):
             pass
-        month = books.value("SELECT to_char(now(), 'YYYY-MM')")
+        today = books.value("SELECT to_char(now(), 'YYYY-MM-DD')")
 
-        assert (await months.close(month, dry_run=True)).checks[-1].holds
-        assert books.rows("SELECT asked_by FROM stocktakes") == []
+        checks = {one.name: one for one in (await months.close(today, dry_run=True)).checks}
+        assert (checks["live"].holds, checks["live"].figures["coupons sampled"]) == (True, 2)
         await door.redis.incr(sale.on.shard.key("stock"))
-        assert (await months.in_the_way(month))["stocktake"] == ["c/0: differs in stock"]
-        assert books.rows("SELECT asked_by, breaks FROM stocktakes") == [("ann", 1)]
-        assert (await months.in_the_way(month))["breaks"] == ["c/0: figure stock"]
+        [found] = (await months.in_the_way(today))["live"]
+        assert found.startswith("check stocktake, shard c/0, seq 4, kind figure, name stock, expected {'value': 3}")
 
 
 async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months: Months) -> None:
@@ -151,7 +149,6 @@ async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months:
     closed = await months.close("2024-01")
     await months.step("2024-01-31", "redeemed", "E")
     await months.drained()
-    months.take_stock()
     await months.hold("2024-02")
     done = await months.close("2024-02")
 
@@ -171,7 +168,6 @@ async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months:
     assert (february.opening_stock, february.opening_out) == (january.closing_stock, january.closing_out)
     assert (february.claimed, february.redeemed, february.closing_out) == (1, 1, 4)
     assert months.closed_through() == "2024-02-29"
-    prove_days(months.books)
 
     for period in (FEBRUARY, JANUARY):
         await reopen(months.connection, period, "root", "an invoice", may_reopen=True)
@@ -197,7 +193,7 @@ async def test_a_manual_journal_is_in_the_report_of_its_period(months: Months, e
     assert await months.in_the_way("2024-01") == {"manual": ["mj_1 is drafted"]}
     months.books.rows("UPDATE manual_journals SET state = 'approved', checked_by = 'key:b Ben', checked_at = now()")
     assert await months.in_the_way("2024-01") == {"manual": ["mj_1 is approved"]}
-    async with draining(months.redis_url, months.books.url):
+    async with months.draining():
         await eventually(lambda: months.books.value("SELECT state FROM manual_journals") == "posted")
 
     report = (await months.close("2024-01")).report
@@ -210,7 +206,7 @@ async def test_a_manual_journal_is_in_the_report_of_its_period(months: Months, e
 
 
 async def test_each_legal_entity_closes_its_own_books(months: Months) -> None:
-    """What is in the way of one is not in another's, nor are its figures, its chains or what it closes."""
+    """No fault of another one's books is in the way, nor are its figures or chains in the report; its own are."""
     months.forge("INSERT INTO legal_entities (id, zone) VALUES ('other', 'Asia/Shanghai')")
     months.books.add_campaign("d")
     for table, name in (("campaigns", "id"), ("campaign_versions", "campaign")):
@@ -218,11 +214,15 @@ async def test_each_legal_entity_closes_its_own_books(months: Months) -> None:
             f"UPDATE {table} SET definition = definition || '{{\"legal_entity\": \"other\"}}' WHERE {name} = 'd'"
         )
     months.forge(
-        "UPDATE checkpoints SET state = 'stopped' WHERE shard = 'd/0'",
-        "INSERT INTO breaks (shard, kind, expected, found) VALUES ('d/0', 'behind', '1', '2')",
+        "UPDATE checkpoints SET state = 'stopped', head = '\\x00' WHERE shard = 'd/0'",
+        "INSERT INTO breaks (shard, kind, expected, found) VALUES ('other', 'outside', '1', '2')",
         "INSERT INTO quarantine (shard, entry_id, fields, reason) VALUES ('d/0', '9-9', '{}', 'why')",
+        'INSERT INTO coupon_entries SELECT (r).* FROM (SELECT jsonb_populate_record(e, \'{"shard": "d/0"}\') AS r'
+        " FROM coupon_entries AS e WHERE kind = 'claimed' LIMIT 1) AS copied",
         "INSERT INTO account_days (shard, effective_date, commodity, account, entity, debit, credit) "
         "VALUES ('d/0', '2024-01-05', 'CNY', 'suspense:promotion:d', 'other', 5, 0)",
+        "INSERT INTO journals OVERRIDING SYSTEM VALUE SELECT (r).* FROM (SELECT jsonb_populate_record(j, "
+        """'{"id": 99, "shard": "manual:other", "entity": "other"}') AS r FROM journals AS j LIMIT 1) AS copied""",
     )
     await months.hold("2024-01")
 
@@ -234,10 +234,16 @@ async def test_each_legal_entity_closes_its_own_books(months: Months) -> None:
         ("main", "2024-01-31"),
         ("other", None),
     ]
+    found = await judge(months.door, months.books.url, entity="other")
+    assert (found.shards, [one.shard for one in found.chains]) == (1, ["d/0", "manual:other"])
+    faults = {one.name: one.wrong for one in found.invariants if not one.holds}
+    assert faults == {
+        **{"units": 1, "sequence": 1, "answers": 1, "balanced": 2, "control": 2},
+        **{"chain": 2, "settled": 4, "totals": 2},
+    }
     async with months.connection() as connection:
-        others = await light_checks(connection, months.door, OTHERS, "hold", StockTaken({}, frozenset({"d/0"})))
-    names = [one.name for one in others if not one.holds]
-    assert names == ["drained", "breaks", "quarantine", "suspense", "trial_balance"]
+        others = await period_checks(connection, months.door, OTHERS, "hold", await booked(connection, OTHERS))
+    assert [one.name for one in others if not one.holds] == ["drained", "suspense"]
 
 
 async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Eventually) -> None:
@@ -251,12 +257,21 @@ async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Event
                 "INSERT INTO account_days (shard, effective_date, commodity, account, entity, debit, credit) "
                 "VALUES ('c/0', '2024-01-31', 'CNY', 'a', 'main', 5, 5)"
             )
+            await other.execute(
+                "INSERT INTO quarantine (shard, entry_id, fields, reason) VALUES ('c/0', '9-9', '{}', '')"
+            )
             closing = asyncio.create_task(months.close("2024-01"))
             waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             await eventually(lambda: months.books.value(waits) == 1)
 
-    with pytest.raises(NotClosable, match="booked meanwhile"):
+    with pytest.raises(NotClosable) as caught:
         await closing
+    found = {one.name: one.found for one in caught.value.checks if not one.holds}
+    assert found["still"] == ["something was booked meanwhile: try again"]
+    assert found["settled"] == [
+        "check nothing_in_quarantine, shard c/0, entry_id 9-9, first_seq None, count None, reason "
+    ]
+    assert "still: something was booked meanwhile: try again; settled: check nothing_in_quarantine" in str(caught.value)
     assert months.closed_through() is None
 
 

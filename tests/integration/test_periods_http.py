@@ -12,6 +12,7 @@ from gateway.finance.close_report.page import POLICY
 from gateway.finance.close_report.render import Given, html, pdf
 from lua.door import Door
 from reconciler.periods.checks import SAYS
+from reconciler.verdict.invariants import INVARIANTS
 from tests.conftest import redis_binaries
 from tests.integration.commands import Cli
 from tests.integration.draining import Books
@@ -58,13 +59,14 @@ async def test_a_month_from_open_to_closed_and_back(months: Months, http: Http) 
     assert held["period"]["state"] == "hold"
     assert held["period"]["changed_by"].endswith("test finance")
 
-    months.take_stock()
     months.forge("INSERT INTO breaks (shard, kind, figure, expected, found) VALUES ('c/0', 'figure', 'x', '1', '2')")
     refused = await ask("POST", f"{JANUARY}/close", "finance", 409)
     assert refused["code"] == "close_refused"
-    assert [one["name"] for one in refused["checks"]] == list(SAYS)
-    broken = [one for one in refused["checks"] if not one["holds"]]
-    assert [(one["name"], one["figure"], one["found"]) for one in broken] == [("breaks", 1, ["c/0: figure x"])]
+    assert [one["name"] for one in refused["checks"]] == [*SAYS, *(one.name for one in INVARIANTS)]
+    [broken] = [one for one in refused["checks"] if not one["holds"]]
+    assert (broken["name"], broken["of"], broken["figures"]["breaks open"]) == ("settled", "books", 1)
+    assert "check no_break_unresolved, break 1, shard c/0, kind figure, figure x" in broken["found"][0]
+    assert broken["found"][0] in refused["detail"]
     dry = await ask("POST", f"{JANUARY}/close", "finance", 200, {"dry_run": True})
     assert (dry["holds"], dry["report"], dry["checks"]) == (False, None, refused["checks"])
 
@@ -87,7 +89,6 @@ async def test_a_month_from_open_to_closed_and_back(months: Months, http: Http) 
 
 async def test_a_report_is_had_as_figures_page_and_pdf(months: Months, http: Http) -> None:
     """The page runs nothing and loads nothing; both are what the command line makes, in the locale asked for."""
-    months.take_stock()
     await months.hold("2024-01")
     await months.close("2024-01")
 
@@ -144,13 +145,17 @@ async def test_a_legal_entity_is_added_once(http: Http) -> None:
 
 def test_the_command_line_does_the_same(months: Months, cli: Cli, tmp_path: Path) -> None:
     """Hold, dry run, close, report to a file, reopen; each refusal has its exit code."""
-    months.take_stock()
     assert cli.json("period", "hold", "2024-01")["state"] == "hold"
-    assert cli.json("period", "close", "2024-02", code=FAILURE)["holds"] is False
+    refused = cli("period", "close", "2024-02")
+    assert refused.code == FAILURE
+    assert "29 days open before it" in refused.out
+    assert "hold: does not hold: the period is on hold\n  it is open" in refused.out
+    assert "2 of 8 checks do not hold; the books were not judged" in " ".join(refused.out.split())
     assert cli.json("period", "close", "2024-01", "--dry-run") | {"checks": []} == {
         **{"holds": True, "checks": [], "report": None}
     }
     closed = cli("period", "close", "2024-01")
+    assert "1 chains, 11 journals" in closed.out
     assert (closed.code, closed.out.splitlines()[-1]) == (0, "2024-01 of main is closed; its report is number 1")
     assert cli.json("period", "close", "2024-01", code=CONFLICT)["code"] == "invalid_state"
     assert "closed" in cli("period", "list", "--rows", "100").out

@@ -131,4 +131,4 @@ async def test_a_deadline_that_was_moved_is_kept_by_a_late_record(door: Door, re
     coupon = sale.coupon(code)
     assert (coupon["state"], coupon["order_id"], coupon["expires_at"][:4]) == ("reserved", "o-9", "2100")
     assert books.value("SELECT rolled_back_minor FROM redemptions") == 500
-    await sale.prove_life()
+    await sale.prove_life(but=("settled", "live"))  # what was put on the stream names no funder, and Redis lacks it

@@ -66,6 +66,7 @@ def test_killed_supervisor_takes_all_with_it_and_loses_nothing(data_dir: Path) -
     with Stack(data_dir, "--workers", "1") as again:
         assert again.claim("carl").json()["code"] == code
         assert await_until(lambda: again.wallet("carl") == [code], 10)
+        again.prove_clean()
         assert again.stop() == 0
 
 
@@ -98,6 +99,7 @@ def test_stop_under_load_loses_nothing_that_was_answered(data_dir: Path) -> None
     with Stack(data_dir, "--no-demo", "--workers", "1") as again:
         assert again.ready["demo_campaign"] is None
         assert set(answered) <= again.booked()
+        again.prove_clean()
         assert again.stop() == 0
 
 

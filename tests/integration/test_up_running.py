@@ -17,9 +17,10 @@ from tests.integration.stacks import Stack, fairclaim
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack with one worker, for all tests here; it has to stop well at the end."""
+    """One stack with one worker, for all tests here; at the end every invariant holds, and it has to stop well."""
     with Stack(tmp_path_factory.mktemp("running") / "data", "--workers", "1") as stack:
         yield stack
+        stack.prove_clean()
         assert stack.stop() == 0, stack.output
 
 

@@ -150,7 +150,11 @@ async def test_the_command_has_one_exit_code(
     assert "answers: 2 violate it: each claim is one coupon of its holder" in " ".join(shown.out.split())
     assert "first: check claims_are_coupons, shard flash/0" in " ".join(shown.out.split())
 
-    assert (await ask("--campaign", "other")).code == 3
+    of_main = await ask("--json", "--entity", "main")
+    assert (of_main.code, of_main.data["entity"], of_main.data["shards"]) == (1, "main", 1)
+    assert [one["shard"] for one in of_main.data["chains"]] == ["flash/0"]
+    assert (await ask("--campaign", "other")).code == (await ask("--entity", "other")).code == 3
+    assert (await ask("--campaign", "flash", "--entity", "main")).code == 2
     told.write_text("nothing\n")
     assert (await ask("--told", str(told))).code == 2
     away = await asyncio.to_thread(
@@ -175,3 +179,6 @@ async def test_finance_asks_over_http(till: Till, redis_url: str, postgres_url: 
     assert (await till.ask("GET", path, "marketer")).status_code == 403
     assert (await till.ask("GET", path, "@ann")).status_code == 403
     assert (await till.ask("GET", f"{path}?campaign=none", "finance")).json()["code"] == "campaign_not_found"
+    assert (await till.ask("GET", f"{path}?entity=main", "finance")).json()["entity"] == "main"
+    assert (await till.ask("GET", f"{path}?entity=none", "finance")).json()["code"] == "not_found"
+    assert (await till.ask("GET", f"{path}?entity=main&campaign=flash", "finance")).json()["field"] == "entity"

@@ -19,7 +19,7 @@ from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, Si
 from gateway.finance.close_report.wording import Column, Document, Section
 
 INK, QUIET, LINE = HexColor("#17212b"), HexColor("#5a6672"), HexColor("#d5dbe1")
-GOOD, BAD, ACCENT = HexColor("#14663a"), HexColor("#a3251f"), HexColor("#1d4e79")
+GOOD, ACCENT = HexColor("#14663a"), HexColor("#1d4e79")
 PLAIN, BOLD, FIXED, WIDE = "Helvetica", "Helvetica-Bold", "Courier", "STSong-Light"
 """The fonts every reader of PDF has; the last one has what the others lack: names in other scripts."""
 
@@ -48,7 +48,6 @@ STYLES = {
     "head": _style("head", 7, textColor=QUIET),
     "cell": _style("cell", 7.6),
     "total": _style("total", 7.6, fontName=BOLD),
-    "broken": _style("broken", 7.6, fontName=BOLD, textColor=BAD),
     "code": _style("code", 6.6, fontName=FIXED),
 }
 RIGHT = {name: ParagraphStyle(f"{name}-right", style, alignment=TA_RIGHT) for name, style in STYLES.items()}
@@ -140,16 +139,8 @@ def _section(section: Section) -> list[Flowable]:
 def _table(section: Section) -> Flowable:
     columns = section.columns
     head = _row(columns, [column.name for column in columns], "head")
-    body = [
-        [
-            _cell(column, text, "broken" if number in section.broken else "")
-            for column, text in zip(columns, row, strict=True)
-        ]
-        for number, row in enumerate(section.rows)
-    ]
-    totals = [
-        [_cell(column, text, "total") for column, text in zip(columns, row, strict=True)] for row in section.totals
-    ]
+    body = [_row(columns, row, "") for row in section.rows]
+    totals = [_row(columns, row, "total") for row in section.totals]
     lines: list[Any] = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),

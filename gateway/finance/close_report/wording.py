@@ -11,7 +11,8 @@ from babel.numbers import format_decimal
 
 from gateway.campaigns.currencies import exponent
 from reconciler.periods.listing import Signed
-from reconciler.periods.report import Account, Campaign, CloseReport, Late, Line, Manual
+from reconciler.periods.report import Account, Campaign, Check, CloseReport, Late, Line, Manual
+from reconciler.verdict.figures import currency_of
 
 
 class Column(NamedTuple):
@@ -30,8 +31,6 @@ class Column(NamedTuple):
 class Section(NamedTuple):
     """
     A heading with a table under it. *totals* are rows that sum those above; *none* is what to say without rows.
-
-    *broken* are the numbers of rows that say that something does not hold.
     """
 
     title: str
@@ -40,7 +39,6 @@ class Section(NamedTuple):
     rows: Sequence[Sequence[str]]
     totals: Sequence[Sequence[str]] = ()
     none: str = ""
-    broken: frozenset[int] = frozenset()
 
 
 class Document(NamedTuple):
@@ -92,11 +90,14 @@ class _Wording:
             ("Report", f"No. {signed.id}"),
             ("Software", f"Fairclaim {report.software}"),
         ]
-        sections = [self._checks(), *self._trial_balances(), *self._roll_forwards(), self._discounts()]
+        sections = [self._checks(), self._verdict(), *self._trial_balances(), *self._roll_forwards(), self._discounts()]
         return Document("Close report", period, facts, [*sections, self._late(), self._manual(), self._chains()])
 
     def _number(self, value: int) -> str:
-        return str(format_decimal(value, locale=self._locale)) if value else "–"
+        return self._count(value) if value else "–"
+
+    def _count(self, value: int) -> str:
+        return str(format_decimal(value, locale=self._locale))
 
     def _money(self, minor: int, currency: str, *, zero: str = "–") -> str:
         if not minor:
@@ -114,19 +115,35 @@ class _Wording:
         return "; ".join(f"{self._amount(one)} from {one.source} to {one.destination}" for one in lines)
 
     def _checks(self) -> Section:
-        checks = self._report.checks
-        rows = [
-            [one.says, "holds" if one.holds else "; ".join(one.found) or "does not hold", self._number(one.figure)]
-            for one in checks
-        ]
-        return Section(
-            "What was checked",
-            "The period could be closed because all of it held. A figure counts what is in the way; that of the "
-            "journals counts those that were proved.",
-            [Column("check"), Column("result", whole=all(one.holds for one in checks)), Column("figure", number=True)],
-            rows,
-            broken=frozenset(number for number, one in enumerate(checks) if not one.holds),
+        about = "The period could be closed because all of it held when nothing more could be booked in it."
+        return self._held("What was checked of the period", about, "check", "period")
+
+    def _verdict(self) -> Section:
+        about = (
+            "Every invariant of all the books of the legal entity, and of the sale they are the books of. The figures "
+            "are those they were judged by, up to the moment before the close; amounts are in major units."
         )
+        return self._held("The verdict on the books", about, "invariant", "books")
+
+    def _held(self, title: str, about: str, of_one: str, of: str) -> Section:
+        checks = [one for one in self._report.checks if one.of == of]
+        return Section(
+            title,
+            about,
+            [Column(of_one, whole=True), Column("result", whole=True), Column("what it says"), Column("figures")],
+            [
+                [one.name.replace("_", " "), "holds" if one.holds else "does not", one.says, self._figures(one)]
+                for one in checks
+            ],
+        )
+
+    def _figures(self, one: Check) -> str:
+        return ", ".join(self._figure(name, value) for name, value in one.figures.items()) or "–"
+
+    def _figure(self, name: str, value: int) -> str:
+        currency = currency_of(name)
+        shown = self._count(value) if currency is None else self._money(value, currency, zero=self._zero(currency))
+        return f"{shown} {name}"
 
     def _trial_balances(self) -> Iterable[Section]:
         accounts = self._report.accounts
