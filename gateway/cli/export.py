@@ -2,17 +2,23 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.connections import with_books
 from gateway.cli.exported import asked, copy, present, see, there, view
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
+from gateway.cli.known import known_names
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, FAILURE, Fail, emit
 from gateway.cli.ready import actor
 from gateway.cli.tables import facts, table
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+    from reconciler.exports.store import Export
 
 app = typer.Typer(no_args_is_help=True, help="Reports as files, made in the background: create, list, show, download.")
 
@@ -64,12 +70,13 @@ def create(
     Example:
       fairclaim export create journal --format beancount --since 2026-11-01 --until 2026-11-30 --wait
 
-    Exit codes: 0 asked for, or made, 1 it can't be made, 2 usage, 3 no such report, 4 the key came with another
-    request, or too many are open, 6 PostgreSQL can't be reached.
+    Exit codes: 0 asked for, or made, 1 it can't be made, 2 usage, 3 no such report, or a name that the books
+    don't know, 4 the key came with another request, or too many are open, 6 PostgreSQL can't be reached.
     """
     from secrets import token_hex
 
     from reconciler.exports import store as exports
+    from reconciler.reports.known import check_known_async
 
     told = {
         "since": since, "until": until, "as_of": as_of, "by": by, "entity": entity, "campaign": campaign,
@@ -85,8 +92,14 @@ def create(
         "asked": wanted,
         "asked_by": actor(),
     }
+
+    async def ask(connection: "AsyncConnection[Any]") -> "tuple[Export, bool]":
+        await check_known_async(connection, wanted)
+        return await exports.ask(connection, **values, open_max=settings.exports_open_max)
+
     try:
-        export, _ = with_books(settings, lambda each: exports.ask(each, **values, open_max=settings.exports_open_max))
+        with known_names():
+            export, _ = with_books(settings, ask)
     except exports.KeyReused:
         raise Fail(CONFLICT, "idempotency_key_reused", "this key came with another request") from None
     except exports.TooMany:

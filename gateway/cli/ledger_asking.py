@@ -11,6 +11,8 @@ from gateway.cli.output import USAGE, Fail
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from psycopg import AsyncConnection
 
     from reconciler.books.asked import Bounds
@@ -57,6 +59,17 @@ def bounds_from(basis: str, zone: str, *, since: str | None, until: str | None, 
 
     try:
         return bounds_of(basis, zone, since=since, until=until, last=last)
+    except BadAsk as error:
+        raise _bad_flag(error) from None
+
+
+def day_from(flag: str, text: str) -> "date":
+    """The day that *flag* names. Errors: Fail(USAGE)."""
+    from reconciler.books.asked import day_of
+    from reconciler.reports.asking import BadAsk
+
+    try:
+        return day_of(flag, text)
     except BadAsk as error:
         raise _bad_flag(error) from None
 

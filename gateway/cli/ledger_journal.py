@@ -1,5 +1,6 @@
 """`fairclaim ledger journal`: journals that people make. Through the gateway, because an API key says who it is."""
 
+import re
 import shlex
 from typing import Annotated, Any
 from uuid import uuid4
@@ -7,13 +8,19 @@ from uuid import uuid4
 import typer
 
 from gateway.cli.flags import JsonFlag
-from gateway.cli.ledger_asking import amount
+from gateway.cli.ledger_asking import amount, day_from
 from gateway.cli.options import flag_of
 from gateway.cli.output import USAGE, Fail, emit
 from gateway.cli.tables import facts, table
 from gateway.cli.through import Opened, through_gateway
 
 PATH = "/v1/ledger/manual-journals"
+
+_FLAGS = {
+    "effective_date": "date", "reason": "reason", "lines": "line", "reverses": "reverses", "about": "about",
+    "attachment": "attachment", "entity": "entity",
+}  # fmt: skip
+"""Member of the body → the flag it comes from."""
 
 app = typer.Typer(no_args_is_help=True, help="Journals that people make: draft, approve, reject, list, show.")
 
@@ -77,7 +84,7 @@ def draft(
     reversed, 5 credentials, 6 no gateway.
     """
     body = {
-        "effective_date": date,
+        "effective_date": str(day_from("date", date)),
         "reason": reason,
         "attachment": attachment,
         "entity": entity,
@@ -86,7 +93,10 @@ def draft(
         "settles": settles,
         "lines": [_line(text) for text in line or []],
     }
-    made = opened().ask("POST", PATH, body, key=key or str(uuid4())).body
+    try:
+        made = opened().ask("POST", PATH, body, key=key or str(uuid4())).body
+    except Fail as fail:
+        raise _by_flag(fail) from None
     emit(made, as_json, lambda: _shown(made))
 
 
@@ -197,6 +207,16 @@ def _line(text: str) -> dict[str, Any]:
         hint = "it is written: debit credit amount currency [order], such as 'payable:m-1 clearing:bank 12.50 CNY'"
         raise Fail(USAGE, "bad_line", f"--line {text!r} can't be read", hint) from None
     return {"debit": debit, "credit": credit, "commodity": commodity, "minor": minor} | order
+
+
+def _by_flag(fail: Fail) -> Fail:
+    """*fail* with the flag in place of the member of the body that it names, if it names one."""
+    member = re.match(r"(\w+)(?:\[(\d+)\]\.?(\w*))?: ", fail.message)
+    if member is None or member[1] not in _FLAGS:
+        return fail
+    which = "" if member[2] is None else f" {int(member[2]) + 1} {member[3]}".rstrip()
+    rule = fail.message[member.end() :]
+    return Fail(fail.exit_code, fail.code, f"--{_FLAGS[member[1]]}{which}: {rule}", fail.hint)
 
 
 def _checked(journal_id: str) -> str:

@@ -173,7 +173,8 @@ def hold(
     Example:
       fairclaim period hold 2026-11
 
-    Exit codes: 0 on hold, now or before, 2 usage, 3 no such entity, 4 it is closed, 6 PostgreSQL can't be reached.
+    Exit codes: 0 on hold, now or before, 2 usage, 3 no such entity, 4 it is closed, or has not begun, 6 PostgreSQL
+    can't be reached.
     """
     from reconciler.periods.closing import hold as put_on_hold
 

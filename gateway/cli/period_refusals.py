@@ -19,5 +19,5 @@ def run_on_periods(act: Callable[[], Awaitable[T]]) -> T:
         hint = "`fairclaim entity list` shows them"
         raise Fail(NOT_FOUND, "not_found", f"there is no legal entity {str(error)!r}", hint) from None
     except WrongState as error:
-        allowed = " or ".join(error.allowed)
-        raise Fail(CONFLICT, "invalid_state", str(error), f"it would have to be {allowed}") from None
+        hint = f"it would have to be {' or '.join(error.allowed)}" if error.allowed else "wait until it has"
+        raise Fail(CONFLICT, "invalid_state", str(error), hint) from None

@@ -68,7 +68,8 @@ def report(
       fairclaim report roll-forward --by campaign,month --since 2026-10-01 --until 2026-12-31
       fairclaim report trial-balance --until 2026-11-30 -o november.xlsx
 
-    Exit codes: 0 done, 1 the file can't be written, 2 usage, 3 no such report, 6 PostgreSQL can't be reached.
+    Exit codes: 0 done, 1 the file can't be written, 2 usage, 3 no such report, or a name that
+    the books don't know, 6 PostgreSQL can't be reached.
     """
     from reconciler.reports.catalog import REPORTS
 
@@ -144,12 +145,15 @@ def _show(url: str, report: "Report", asked: "Asked", format: str, output: str |
     import psycopg
 
     from gateway.cli.connections import postgres_fail
+    from gateway.cli.known import known_names
     from gateway.cli.report_table import table_of
+    from reconciler.reports.known import check_known
     from reconciler.reports.reading import open_books, rows_of
     from reconciler.reports.writing import write
 
     try:
-        with open_books(url) as connection, closing(rows_of(connection, report, asked)) as rows:
+        with known_names(), open_books(url) as connection, closing(rows_of(connection, report, asked)) as rows:
+            check_known(connection, asked)
             if format == "table":
                 text = table_of(report.columns(asked), rows, asked.zone, locale)
                 _put(output, lambda out: out.write(text.encode() + b"\n"))

@@ -19,7 +19,8 @@ TOKEN_TTL_S = 86_400
 def screen(ready: Ready, settings: Settings, now_s: float) -> str:
     """Links, a claim to paste, how to see it, how to stop."""
     lines = [
-        f"Fairclaim {version('fairclaim')} is up: {settings.workers} gateway workers, the reconciler, the servers.",
+        f"Fairclaim {version('fairclaim')} is up: {settings.workers} gateway workers, the reconciler, the clerk, "
+        "the servers.",
         "",
         f"  gateway    {ready.gateway_url}",
         f"  page       {ready.console_url}",

@@ -7,35 +7,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-PLAIN_CHARS = 200
-"""Width where there is no terminal to ask: a table in a file is not cut."""
+PLAIN_CHARS = 100_000
+"""Width where there is no terminal to ask: a table in a file is not broken."""
+TEXT_CHARS_MIN = 8
+"""What a column of texts keeps in a terminal that is too narrow."""
+GAP_CHARS = 2
 SECONDS_CHARS = len("2026-11-22T10:00:00")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str = "") -> str:
     """
     The rows under *columns*; a column whose name ends in ``#`` holds numbers and is right-aligned, one in ``@`` holds
-    RFC 3339 times, shown to the second. Neither is ever broken: where the terminal is narrow, the others are.
+    RFC 3339 times, shown to the second. Neither is ever broken or cut: where the terminal is narrow, the others are
+    broken, and where that is not enough, the table is wider than it.
 
     *none* is what to say where there are no rows.
     """
     lines = list(rows)
     if not lines and none:
         return none
+    cells = [[_cell(column, cell) for column, cell in zip(columns, line, strict=True)] for line in lines]
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
+    for at, column in enumerate(columns):
+        head, whole = column.rstrip("#@"), column.endswith(("#", "@"))
+        widest = max(cell_len(head), *(line[at].cell_len for line in cells), 1)
         grid.add_column(
-            column.rstrip("#@"),
+            head,
             justify="right" if column.endswith("#") else "left",
-            no_wrap=column.endswith(("#", "@")),
+            no_wrap=whole,
             overflow="fold",
+            min_width=widest if whole else min(widest, TEXT_CHARS_MIN),
         )
-    for line in lines:
-        grid.add_row(*(_cell(column, cell) for column, cell in zip(columns, line, strict=True)))
+    for line in cells:
+        grid.add_row(*line)
     return _render(grid)
 
 
@@ -92,7 +101,7 @@ def _part(name: str, value: object) -> str:
 
 def folded(text: str, head: str) -> list[str]:
     """*head* and *text*, and further lines under the text where a person's terminal is too narrow for one."""
-    width = shutil.get_terminal_size().columns if is_terminal() else PLAIN_CHARS * 100
+    width = shutil.get_terminal_size().columns if is_terminal() else PLAIN_CHARS
     return wrap(text, max(width, len(head) + 20), initial_indent=head, subsequent_indent=" " * len(head))
 
 
@@ -110,8 +119,10 @@ def is_terminal() -> bool:
 
 def _render(grid: Table) -> str:
     colour = is_terminal() and not os.environ.get("NO_COLOR")
+    width = shutil.get_terminal_size().columns if is_terminal() else PLAIN_CHARS
+    least = sum((column.min_width or 0) + GAP_CHARS for column in grid.columns)
     console = Console(
-        width=None if is_terminal() else PLAIN_CHARS,
+        width=max(width, least),
         force_terminal=colour,
         color_system="standard" if colour else None,
         highlight=False,

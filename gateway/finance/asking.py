@@ -14,6 +14,7 @@ from gateway.routes.paging import query_value
 from reconciler.books.asked import Bounds, Scope, bounds_of
 from reconciler.books.chart import Entry, look_up
 from reconciler.reports.asking import BadAsk
+from reconciler.reports.known import Shown, Unknown
 from reconciler.reports.shape import Basis
 
 READERS = ("finance", "auditor")
@@ -33,12 +34,25 @@ WINDOW = (SINCE, UNTIL, BASIS, ZONE)
 
 
 @contextmanager
-def asked() -> Iterator[None]:
-    """What can't be asked is a bad request that names the field. Errors: Refusal("bad_request")."""
+def asked(within: str = "") -> Iterator[None]:
+    """
+    What can't be asked names its field, which is a member of *within*, such as ``asked.``, where there is that.
+
+    Errors: Refusal("bad_request"); Refusal("not_found") for a name that the books don't know.
+    """
     try:
         yield
     except BadAsk as error:
-        raise refuse(error.field, error.rule) from None
+        raise refuse(f"{within}{error.field}", error.rule) from None
+    except Unknown as error:
+        field, shown = f"{within}{error.field}", " and ".join(map(_path, error.shown))
+        raise Refusal(
+            "not_found", f"{field}: the books know no {error.name!r}; {shown} has all.", field=field
+        ) from None
+
+
+def _path(shown: Shown) -> str:
+    return f"/v1/reports/{shown.report}" + (f"?by={shown.by}" if shown.by else "")
 
 
 @overload

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from gateway.api.operation import PAGE, Media, Operation, Time
 from gateway.errors import Refusal
+from gateway.finance import asking
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
 from gateway.services import services
@@ -22,6 +23,7 @@ from reconciler.exports.manifest import manifest_bytes
 from reconciler.exports.store import Export, State
 from reconciler.reports.asking import BadAsk, checked
 from reconciler.reports.catalog import REPORTS
+from reconciler.reports.known import check_known_async
 from reconciler.reports.shape import Asked
 from reconciler.reports.writing import FORMATS, Format, check_format
 
@@ -91,6 +93,8 @@ async def ask_for_export(request: Request) -> Response:
         raise Refusal("bad_request", f"{field}: {error.rule}.", field=field) from None
     try:
         async with postgres(here.pool) as connection:
+            with asking.asked("asked."):
+                await check_known_async(connection, asked)
             export, replayed = await store.ask(
                 connection,
                 key=key,
@@ -219,7 +223,7 @@ routes = [
         takes=ExportBody,
         example=_EXAMPLE,
         gives={202: ExportView},
-        refuses=("idempotency_key_reused", "rate_limited"),
+        refuses=("not_found", "idempotency_key_reused", "rate_limited"),
         once=True,
         tells={"Location": "The path of the export."},
     ),

@@ -10,15 +10,16 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.api.operation import PAGE, Media, Operation, Parameter
 from gateway.errors import Refusal
+from gateway.finance import asking
 from gateway.finance.report_files import ReportFile
 from gateway.finance.snapshot import snapshot
-from gateway.issuing.asked import refuse
 from gateway.routes.access import staff
 from gateway.routes.paging import make_cursor, page_limit, query_value, read_cursor
 from gateway.services import services
 from gateway.wire import json_response
-from reconciler.reports.asking import TEXT_CHARS_MAX, BadAsk, asked_of
+from reconciler.reports.asking import TEXT_CHARS_MAX, asked_of
 from reconciler.reports.catalog import REPORTS
+from reconciler.reports.known import check_known_async
 from reconciler.reports.reading import json_objects, page_of, page_query, totals_of, totals_query
 from reconciler.reports.shape import Asked, Basis, Kind, Report
 from reconciler.reports.writing import FORMATS, check_format, file_name
@@ -87,13 +88,14 @@ async def see_report(request: Request) -> Response:
         raise Refusal("not_found", "There is no such report; GET /v1/reports lists them.")
     named = {name: query_value(request, name) for name in Asked.__struct_fields__}
     told = {name: value for name, value in named.items() if value is not None}
-    try:
+    with asking.asked():
         asked = asked_of(report, told)
         format = check_format(report, _format(request))
-    except BadAsk as error:
-        raise refuse(error.field, error.rule) from None
     if format == "json":
         return await _page(request, report, asked, told)
+    with asking.asked():
+        async with snapshot(services(request).pool) as connection:
+            await check_known_async(connection, asked)
     arguments = [
         report.name,
         f"--format={format}",
@@ -129,6 +131,8 @@ async def _page(request: Request, report: Report, asked: Asked, told: dict[str, 
     columns = report.columns(asked)
     async with snapshot(here.pool) as connection:
         try:
+            with asking.asked():
+                await check_known_async(connection, asked)
             async with connection.cursor(row_factory=tuple_row) as cursor:
                 await cursor.execute(query.statement.encode(), query.values)
                 page = page_of(report, asked, await cursor.fetchall(), after, limit)

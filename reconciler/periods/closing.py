@@ -79,12 +79,14 @@ async def hold(books: Books, period: Period, actor: str) -> State:
     """
     Put an open period on hold; one that is on hold stays so.
 
-    Errors: NoEntity, WrongState, psycopg.Error.
+    Errors: NoEntity, WrongState (also for one that has not begun in the entity's zone), psycopg.Error.
     """
-    async with _locked(books, period) as (connection, _):
+    async with _locked(books, period) as (connection, entity):
         state = await state_of(connection, period)
         if state == "closed":
             raise WrongState(f"{period.label} is closed", state, ("open",))
+        if entity["today"] < period.starts:
+            raise WrongState(f"{period.label} has not begun: it is {entity['today']} in {entity['zone']}", state, ())
         if state == "open":
             await _set(connection, period, "hold", actor)
             await audit(connection, actor, "period.held", _named(period), {})
@@ -143,12 +145,14 @@ async def close(books: Books, door: Door, judge: Judge, period: Period, actor: s
     if dry_run:
         return Closed(checks, None, None)
     _refuse(checks)
-    async with _locked(books, period) as (connection, zone):
+    async with _locked(books, period) as (connection, entity):
         checks = await period_checks(connection, door, period, await state_of(connection, period), before)
         settled = await settled_again(connection, period)
         checks += checks_of(settled if one.name == settled.name else one for one in verdict.invariants)
         _refuse(checks)
-        report = await close_report(connection, period, zone=zone, actor=actor, checks=checks, chains=verdict.chains)
+        report = await close_report(
+            connection, period, zone=entity["zone"], actor=actor, checks=checks, chains=verdict.chains
+        )
         await _set(connection, period, "closed", actor)
         kept = {**period._asdict(), "actor": actor, "report": msgspec.json.encode(report).decode()}
         number = (await row(connection, "add_report", kept) or {})["id"]
@@ -173,13 +177,13 @@ async def _bounded(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _locked(books: Books, period: Period) -> AsyncIterator[tuple[AsyncConnection[Any], str]]:
-    """A transaction that has the entity's row; gives the entity's zone too. Errors: NoEntity."""
+async def _locked(books: Books, period: Period) -> AsyncIterator[tuple[AsyncConnection[Any], dict[str, Any]]]:
+    """A transaction that has the entity's row; gives its zone, and what day it is there, too. Errors: NoEntity."""
     async with books() as connection, _bounded(connection):
         entity = await row(connection, "lock_entity", period._asdict())
         if entity is None:
             raise NoEntity(period.entity)
-        yield connection, entity["zone"]
+        yield connection, entity
 
 
 async def _set(connection: AsyncConnection[Any], period: Period, state: State, actor: str) -> None:

@@ -22,7 +22,7 @@ from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell  # type: ignore
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from reconciler.currencies import PLACES_MAX, major, major_text, places
-from reconciler.reports.rows import Row, Sums, batches, currency_place
+from reconciler.reports.rows import CURRENCY, Row, Sums, batches, currency_place
 from reconciler.reports.shape import Asked, Column, Kind, Report
 from reconciler.reports.writing_text import money_name
 
@@ -51,6 +51,10 @@ _NUMBERS: dict[Kind, str] = {
     "instant": "yyyy-mm-dd hh:mm:ss.000",
     "share": "0.00%",
 }
+_RIGHT = ("count", "minor", "share")
+"""Kinds whose cells are on the right, and their heads with them."""
+_FILTER_CHARS = 4  # what the button of the filter takes of a head
+_A4 = 9
 _ODD = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
 
 
@@ -67,9 +71,10 @@ class _Sheet(Worksheet):  # type: ignore[misc]
 
 
 class _Look(NamedTuple):
-    """The formats of cells: by kind, of amounts by their decimal places, and of totals."""
+    """The formats of cells: by kind, of amounts by their decimal places, of totals; *heads* are over numbers."""
 
     header: CellFormat
+    heads: CellFormat
     kinds: dict[Kind, CellFormat]
     money: list[CellFormat]
     total: CellFormat
@@ -119,9 +124,11 @@ def write_xlsx(report: Report, columns: Sequence[Column], asked: Asked, rows: It
 
 
 def _look(book: xlsxwriter.Workbook) -> _Look:
+    header = {"bold": True, "bg_color": "#DDE6EE", "bottom": 1}
     amounts = ["#,##0" + ("." + "0" * digits if digits else "") for digits in range(PLACES_MAX + 1)]
     return _Look(
-        header=book.add_format({"bold": True, "bg_color": "#DDE6EE", "bottom": 1}),
+        header=book.add_format(header),
+        heads=book.add_format({**header, "align": "right"}),
         kinds={kind: book.add_format({"num_format": shown}) for kind, shown in _NUMBERS.items()},
         money=[book.add_format({"num_format": amount}) for amount in amounts],
         total=book.add_format({"bold": True, "top": 1, "num_format": "#,##0"}),
@@ -136,10 +143,22 @@ def _open_sheet(
     title = re.sub(r"[\[\]:*?/\\']", "", report.title)[: SHEET_NAME_CHARS_MAX - len(ending)].strip()
     sheet: _Sheet = book.add_worksheet(title + ending, _Sheet)
     sheet.freeze_panes(1, 0)
+    _set_page(sheet)
+    sheet.repeat_rows(0)
     for at, column in enumerate(columns):
-        sheet.set_column(at, at, max(_WIDTHS[column.kind], len(column.name) + 2))
-        sheet.write_string(0, at, money_name(column), look.header)
+        name = money_name(column)
+        width = 0 if column.name == CURRENCY else _WIDTHS[column.kind]
+        sheet.set_column(at, at, max(width, len(name) + _FILTER_CHARS))
+        sheet.write_string(0, at, name, look.heads if column.kind in _RIGHT else look.header)
     return sheet
+
+
+def _set_page(sheet: Worksheet) -> None:
+    """How it is printed: as wide as a page, whose number and sheet stand below."""
+    sheet.set_paper(_A4)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.set_footer("&L&A&R&P / &N")
 
 
 def _close_sheet(sheet: _Sheet, used: int, columns: Sequence[Column]) -> None:
@@ -253,6 +272,7 @@ def _write_about(
 ) -> None:
     """A sheet that says what the others are."""
     sheet = book.add_worksheet("About this file")
+    _set_page(sheet)
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 1, 100)
     wanted: dict[str, Any] = msgspec.to_builtins(asked)

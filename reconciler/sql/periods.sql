@@ -5,7 +5,8 @@ SELECT id, zone, closed_through FROM legal_entities WHERE id = %(entity)s
 
 -- name: lock_entity
 -- Whoever has this row is the only one to close, and no batch of the entity is being written.
-SELECT id, zone, closed_through FROM legal_entities WHERE id = %(entity)s FOR UPDATE
+SELECT id, zone, closed_through, (now() AT TIME ZONE zone)::date AS today
+FROM legal_entities WHERE id = %(entity)s FOR UPDATE
 
 -- name: entities
 SELECT id, zone, closed_through FROM legal_entities ORDER BY id

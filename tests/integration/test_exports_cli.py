@@ -27,6 +27,7 @@ def test_the_command_line(
     assert cli.json("export", "create", "journal", "-f", "csv", "--since", "2026-11-01", "--key", "k") == export
     assert cli.json("export", "create", "journal", "--key", "k", code=CONFLICT)["code"] == "idempotency_key_reused"
     assert cli.json("export", "create", "nothing", code=NOT_FOUND)["code"] == "report_not_found"
+    assert cli.json("export", "create", "journal", "--campaign", "te", code=NOT_FOUND)["code"] == "not_found"
     assert cli.json("export", "create", "journal", "--store", "s", code=USAGE)["message"].startswith("--store: ")
     assert cli.json("export", "create", "journal", "--format", "pdf", code=USAGE)["message"].startswith("--format: ")
     assert cli.json("export", "download", export["id"], code=CONFLICT)["code"] == "not_done"

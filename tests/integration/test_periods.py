@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -321,3 +322,13 @@ async def test_a_hold_is_taken_away_by_who_may_hold(months: Months) -> None:
     assert (await months.in_the_way("2024-01"))["hold"] == ["it is open"]
     with pytest.raises(NoEntity):
         await hold(months.connection, parse_period("nobody", "2024-01"), "ann")
+
+
+async def test_what_has_not_begun_where_the_entity_is_is_not_held(months: Months) -> None:
+    """A day begins when it does in the entity's zone, whatever day it is elsewhere."""
+    for zone in ("Etc/GMT+12", "Pacific/Kiritimati"):  # 26 hours apart, so never on the same day
+        months.books.rows("UPDATE legal_entities SET zone = %s", zone)
+        today = months.books.value("SELECT (now() AT TIME ZONE %s)::date", zone)
+        with pytest.raises(WrongState, match="has not begun"):
+            await months.hold(str(today + timedelta(days=1)))
+        await months.hold(str(today))

@@ -78,6 +78,7 @@ def test_a_file_takes_its_name_once_it_is_whole(cli: Cli, tmp_path: Path) -> Non
     ("arguments", "code", "word"),
     [
         (["none"], NOT_FOUND, "report_not_found"),
+        (["trial-balance", "--campaign", "te"], NOT_FOUND, "not_found"),
         (["trial-balance", "--until", "yesterday"], USAGE, "bad_report"),
         (["trial-balance", "--store", "s-1"], USAGE, "bad_report"),
         (["trial-balance", "--by", "weather"], USAGE, "bad_report"),

@@ -110,6 +110,20 @@ async def test_what_is_wrong_is_named(http: Http) -> None:
         assert answer.json()["detail"].startswith(field)
 
 
+async def test_a_name_that_the_books_don_t_know_is_not_found(year: Http) -> None:
+    """As a page, as a file and as an export, by its field; one that they know, and that of none, are answered."""
+    for form in ("json", "csv"):
+        unknown = await year.ask("GET", f"/v1/reports/performance?store=s-9&format={form}", "finance")
+        assert (unknown.status_code, unknown.json()["code"], unknown.json()["field"]) == (404, "not_found", "store")
+        assert "/v1/reports/performance?by=store" in unknown.json()["detail"]
+        for store in ("s-1", ""):
+            known = await year.ask("GET", f"/v1/reports/performance?store={store}&format={form}", "finance")
+            assert known.status_code == 200, known.text
+    body = {"report": "performance", "format": "csv", "asked": {"store": "s-9"}}
+    export = await year.ask("POST", "/v1/exports", "finance", body, idempotency_key="k")
+    assert (export.status_code, export.json()["field"]) == (404, "asked.store")
+
+
 async def test_who_may(http: Http) -> None:
     """Finance, auditors and admins; nobody else sees even the list. A report that is none is not found."""
     paths = ("/v1/reports", "/v1/reports/trial-balance")

@@ -111,3 +111,7 @@ def test_a_workbook_opens_with_all_that_is_in_it(
     formats = {row[0].value: row[5].number_format for row in sheets[0].iter_rows(min_row=2)}
     assert (formats["=1+1"], formats["s-1"]) == ("#,##0.00", "#,##0.000")
     assert about["B1"].value == "Costs, all"
+    for sheet in sheets:
+        assert (sheet.page_setup.orientation, sheet.print_title_rows) == ("landscape", "$1:$1")
+        assert (sheet.sheet_properties.pageSetUpPr.fitToPage, sheet.page_setup.fitToHeight) == (True, 0)
+        assert [cell.alignment.horizontal == "right" for cell in sheet[1]] == [*[False] * 4, *[True] * 3]
