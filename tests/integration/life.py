@@ -50,10 +50,10 @@ def a_reason(reason: str, minor: int = 0) -> str:
 class LifeSale(Sale):
     """One open shard whose coupons are used. Every verb asserts that it was done."""
 
-    async def claim_one(self, holder: str) -> str:
+    async def claim_one(self, holder: str, channel: str = "") -> str:
         """A claim; the code."""
         code = a_code(f"{self.name} {holder}")
-        rush = await self.on.claim(an_ask(holder, code=code))
+        rush = await self.on.claim(an_ask(holder, code=code, channel=channel))
         [seq] = rush.replies
         assert isinstance(seq, int)
         assert seq > 0, seq

@@ -101,6 +101,7 @@ FORGERIES = {
         "UPDATE account_days SET debit = debit + 1, credit = credit + 1 WHERE account = 'payable:m-1'",
     ),
     "movements_are_the_changes": ("totals", "UPDATE movement_days SET minor = minor + 1 WHERE verb = 'redeem'"),
+    "movements_are_what_is_out": ("totals", "UPDATE journals SET verb = 'issue' WHERE verb = 'claim'"),
 }  # fmt: skip
 """Check → the invariant it belongs to, and what breaks it."""
 
