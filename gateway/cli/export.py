@@ -41,7 +41,7 @@ def create(
     since: Annotated[str | None, _asked_flag("since", "The first day.")] = None,
     until: Annotated[str | None, _asked_flag("until", "The last day, all of it.")] = None,
     as_of: Annotated[
-        str | None, _asked_flag("as-of", "The day at whose end things stand; else --until, else now.")
+        str | None, _asked_flag("as-of", "The day at whose end things stand; else that of --until, else now.")
     ] = None,
     by: Annotated[str | None, _asked_flag("by", "What the rows are of, with commas, such as campaign,month.")] = None,
     entity: Annotated[str | None, _asked_flag("entity", "Only this legal entity.")] = None,

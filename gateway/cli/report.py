@@ -67,6 +67,7 @@ def report(
       fairclaim report list
       fairclaim report roll-forward --by campaign,month --since 2026-10-01 --until 2026-12-31
       fairclaim report trial-balance --until 2026-11-30 -o november.xlsx
+      fairclaim report campaign-profit --since 2026-11-01 --until 2026-11-30 --as-of 2027-01-15
 
     Exit codes: 0 done, 1 the file can't be written, 2 usage, 3 no such report, or a name that
     the books don't know, 6 PostgreSQL can't be reached.

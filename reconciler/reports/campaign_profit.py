@@ -1,7 +1,7 @@
 """What each campaign cost, what the orders it was used on were worth, and how many of its coupons were used."""
 
 from reconciler.reports.clauses import conditions, fill, of_books, query_of
-from reconciler.reports.first_used import claimed_in_time, given_and_used
+from reconciler.reports.first_used import claimed_in_time, given_and_used, used
 from reconciler.reports.shape import Asked, Column, Query, Report
 from reconciler.reports.standing import seen
 
@@ -19,8 +19,7 @@ WITH {given}moved AS (
     GROUP BY entity, campaign, currency
 ), converted AS (
     SELECT campaign, count(*) AS used
-    FROM given
-    WHERE code IN (SELECT code FROM used) AND {in_time}
+    FROM ({used}) AS those
     GROUP BY campaign
 )
 SELECT moved.entity, moved.campaign, coalesce(name, '') AS name, moved.currency, given_out::bigint AS given_out,
@@ -49,6 +48,8 @@ ORDER BY moved.entity, moved.campaign, moved.currency
 """
 # A day is closed once it is over in the zone of the entity: a name that is given later is never that of a closed day.
 
+_USED = "SELECT campaign FROM given WHERE code IN (SELECT code FROM {used}) AND {in_time}"
+
 
 def _query(asked: Asked) -> Query:
     asked = seen(asked)
@@ -58,7 +59,7 @@ def _query(asked: Asked) -> Query:
             _STATEMENT,
             given=given_and_used(asked, first=False),
             of_days=conditions(asked, of_books("days")),
-            in_time=claimed_in_time(asked),
+            used=" UNION ALL ".join(fill(_USED, used=name, in_time=claimed_in_time(asked)) for name in used(asked)),
         ),
     )
 

@@ -43,7 +43,7 @@ _OF_ALL = """{later}{then}zones AS MATERIALIZED (
     SELECT campaign, version, coalesce(definition ->> 'timezone', 'UTC') AS zone FROM campaign_versions
 ), late AS MATERIALIZED (
     SELECT DISTINCT shard, original_date FROM journals WHERE original_date IS NOT NULL
-), given AS (
+), given AS NOT MATERIALIZED (
     SELECT coupons.campaign, code, channel, claimed_at, CASE WHEN late.shard IS NULL THEN clock.day ELSE (
             SELECT effective_date FROM coupon_entries AS firsts
             WHERE firsts.shard = coupons.shard AND firsts.seq = coupons.seq
@@ -56,20 +56,19 @@ _OF_ALL = """{later}{then}zones AS MATERIALIZED (
 ), used AS (
     SELECT code{first}
     FROM redemptions
-    WHERE rolled_back_minor < minor{unchanged}{grouped}{others}
+    WHERE rolled_back_minor < minor{unchanged}{grouped}
 ), """
 # The sub-ledger alone has the date that a claim is booked on; but that is the clock's wherever nothing came late.
 
-_OTHERS = " UNION ALL SELECT code{first_at} FROM standing"
 _LATER = """later JOIN coupon_entries AS steps USING (code)
             WHERE steps.state IS NOT NULL AND kind IN ('redeemed', 'rolled_back') AND {booked}"""
 
 
 def given_and_used(asked: Asked, *, first: bool = True) -> str:
     """
-    What a WITH begins with: `given`, campaign, code, channel, claimed_at and claimed_on of each coupon; `used`, the
-    code of each that is redeemed at the end of as_of, or now, and first_at, when it first was. Without *first* a code
-    may be there more than once, and has no first_at: to find it takes three times as long.
+    What a WITH begins with: `given`, campaign, code, channel, claimed_at and claimed_on of each coupon; and each of
+    used(), the code of each that is redeemed at the end of as_of, or now, and first_at, when it first was. Without
+    *first* a code may be there more than once, and has no first_at: to find it takes three times as long.
 
     Of `given`, those that are booked after as_of are for the caller to leave out, by claimed_on.
     """
@@ -81,13 +80,17 @@ def given_and_used(asked: Asked, *, first: bool = True) -> str:
     return fill(
         _OF_ALL,
         later=later(asked, _REDEEMING),
-        then=f"standing AS ({standing}), " if then else "",
+        then=f"changed AS ({standing}), " if then else "",
         places=places,
         first=", min(redeemed_at) AS first_at" if first else "",
         unchanged=unchanged(asked, "redemptions"),
         grouped=" GROUP BY code" if first else "",
-        others=fill(_OTHERS, first_at=", first_at" if first else "") if then else "",
     )
+
+
+def used(asked: Asked) -> tuple[str, ...]:
+    """The names of what has the codes that are redeemed; no code is in two of them."""
+    return ("used",) if asked.campaign is not None or asked.as_of is None else ("used", "changed")
 
 
 def claimed_in_time(asked: Asked) -> str:

@@ -13,7 +13,7 @@ from reconciler.reports.clauses import (
     slot_expression,
     slot_of,
 )
-from reconciler.reports.first_used import claimed_in_time, given_and_used
+from reconciler.reports.first_used import claimed_in_time, given_and_used, used
 from reconciler.reports.shape import Asked, Column, Query, Report
 from reconciler.reports.standing import seen
 
@@ -34,7 +34,7 @@ _FOUND = """
             first_at - claimed_at AS lag
         FROM given
         JOIN campaigns ON campaigns.id = campaign
-        LEFT JOIN used USING (code)
+        LEFT JOIN ({used}) AS firsts USING (code)
     ) AS aged
     WHERE {in_time}{entities}
     GROUP BY {keys}slot
@@ -62,6 +62,7 @@ def _query(asked: Asked) -> Query:
         lags=", ".join(
             f"count(*) FILTER (WHERE lag <= interval '{lag}') AS within_{name}" for name, lag in LAGS.items()
         ),
+        used=" UNION ALL ".join(f"TABLE {name}" for name in used(asked)),
         in_time=claimed_in_time(asked),
         entities=conditions(asked, {"entity": equal("entity", "entity")}),
     )

@@ -20,7 +20,7 @@ from tests.builders import a_code
 from tests.entries import a_step, changed, issued
 from tests.integration.draining import Books
 from tests.integration.reporting import post
-from tests.integration.yearbook import CAMPAIGNS, book_entries, lives, open_campaign, open_campaigns
+from tests.integration.yearbook import book_entries, lives, open_campaign, open_campaigns
 
 SINCE, CLOSED, AFTER = date(2026, 9, 20), date(2026, 11, 10), date(2026, 11, 12)
 CUT = datetime(2026, 11, 10, 6, tzinfo=UTC)
@@ -40,8 +40,13 @@ def live(books: Books) -> Lives:
         "INSERT INTO code_batches (id, campaign, key, asked, kind, code, count, units, expires_at, actor, parts) "
         "VALUES ('b1', 'many', 'k1', sha256('')::bytea, 'shared', 'MANY', 1, 5, now(), 'ann', '[]')"
     )
-    rename(books, "tea", 2, "Green tea", "2026-10-15")
-    found = [*((each.shard, each.entries) for each in lives()), (Shard(CampaignId("many"), 0), shared_code())]
+    open_campaign(books, "idle", MANY)
+    revise(books, "tea", 2, "2026-10-15", name="Green tea")
+    found = [
+        *((each.shard, each.entries) for each in lives()),
+        (Shard(CampaignId("many"), 0), shared_code()),
+        (Shard(CampaignId("idle"), 0), [Adjusted(LAYOUT, 1, 1, at_ms("2026-11-03"), 1, 10, "plan", "ann", "k1")]),
+    ]
     cut_ms = round(CUT.timestamp() * 1000)
     for shard, entries in found:
         asyncio.run(book_entries(books, shard, [each for each in entries if each.at_ms < cut_ms]))
@@ -57,7 +62,8 @@ def live_on(books: Books, left: Lives) -> None:
     """The rest of the life, and what people change: names, stock, budgets, journals, campaigns, legal entities."""
     for shard, entries in left:
         asyncio.run(book_entries(books, shard, entries, {"main": CLOSED}))
-    rename(books, "tea", 3, "Black tea", str(AFTER))
+    revise(books, "tea", 3, str(AFTER), name="Black tea", limits={"budget_minor": 10_000_000})
+    revise(books, "idle", 2, str(AFTER), currency="EUR", value={"type": "amount_off", "minor": 900})
     tea, seq = Shard(CampaignId("tea"), 0), books.seq("tea/0")
     asyncio.run(book_entries(books, tea, a_restock(seq + 1), {"main": CLOSED}))
     for number, day in enumerate((CLOSED, AFTER)):
@@ -75,10 +81,10 @@ async def _add_entity(books: Books) -> None:
         assert await add_entity(connection, "other", "UTC", "test")
 
 
-def rename(books: Books, campaign: str, version: int, name: str, day: str) -> None:
-    """A new version of the campaign, with a budget, made on *day*."""
-    told = {**CAMPAIGNS[campaign], "name": name, "timezone": CAMPAIGNS[campaign]["zone"]}
-    definition = msgspec.json.encode({**told, "limits": {"budget_minor": 10_000_000 * version}}).decode()
+def revise(books: Books, campaign: str, version: int, day: str, **changes: Any) -> None:
+    """A new version of the campaign, made on *day*."""
+    [(told,)] = books.rows("SELECT definition FROM campaigns WHERE id = %s", campaign)
+    definition = msgspec.json.encode({**told, **changes}).decode()
     books.rows(
         "INSERT INTO campaign_versions (campaign, version, state, definition, changed_by, changed_at) "
         "VALUES (%s, %s, 'scheduled', %s, 'test', %s)", campaign, version, definition, day

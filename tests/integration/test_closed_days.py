@@ -230,7 +230,7 @@ def test_cohorts_and_conversion_are_those_of_the_day(closed: Closed, day: date |
     whole = closed.reports.rows("redemption-lag", by=("campaign",), **asked_as_of(day))
     profit = closed.reports.rows("campaign-profit", **asked_as_of(day))
     assert [(row["campaign"], row["coupons"], row["redeemed"]) for row in whole] == sorted(
-        (row["campaign"], row["coupons"], row["used"]) for row in profit
+        (row["campaign"], row["coupons"], row["used"]) for row in profit if row["coupons"]
     )
 
 
