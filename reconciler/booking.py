@@ -12,8 +12,9 @@ from lua.keys import Shard
 from reconciler.dating import ClosedThrough, booked_on
 from reconciler.money import Terms
 from reconciler.postings import Journal, Moved, journals_of
-from reconciler.rows import Rows, rows_of
+from reconciler.rows import rows_of
 from reconciler.shard import Batch, QuarantinedRecord, shown_fields
+from reconciler.tables import Rows
 
 
 @dataclass

@@ -6,6 +6,7 @@ What PostgreSQL can't hold is a ValueError here, because a COPY that fails says 
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,8 +27,13 @@ def timestamp(ms: int) -> str:
     if not 0 <= ms <= TIME_MS_MAX:
         raise ValueError(f"{ms} ms is out of range")
     second, rest = divmod(ms, 1000)
+    return f"{_second(second)}.{rest:03d}+00"
+
+
+@lru_cache(maxsize=128)  # the records of a batch are of few seconds
+def _second(second: int) -> str:
     # Cheaper than strftime, and as good from 1970 on.
-    return f"{datetime.fromtimestamp(second, UTC).isoformat(' ')[:19]}.{rest:03d}+00"
+    return datetime.fromtimestamp(second, UTC).isoformat(" ")[:19]
 
 
 def bigint(number: int) -> int:

@@ -26,9 +26,9 @@ from reconciler.money import Terms, terms_of
 from reconciler.movements import movement_values
 from reconciler.postings import Journal, Posting, SealedJournal, seal
 from reconciler.queries import QUERIES
-from reconciler.rows import COPIES, Rows
 from reconciler.shard import Batch, Break, Position
 from reconciler.steps import Passing, Step, unobserved
+from reconciler.tables import COPIES, Rows
 
 APPLICATION = "fairclaim-reconciler"
 ROWS_REFUSED = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)

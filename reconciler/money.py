@@ -68,12 +68,12 @@ class Terms:
 
 
 class Flow(NamedTuple):
-    """*minor* > 0 of *currency* from a source account to a destination account."""
+    """*amount* > 0 of *commodity*, a currency or coupon:<campaign>, from one account to another."""
 
     source: str
     destination: str
-    currency: str
-    minor: int
+    commodity: str
+    amount: int
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -83,8 +83,12 @@ class Share(msgspec.Struct, frozen=True):
     minor: int
 
 
-class _Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True):
+    """The order of a redemption, as far as the books keep it."""
+
+    id: str | None = None
     currency: str | None = None
+    total_minor: int | None = None
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -93,7 +97,7 @@ class Settlement(msgspec.Struct, frozen=True):
     currency: str | None = None
     merchant: str | None = None
     funders: list[Share] | None = None
-    order: _Order | None = None
+    order: Order | None = None
 
     @property
     def told_currency(self) -> str | None:
@@ -108,7 +112,7 @@ def settlement_of(step: Step) -> Settlement | None:
     """
     What *step* tells of its money; None where it is no redemption and no rollback.
 
-    Errors: ValueError, for a currency that is none, a share below 0, and shares of more than the whole.
+    Errors: ValueError for what check_settlement() refuses, or is no JSON.
     """
     if step.verb not in ("redeemed", "rolled_back"):
         return None
@@ -116,6 +120,12 @@ def settlement_of(step: Step) -> Settlement | None:
         told = _decoder.decode(step.detail or "{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ValueError(f"the detail of a step: {error}") from None
+    check_settlement(step, told)
+    return told
+
+
+def check_settlement(step: Step, told: Settlement) -> None:
+    """Errors: ValueError, for a currency that is none, a share below 0, and shares of more than the whole."""
     currency, shares = told.told_currency, told.funders or []
     if currency and not CURRENCY.fullmatch(currency):
         raise ValueError(f"{currency[:40]!r} is no currency")
@@ -128,7 +138,6 @@ def settlement_of(step: Step) -> Settlement | None:
         raise ValueError("the funders pay more than the whole")
     if told.merchant and len(told.merchant) > TEXT_CHARS_MAX:
         raise ValueError(f"a merchant longer than {TEXT_CHARS_MAX} characters")
-    return told
 
 
 def terms_of(

@@ -104,20 +104,17 @@ class SealedJournal:
 
 
 class Move(NamedTuple):
-    """*amount* > 0 of *commodity* that changes *first_seq* … *last_seq* move from one account to another."""
+    """What changes *first_seq* … *last_seq* move: units first, then the money."""
 
     verb: str
     first_seq: int
     last_seq: int
-    source: str
-    destination: str
-    commodity: str
-    amount: int
+    flows: list[Flow]
 
 
 def moves_of(campaign: str, entry: Entry, terms: Terms) -> list[Move]:
     """
-    The units and the money *entry* moves, in seq order.
+    What the changes of *entry* move, in seq order; nothing may be.
 
     Shape: *terms* are those of the entry's version. Errors: ValueError for steps that step_rows() refuses.
     """
@@ -130,7 +127,7 @@ def moves_of(campaign: str, entry: Entry, terms: Terms) -> list[Move]:
             return _moves_of_all(campaign, entry, terms, "restock" if entry.delta > 0 else "withdraw", abs(entry.delta))
         case Changed():
             told = [(seq, step, settlement_of(step)) for seq, step in enumerate(entry.each, entry.first_seq)]
-            return [move for each in told for move in step_moves(campaign, terms, *each)]
+            return [step_move(campaign, terms, *each) for each in told]
         case Published() | Attached():
             return []
 
@@ -139,26 +136,20 @@ def _moves_of_all(campaign: str, entry: Entry, terms: Terms, verb: str, units: i
     if not units:
         return []
     source, destination = VERBS[verb]
-    span = verb, entry.first_seq, entry.first_seq + entry.count - 1
     if isinstance(entry, Adjusted):
         flows = money_of_stock(terms, entry.delta)
     else:
         flows = money_of_units(campaign, terms, source, destination, units)
-    moved = Move(*span, source, destination, f"coupon:{campaign}", units)
-    return [moved, *(_of_money(span, flow) for flow in flows)]
+    moved = Flow(source, destination, f"coupon:{campaign}", units)
+    return [Move(verb, entry.first_seq, entry.first_seq + entry.count - 1, [moved, *flows])]
 
 
-def _of_money(span: tuple[str, int, int], flow: Flow) -> Move:
-    return Move(*span, flow.source, flow.destination, flow.currency, flow.minor)
-
-
-def step_moves(campaign: str, terms: Terms, seq: int, step: Step, told: Settlement | None) -> list[Move]:
-    """The units and the money that *step*, numbered *seq*, moves; settlement_of() has *told* what it tells."""
-    span = STEP_VERBS[step.verb], seq, seq
-    moves = [_of_money(span, flow) for flow in money_of_step(campaign, terms, step, told)]
+def step_move(campaign: str, terms: Terms, seq: int, step: Step, told: Settlement | None) -> Move:
+    """What *step*, numbered *seq*, moves; settlement_of() has *told* what it tells."""
+    flows = money_of_step(campaign, terms, step, told)
     if step.source:
-        moves.insert(0, Move(*span, step.source, step.destination, f"coupon:{campaign}", int(step.units)))
-    return moves
+        flows.insert(0, Flow(step.source, step.destination, f"coupon:{campaign}", int(step.units)))
+    return Move(STEP_VERBS[step.verb], seq, seq, flows)
 
 
 class Moved(NamedTuple):
@@ -215,14 +206,18 @@ def journals_of(shard: Shard, batch: Iterable[Moved]) -> list[Journal]:
     books: dict[tuple[str, BookedOn], dict[str, _Sum]] = {}
     for moved in batch:
         book = books.setdefault((moved.entity, moved.on), {})
-        for verb, first_seq, last_seq, source, destination, commodity, amount in moved.moves:
+        for verb, first_seq, last_seq, flows in moved.moves:
+            if not flows:
+                continue
             total = book.get(verb)
             if total is None:
                 total = book[verb] = _Sum(moved, verb, first_seq)
                 sums.append(total)
             total.last_seq, total.occurred_ms = max(total.last_seq, last_seq), max(total.occurred_ms, moved.at_ms)
-            line = source, destination, commodity
-            total.lines[line] = total.lines.get(line, 0) + amount
+            lines = total.lines
+            for source, destination, commodity, amount in flows:
+                line = source, destination, commodity
+                lines[line] = lines.get(line, 0) + amount
     return [
         Journal(
             str(shard), total.verb, total.first_seq, total.last_seq, total.occurred_ms, total.moved.on.effective_date,

@@ -19,7 +19,8 @@ from reconciler.money import Terms, terms_of
 from reconciler.movements import Figures, Movements, Place, movement_values
 from reconciler.postings import journals_for, seal
 from reconciler.queries import QUERIES
-from reconciler.rows import COPIES, Rows, rows_of
+from reconciler.rows import rows_of
+from reconciler.tables import COPIES, Rows
 
 REPLAYED, UNREADABLE, REFUSED = "replayed", "unreadable", "refused"
 STATEMENT_MS_MAX = 30_000

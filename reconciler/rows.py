@@ -7,7 +7,6 @@ is in step_rows.py.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import date
 
 from lua.entries import Adjusted, Attached, Changed, Claimed, Entry, Issued, Published, UnreadableEntry
@@ -26,63 +25,9 @@ from reconciler.copying import (
 )
 from reconciler.money import Terms
 from reconciler.movements import Figures, Movements, Place, worth_minor
-from reconciler.postings import VERBS, Move, moves_of
-from reconciler.step_rows import CouponChange, step_rows
-
-COPIES = (
-    "copy_coupons",
-    "copy_issued_coupons",
-    "copy_coupon_entries",
-    "copy_issued_entries",
-    "copy_step_entries",
-    "copy_redemptions",
-    "copy_rollbacks",
-)
-"""The statements that take lines, in the order they are run."""
-
-
-class Rows:
-    """
-    What one entry, or one batch of them, puts into the books.
-
-    *lines* are COPY text by statement of COPIES; *changes* the state each coupon ends in, by its code; *rolled_back*
-    the redemptions that something was given back of; *movements* what was moved in a day; *moves* those of one entry,
-    for its journals.
-    """
-
-    def __init__(self) -> None:
-        self.lines: dict[str, list[str]] = {query: [] for query in COPIES}
-        self.changes: dict[str, CouponChange] = {}
-        self.rolled_back: set[str] = set()
-        self.movements = Movements()
-        self.moves: Sequence[Move] = ()
-
-    def add(self, later: "Rows") -> None:
-        """Add what comes after this in the shard, but its moves."""
-        for query, lines in later.lines.items():
-            self.lines[query] += lines
-        for code, change in later.changes.items():
-            earlier = self.changes.get(code)
-            self.changes[code] = change.after(earlier) if earlier else change
-        self.rolled_back |= later.rolled_back
-        self.movements.add(later.movements)
-
-    def text(self, query: str) -> str:
-        """What the statement *query* takes."""
-        return "".join(self.lines[query])
-
-    def changed_values(self) -> dict[str, object]:
-        """What change_coupons takes besides the shard."""
-        changes = self.changes.values()
-        return {
-            "codes": list(self.changes),
-            "seqs": [change.seq for change in changes],
-            "states": [change.state for change in changes],
-            "lefts": [change.left for change in changes],
-            "untils": [change.reserved_until for change in changes],
-            "orders": [change.order_id for change in changes],
-            "expires": [change.expires_at for change in changes],
-        }
+from reconciler.postings import VERBS, moves_of
+from reconciler.step_rows import add_steps
+from reconciler.tables import Rows
 
 
 def rows_of(shard: Shard, entry_id: str, entry: Entry, terms: Terms, on: date) -> Rows:
@@ -102,12 +47,7 @@ def rows_of(shard: Shard, entry_id: str, entry: Entry, terms: Terms, on: date) -
             case Issued():
                 _add_issued(rows, shard, entry_id, entry, terms, on)
             case Changed():
-                steps = step_rows(shard, entry_id, entry, terms, on)
-                rows.changes, rows.rolled_back, rows.movements = steps.changes, steps.rolled_back, steps.movements
-                rows.moves = steps.moves
-                rows.lines["copy_step_entries"] = steps.entries
-                rows.lines["copy_redemptions"] = steps.redemptions
-                rows.lines["copy_rollbacks"] = steps.rollbacks
+                add_steps(rows, shard, entry_id, entry, terms, on)
             case _:
                 rows.lines["copy_coupon_entries"].append(_other_line(shard, entry_id, entry, on))
                 if isinstance(entry, Adjusted) and entry.delta:

@@ -12,8 +12,9 @@ from lua.keys import CampaignId, Shard
 from reconciler.booking import Booking, book
 from reconciler.dating import NOTHING_CLOSED, ClosedThrough
 from reconciler.money import Terms
-from reconciler.rows import Rows, rows_of
+from reconciler.rows import rows_of
 from reconciler.shard import Position, Record, read_batch
+from reconciler.tables import Rows
 
 SHARD = Shard(CampaignId("c"), 0)
 DAY = date(2026, 11, 22)

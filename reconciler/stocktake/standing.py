@@ -88,8 +88,9 @@ class Standing:
         """
         version = self.versions[entry.version]
         for move in moves_of(self.campaign, entry, version.terms):
-            self.accounts[move.commodity, move.source] -= sign * move.amount
-            self.accounts[move.commodity, move.destination] += sign * move.amount
+            for flow in move.flows:
+                self.accounts[flow.commodity, flow.source] -= sign * flow.amount
+                self.accounts[flow.commodity, flow.destination] += sign * flow.amount
         match entry:
             case Claimed():
                 self.claimed += sign * entry.count

@@ -97,11 +97,11 @@ def test_what_is_out_of_a_balance_is_what_is_left_on_it(
         minor=minor, left=left, detail={"currency": "CNY"})  # fmt: skip
     [figures] = moved(changed(1, step), terms=CARD).values()
     liability = f"liability:gift:{SHARD.campaign}"
-    moves = rows_for(changed(1, step), CARD).moves
+    [move] = rows_for(changed(1, step), CARD).moves
 
     assert figures.out_minor == out_minor
     assert figures.out_minor == sum(
-        move.amount * ((move.source == liability) - (move.destination == liability)) for move in moves
+        flow.amount * ((flow.source == liability) - (flow.destination == liability)) for flow in move.flows
     )
 
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from lua.entries import Changed, Claimed, Entry, Issued, Step, UnreadableEntry
 from reconciler.copying import BIGINT_MAX, TEXT_CHARS_MAX, TIME_MS_MAX
-from reconciler.rows import COPIES, Rows
 from reconciler.shard import Position, read_batch
-from reconciler.step_rows import CouponChange
+from reconciler.tables import COPIES, CouponChange, Rows
 from tests.entries import ENTRIES, a_step, booked, changed, issued, record_of, rows_for
 
 COLUMNS = {
