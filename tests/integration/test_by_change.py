@@ -19,6 +19,7 @@ from reconciler.reports.reading import rows_of
 from reconciler.reports.shape import Asked
 from tests.integration.by_change import Balances, Done, reckoned, write
 from tests.integration.draining import Books
+from tests.integration.life import prove_journals
 
 TICK, MICRO = timedelta(milliseconds=1), timedelta(microseconds=1)
 PREFIXES = {"funder": "expense:promotion", "merchant": "payable"}
@@ -203,32 +204,3 @@ def test_journals_of_years_are_the_postings_of_their_changes(books: Books) -> No
     make(books.url, Size(coupons=400, campaigns=8, shards=1, stores=3, batch=60), 1, lambda *_: None)
 
     assert len(prove_journals(books)) > 1000
-
-
-def prove_journals(books: Books) -> set[tuple[str, int]]:
-    """Which changes moved something."""
-    right: dict[int, Counter[tuple[str, ...]]] = {}
-    ranges: dict[tuple[Any, ...], list[tuple[int, int, int]]] = {}
-    keys = "shard, verb, entity, effective_date, original_date"
-    for number, first, last, *key in books.rows(
-        f"SELECT id, first_seq, last_seq, {keys} FROM journals WHERE shard NOT LIKE 'manual:%'"
-    ):
-        right[number] = Counter()
-        ranges.setdefault(tuple(key), []).append((last - first, first, number))
-    for number, amount, *way in books.rows(
-        "SELECT journal, amount, source, destination, commodity FROM postings JOIN journals ON id = journal "
-        "WHERE shard NOT LIKE 'manual:%'"
-    ):
-        right[number][tuple(way)] = amount
-    found: dict[int, Counter[tuple[str, ...]]] = {number: Counter() for number in right}
-    changes = set()
-    for seq, amount, source, destination, commodity, *key in books.rows(
-        f"SELECT seq, amount, source, destination, commodity, {keys} FROM v_change_postings"
-    ):
-        # The narrowest is its own: a late record was booked inside the range of another journal.
-        _, _, number = min(each for each in ranges[tuple(key)] if 0 <= seq - each[1] <= each[0])
-        found[number][source, destination, commodity] += amount
-        changes.add((key[0], seq))
-    assert right
-    assert found == right
-    return changes
