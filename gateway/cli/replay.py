@@ -5,7 +5,7 @@ import secrets
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -87,7 +87,7 @@ def replay(
     Exit codes: 0 every row is as the oracle says, 1 one is not or the verdict fails, 2 usage or a wrong file, 5
     credentials, 6 the gateway is away or the books are behind, 130 Ctrl-C.
     """  # fmt: skip
-    from gateway.cli.replay_screen import Progress, shown
+    from gateway.cli.replay_screen import Progress
 
     target = _target(settings_from(ready_file=ready_file, data_dir=data_dir))
     trace = _trace(file, currency, frozenset(coupon or ()))
@@ -98,7 +98,13 @@ def replay(
         finally:
             if out is not None:
                 played.write_rows(out)
-    found = played.report()
+    _tell(played.report(), as_json)
+
+
+def _tell(found: dict[str, Any], as_json: bool) -> None:
+    """Errors: typer.Exit where something is not as it has to be, Fail where that could not be told."""
+    from gateway.cli.replay_screen import shown
+
     emit(found, as_json, lambda: shown(found))
     if not found["holds"]:
         raise typer.Exit(FAILURE)

@@ -44,10 +44,10 @@ class Trace(NamedTuple):
 
 
 class NotATrace(Exception):
-    """The file can't be replayed; its lines say why, each with line and column where there is one."""
+    """The file can't be replayed; *problems* say why, each with line and column where there is one."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__("; ".join(problems))
         self.problems = problems
 
 

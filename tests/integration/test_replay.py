@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from gateway.lane import Lane
-from loadtest.client import local_address
+from loadtest.client import Address, local_address
 from loadtest.target import Target
-from loadtest.trace import campaigns
+from loadtest.trace import campaigns, replay
 from loadtest.trace.campaigns import Terms
 from loadtest.trace.course import Course, in_order_of_file
 from loadtest.trace.generate import Size, write
+from loadtest.trace.judged import Booked
 from loadtest.trace.play import Play
 from loadtest.trace.rows import Row
 from loadtest.trace.truth import Truth, compare
@@ -70,6 +71,20 @@ async def sale(
         yield Sale(Cli(capsys), path, Target.of(ready))
 
 
+@pytest.fixture
+def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No verdict is asked for, which takes a program of its own each time: everything is said to hold."""
+
+    async def judge(target: Target, address: Address, told: dict[str, Booked], *more: Any) -> dict[str, Any]:
+        return {
+            "holds": True,
+            "campaign": next(iter(told)) if len(told) == 1 else None,
+            "invariants": [{"holds": True}],
+        }
+
+    monkeypatch.setattr(replay, "judge", judge)
+
+
 async def test_a_trace_comes_to_the_truth(sale: Sale, tmp_path: Path) -> None:
     """
     A generated month: every row, the books and the verdict are as they have to be; each row is in the report.
@@ -102,6 +117,7 @@ async def test_a_trace_comes_to_the_truth(sale: Sale, tmp_path: Path) -> None:
     assert again.data["verdict"]["invariants"][0]["figures"] == found["verdict"]["invariants"][0]["figures"]
 
 
+@pytest.mark.usefixtures("unjudged")
 async def test_scarce_stock_goes_in_the_order_of_play(sale: Sale, tmp_path: Path) -> None:
     """Who is first in the file gets the coupon, and with a speed who is first by day; a person is shown the table."""
     file, report = written(tmp_path, lines(*CROWD)), tmp_path / "rows.csv"
@@ -112,14 +128,14 @@ async def test_scarce_stock_goes_in_the_order_of_play(sale: Sale, tmp_path: Path
     shown = {" ".join(line.split()) for line in ran.out.splitlines()}
     assert {"claimed 4 4", "limit_reached 3 3", "sold_out 2 2", "redeemed 1 1"} <= shown
     assert {"taken off their orders CNY 5.00 CNY 5.00", "every row is as the oracle says"} <= shown
-    assert re.search(r"verdict: \d+ invariants hold, of everything in the books", ran.out)
+    assert "verdict: 1 invariants hold, of everything in the books" in ran.out
     assert "claims 10 of 10" in ran.err
 
     ran = await sale.replay(str(file), "--stock", "2", "--coupon", "x", "--speed", "1e7", "--report", str(report))
     assert ran.code == 0, ran
     told = csv.DictReader(report.read_text().splitlines())
     assert [row["user"] for row in told if row["found"] == "claimed"] == ["a", "c"]
-    assert re.search(r"verdict: \d+ invariants hold$", ran.out, re.MULTILINE), "one campaign is judged alone"
+    assert "verdict: 1 invariants hold\n" in ran.out, "one campaign is judged alone"
 
 
 FAULTS: list[tuple[dict[str, Any], int | None, str, str, str]] = [
@@ -154,6 +170,7 @@ async def played(sale: Sale, rows: list[Row], terms: Terms) -> Truth:
     return compare(rows, course, play)
 
 
+@pytest.mark.usefixtures("unjudged")
 async def test_a_fault_ends_with_1_and_its_first_row(
     sale: Sale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +187,7 @@ async def test_a_fault_ends_with_1_and_its_first_row(
     )
 
 
+@pytest.mark.usefixtures("unjudged")
 async def test_ctrl_c_says_how_far_it_came_and_the_run_goes_on(sale: Sale, tmp_path: Path) -> None:
     """130, one clean message without a traceback; with --run the rest is played and all of it is as it has to be."""
     file = written(tmp_path, lines("a x 01", "b x 01", "c x 31"))
@@ -194,4 +212,4 @@ async def test_ctrl_c_says_how_far_it_came_and_the_run_goes_on(sale: Sale, tmp_p
     assert "--run halt with the same file and flags goes on with it" in told
 
     ran = await sale.replay(str(file), "--run", "halt", "--json")
-    assert (ran.code, ran.data["found"]["claimed"], ran.data["verdict"]["holds"]) == (0, 3, True)
+    assert (ran.code, ran.data["found"]["claimed"]) == (0, 3)
