@@ -2,8 +2,9 @@
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell command -v $(name) 2>/dev/null)))
 ARGS ?=
+TRACE ?=
 
-.PHONY: help up test lint bench clean environment
+.PHONY: help up test lint bench replay clean environment
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -24,6 +25,9 @@ lint: environment ## Style, types and import directions
 
 bench: environment ## Claims beside other gateways on this machine, a quarter of an hour; one minute: ARGS="--quick"
 	@exec .venv/bin/python -m loadtest.bench $(ARGS)
+
+replay: environment ## A recorded sale, TRACE=claims.csv.gz, on the system of FAIRCLAIM_READY_FILE or one of its own
+	@exec .venv/bin/python -m loadtest.trace $(TRACE) $(ARGS)
 
 clean: ## Remove .venv and caches; data (.fairclaim) stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -26,7 +26,11 @@ class Target:
     @classmethod
     def read(cls, path: Path) -> "Target":
         """From the file that ``fairclaim up --ready-file`` wrote."""
-        ready: dict[str, Any] = json.loads(path.read_text())
+        return cls.of(json.loads(path.read_text()))
+
+    @classmethod
+    def of(cls, ready: dict[str, Any]) -> "Target":
+        """From what such a file holds. Errors: KeyError naming what is missing."""
         return cls(*(ready[name] for name in ("gateway_url", "redis_url", "postgres_url", "admin_key", "jwt")))
 
     def tokens(self, ttl_s: int = 3600) -> "TokenMint":

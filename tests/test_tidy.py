@@ -29,12 +29,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "loadtest/bench": frozenset({"lua", "loadtest", "reconciler"}),
     "reconciler": frozenset({"lua"}),
     "gateway": frozenset({"lua"}),
-    "gateway/cli": frozenset({"lua", "gateway", "reconciler"}),
+    "gateway/cli": frozenset({"lua", "gateway", "reconciler", "loadtest"}),
     "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
 }
 """
-Room → the other rooms it may import. The command line puts the two sides together, so it may see both; finance reads
-the books, which are the reconciler's; the benchmark measures scripts and reports themselves, so it may run them.
+Room → the other rooms it may import. The command line puts the two sides together, so it may see both, and it replays
+traces; finance reads the books, which are the reconciler's; the benchmark measures scripts and reports themselves.
 """
 
 

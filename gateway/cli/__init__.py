@@ -1,14 +1,12 @@
 """
-The command line, and the one room that may import both gateway and reconciler: it puts them together.
+The command line, and the one room that may import gateway, reconciler and loadtest: it puts them together.
 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile clerk migrate doctor           run and look after the processes
     campaign codes claim token key status                    talk to a running gateway
     ledger period entity report export                       finance: reads the books, and closes them
     stocktake breaks verdict outside                         finance: compares
-    ledger stocktake breaks verdict outside                  finance: reads the books
-    ledger report export                                     read the books
-    ledger report export stocktake breaks                    read the books
+    replay                                                   plays a recorded sale against a running gateway
 
 Commands import what they need when they run, so that --help and completion are quick.
 """
@@ -25,6 +23,7 @@ from gateway.cli.doctor import doctor
 from gateway.cli.migrate import migrate
 from gateway.cli.output import INTERRUPTED, UNAVAILABLE, USAGE, Fail, complain, wants_json
 from gateway.cli.reconcile import reconcile
+from gateway.cli.replay import replay
 from gateway.cli.report import report
 from gateway.cli.serve import serve
 from gateway.cli.status import status
@@ -84,6 +83,7 @@ app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")
 app.command("verdict")(verdict)
 app.add_typer(outside.app, name="outside")
+app.command("replay")(replay)
 
 
 def run(arguments: list[str]) -> int:

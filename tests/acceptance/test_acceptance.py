@@ -15,6 +15,8 @@ import pytest
 from loadtest.bench.__main__ import main as bench
 from loadtest.rush import main as rush
 from loadtest.system import System
+from loadtest.trace.__main__ import main as replay
+from loadtest.trace.generate import Size, write
 from tests.conftest import Eventually
 
 
@@ -109,6 +111,22 @@ def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFi
     assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 3000), report
     figures = {each["name"]: each["figures"] for each in report["verdict"]["invariants"]}
     assert figures["answers"]["told"] == figures["answers"]["claims"] == 3000
+
+
+def test_a_trace_replays_to_the_truth(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`make replay` on the system that runs: a generated month, row by row as the oracle says, books and verdict too."""
+    trace = tmp_path / "trace.csv"
+    with trace.open("w") as out:
+        write(Size(1000, 700, 20, used=0.1), out)
+    monkeypatch.setenv("FAIRCLAIM_READY_FILE", str(system.folder / "ready.json"))
+
+    assert replay([str(trace), "--json"]) == 0
+
+    report = json.loads(capfd.readouterr().out)
+    assert (report["holds"], report["answered"], report["found"]) == (True, 1000, report["expected"])
+    assert report["verdict"]["holds"] is True
 
 
 def test_the_benchmark_runs_and_is_clean(tmp_path: Path) -> None:
