@@ -42,7 +42,7 @@ def live(books: Books) -> Lives:
     )
     open_campaign(books, "idle", MANY)
     revise(books, "tea", 2, "2026-10-15", name="Green tea")
-    found = [
+    found: Lives = [
         *((each.shard, each.entries) for each in lives()),
         (Shard(CampaignId("many"), 0), shared_code()),
         (Shard(CampaignId("idle"), 0), [Adjusted(LAYOUT, 1, 1, at_ms("2026-11-03"), 1, 10, "plan", "ann", "k1")]),
@@ -128,7 +128,7 @@ def shared_code() -> list[Entry]:
         ("2026-11-14", a_step("expired", code, left="2", units="2")),
         ("2026-11-15", a_step("released", code, state="expired", left="2", ref="o-2", destination="expired")),
     ]
-    made = [
+    made: list[Entry] = [
         Adjusted(LAYOUT, 1, 1, at_ms("2026-11-03"), 1, 10, "plan", "ann", "k1"),
         issued(2, code, units=5, at_ms=at_ms("2026-11-03")),
     ]

@@ -60,6 +60,10 @@ def test_json_is_whole(cli: Cli) -> None:
     assert told["report"] == "roll-forward-money"
     assert [row["campaign"] for row in told["rows"]] == ["card", "cup", "tea"]
     assert [each["currency"] for each in told["totals"]] == ["CNY", "JPY"]
+    early = cli.json("report", "campaign-profit", "--until", "2026-09-20", "--as-of", "2026-09-30")
+    assert early["asked"] == {"until": "2026-09-20", "as_of": "2026-09-30"}
+    refused = cli("report", "coupons", "--until", "2026-11-30", "--as-of", "2026-11-29")
+    assert "--as-of: not before 2026-11-30" in refused.err
 
 
 def test_a_file_takes_its_name_once_it_is_whole(cli: Cli, tmp_path: Path) -> None:

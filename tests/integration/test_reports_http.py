@@ -69,10 +69,10 @@ async def test_reports_are_listed_paged_and_summed(year: Http) -> None:
 
 async def test_a_file_is_all_of_it(year: Http) -> None:
     """CSV by format or by Accept, with the name of what was asked; the same rows as the pages."""
-    path = "/v1/reports/redemptions?since=2026-11-01&until=2026-11-30"
+    path = "/v1/reports/redemptions?since=2026-11-01&until=2026-11-20&as_of=2026-11-30"
     answer = await year.ask("GET", f"{path}&format=csv", "finance")
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/csv")
-    assert 'filename="redemptions_2026-11-01_2026-11-30.csv"' in answer.headers["content-disposition"]
+    assert 'filename="redemptions_2026-11-01_2026-11-20_as-of-2026-11-30.csv"' in answer.headers["content-disposition"]
     lines = list(csv.DictReader(io.StringIO(answer.text)))
     paged = [row["redemption"] for page in await pages(year, path) for row in page["rows"]]
     assert [line["redemption"] for line in lines] == paged != []
@@ -86,6 +86,8 @@ WRONG = [
     ("trial-balance?until=30.11.2026", "until"),
     ("trial-balance?until=20261130", "until"),
     ("trial-balance?since=2026-12-01&until=2026-11-30", "until"),
+    ("coupons?until=2026-11-30&as_of=2026-11-29", "as_of"),
+    ("trial-balance?as_of=2026-11-30", "as_of"),
     ("trial-balance?store=s-1", "store"),
     ("trial-balance?by=store", "by"),
     ("roll-forward?by=campaign,campaign", "by"),

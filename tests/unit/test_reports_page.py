@@ -43,5 +43,9 @@ def test_what_is_asked_is_read() -> None:
             asked_of(report, {name: ""})
     with pytest.raises(BadAsk, match="until"):
         checked(report, Asked(since=date(2026, 11, 2), until=date(2026, 11, 1)))
+    for days in ({"since": "2026-11-02"}, {"until": "2026-11-02"}):
+        with pytest.raises(BadAsk, match="as_of: not before 2026-11-02"):
+            asked_of(REPORTS["coupons"], {**days, "as_of": "2026-11-01"})
+        assert asked_of(REPORTS["expiry-forecast"], {**days, "as_of": "2026-11-01"}).as_of == date(2026, 11, 1)
     with pytest.raises(BadAsk, match="merchant"):
         checked(report, Asked(merchant="m-1"))
