@@ -13,6 +13,7 @@ from gateway.cli.known import known_names
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, FAILURE, Fail, emit
 from gateway.cli.ready import actor
+from gateway.cli.report_asking import Told, asks_a_report
 from gateway.cli.tables import facts, table
 
 if TYPE_CHECKING:
@@ -28,36 +29,20 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="The export's id, as `lis
 _ExportsDir = Annotated[str | None, setting_flag("exports_dir")]
 
 
-def _asked_flag(name: str, help: str) -> Any:
-    return flag_of("export create", f"--{name}", help=help, show_default=False)
-
-
 @app.command()
+@asks_a_report("export create")
 def create(
     report: Annotated[str, typer.Argument(metavar="REPORT", help="Which report.", show_default=False)],
     format: Annotated[
         str, flag_of("export create", "--format", "-f", help="csv, json, ndjson, xlsx, parquet or beancount.")
     ] = "xlsx",
-    since: Annotated[str | None, _asked_flag("since", "The first day.")] = None,
-    until: Annotated[str | None, _asked_flag("until", "The last day, all of it.")] = None,
-    as_of: Annotated[
-        str | None, _asked_flag("as-of", "The day at whose end things stand; else that of --until, else now.")
-    ] = None,
-    by: Annotated[str | None, _asked_flag("by", "What the rows are of, with commas, such as campaign,month.")] = None,
-    entity: Annotated[str | None, _asked_flag("entity", "Only this legal entity.")] = None,
-    campaign: Annotated[str | None, _asked_flag("campaign", "Only this campaign.")] = None,
-    channel: Annotated[str | None, _asked_flag("channel", "Only what was claimed in this channel.")] = None,
-    store: Annotated[str | None, _asked_flag("store", "Only what was redeemed in this store.")] = None,
-    merchant: Annotated[str | None, _asked_flag("merchant", "Only this merchant.")] = None,
-    funder: Annotated[str | None, _asked_flag("funder", "Only this funder.")] = None,
-    account: Annotated[str | None, _asked_flag("account", "Only this account.")] = None,
-    basis: Annotated[str | None, _asked_flag("basis", "By which date: effective, occurred or posted.")] = None,
-    zone: Annotated[str | None, _asked_flag("zone", "Where times are shown, such as Asia/Shanghai.")] = None,
     key: Annotated[
         str | None,
         flag_of("export create", "--key", help="Idempotency-Key, to ask again without a second export."),
     ] = None,
     wait: Annotated[bool, flag_of("export create", "--wait", help="Come back when it is made.")] = False,
+    *,
+    told: Told,
     postgres_url: PostgresUrl = None,
     ready_file: ReadyFile = None,
     data_dir: DataDir = None,
@@ -78,12 +63,7 @@ def create(
     from reconciler.exports import store as exports
     from reconciler.reports.known import check_known_async
 
-    told = {
-        "since": since, "until": until, "as_of": as_of, "by": by, "entity": entity, "campaign": campaign,
-        "channel": channel, "store": store, "merchant": merchant, "funder": funder, "account": account, "basis": basis,
-        "zone": zone,
-    }  # fmt: skip
-    wanted = asked(report, format, {name: text for name, text in told.items() if text is not None})
+    wanted = asked(report, format, told)
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     values: dict[str, Any] = {
         "key": key or token_hex(16),

@@ -18,7 +18,7 @@ PATH = "/v1/ledger/manual-journals"
 
 _FLAGS = {
     "effective_date": "date", "reason": "reason", "lines": "line", "reverses": "reverses", "about": "about",
-    "attachment": "attachment", "entity": "entity",
+    "attachment": "attachment", "entity": "entity", "settles": "settles",
 }  # fmt: skip
 """Member of the body → the flag it comes from."""
 

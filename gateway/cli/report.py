@@ -11,6 +11,7 @@ from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
 from gateway.cli.ready import server_urls
+from gateway.cli.report_asking import Told, asks_a_report
 
 if TYPE_CHECKING:
     from reconciler.reports.shape import Asked, Report
@@ -23,23 +24,9 @@ def _flag(name: str, help: str) -> Any:
     return flag_of("report", f"--{name}", help=help, show_default=False)
 
 
+@asks_a_report("report")
 def report(
     name: Annotated[str, typer.Argument(metavar="name", help="A report, or list for all that there are.")],
-    since: Annotated[str | None, _flag("since", "The first day.")] = None,
-    until: Annotated[str | None, _flag("until", "The last day, all of it; of a balance: as of its end.")] = None,
-    as_of: Annotated[
-        str | None, _flag("as-of", "The day at whose end things stand; else that of --until, else now.")
-    ] = None,
-    by: Annotated[str | None, _flag("by", "What the rows are of, with commas, such as campaign,month.")] = None,
-    entity: Annotated[str | None, _flag("entity", "Only this legal entity.")] = None,
-    campaign: Annotated[str | None, _flag("campaign", "Only this campaign.")] = None,
-    channel: Annotated[str | None, _flag("channel", "Only what was claimed in this channel.")] = None,
-    store: Annotated[str | None, _flag("store", "Only what was redeemed in this store.")] = None,
-    merchant: Annotated[str | None, _flag("merchant", "Only this merchant.")] = None,
-    funder: Annotated[str | None, _flag("funder", "Only this funder.")] = None,
-    account: Annotated[str | None, _flag("account", "Only this account.")] = None,
-    basis: Annotated[str | None, _flag("basis", "By which date journals count: effective, occurred or posted.")] = None,
-    zone: Annotated[str | None, _flag("zone", "Where days begin and times are shown, such as Asia/Shanghai.")] = None,
     format: Annotated[
         str | None,
         _flag("format", "table, csv, json, ndjson, xlsx, parquet or beancount; else as --output ends, else table."),
@@ -50,6 +37,8 @@ def report(
     locale: Annotated[
         str, flag_of("report", "--locale", help="How a table writes amounts and numbers, such as de_CH or zh_CN.")
     ] = "en",
+    *,
+    told: Told,
     postgres_url: PostgresUrl = None,
     ready_file: ReadyFile = None,
     data_dir: DataDir = None,
@@ -80,12 +69,7 @@ def report(
     found = REPORTS.get(name)
     if found is None:
         raise Fail(NOT_FOUND, "report_not_found", f"there is no report {name!r}", _HINT)
-    told = {
-        "since": since, "until": until, "as_of": as_of, "by": by, "entity": entity, "campaign": campaign,
-        "channel": channel, "store": store, "merchant": merchant, "funder": funder, "account": account, "basis": basis,
-        "zone": zone,
-    }  # fmt: skip
-    asked = _asked(found, {name: text for name, text in told.items() if text is not None})
+    asked = _asked(found, told)
     chosen = _format(found, format, output, as_json)
     check_locale(locale)
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.cli.flags import settings_from
 from gateway.cli.options import ApiKeyText, DataDir, GatewayUrl, ReadyFile
+from gateway.cli.signatures import parameters_of, with_parameters
 
 if TYPE_CHECKING:
     from gateway.cli.client import Gateway
@@ -24,10 +25,6 @@ def through_gateway(command: Callable[..., None]) -> Callable[..., None]:
     Its first parameter is an Opened, so that what is wrong with its own flags is told before a gateway is looked for.
     """
     _, *own, as_json = inspect.signature(command).parameters.values()
-    shown = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=flag)
-        for name, flag in _FLAGS.items()
-    ]
 
     @wraps(command)
     def run(**given: Any) -> None:
@@ -40,7 +37,4 @@ def through_gateway(command: Callable[..., None]) -> Callable[..., None]:
 
         command(opened, **given)
 
-    visible = inspect.Signature([*own, *shown, as_json])
-    run.__signature__ = visible  # type: ignore[attr-defined]
-    run.__annotations__ = {name: each.annotation for name, each in visible.parameters.items()}
-    return run
+    return with_parameters(run, [*own, *parameters_of(_FLAGS), as_json])

@@ -116,7 +116,7 @@ def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFi
 def test_a_trace_replays_to_the_truth(
     system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """`make replay` on the system that runs: a generated month, row by row as the oracle says, books and verdict too."""
+    """`make replay` on the system that runs: a generated month, row by row as the oracle says, and the verdict."""
     trace = tmp_path / "trace.csv"
     with trace.open("w") as out:
         write(Size(1000, 700, 20, used=0.1), out)

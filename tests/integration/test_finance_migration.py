@@ -37,17 +37,28 @@ INSERT INTO coupon_entries (shard, seq, kind, at, epoch, version, entry_id, code
 INSERT INTO redemptions (id, code, campaign, shard, seq, holder, minor, order_minor, store, lines, shipping_minor,
     funders, redeemed_at) VALUES ('R', 'C', 'c', 'c/0', 4, 'h', 400, 9000, 's-1', '[]', 0, '[]', now());
 """
-JOURNAL = (
+CLAIM = (
     '["c/0","claim",3,3,1795363200000,"2026-11-23",'
     '[["stock","outstanding","coupon:c",1],["budget:available","commitment:c","CNY",500]]]'
 )
-CHAIN = """
-WITH journal AS (
-    INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date, previous_hash, hash)
-    VALUES ('c/0', 'claim', 3, 3, '2026-11-22T16:00:00Z', '2026-11-23', '', %(hash)s) RETURNING id
+REDEEM = (
+    '["c/0","redeem",4,4,1795363201000,"2026-11-23",'
+    '[["outstanding","redeemed","coupon:c",1],["commitment:c","budget:available","CNY",500]]]'
 )
-INSERT INTO postings SELECT id, 1, 'stock', 'outstanding', 'coupon:c', 1 FROM journal
-    UNION ALL SELECT id, 2, 'budget:available', 'commitment:c', 'CNY', 500 FROM journal
+CHAIN = """
+WITH made AS (
+    INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date, previous_hash, hash) VALUES
+        ('c/0', 'claim', 3, 3, '2026-11-22T16:00:00Z', '2026-11-23', '', %(claim)s),
+        ('c/0', 'redeem', 4, 4, '2026-11-22T16:00:01Z', '2026-11-23', %(claim)s, %(redeem)s) RETURNING id, verb
+)
+INSERT INTO postings
+    SELECT id, line, source, destination, commodity, amount
+    FROM made JOIN (VALUES
+        ('claim', 1, 'stock', 'outstanding', 'coupon:c', 1),
+        ('claim', 2, 'budget:available', 'commitment:c', 'CNY', 500),
+        ('redeem', 1, 'outstanding', 'redeemed', 'coupon:c', 1),
+        ('redeem', 2, 'commitment:c', 'budget:available', 'CNY', 500)
+    ) AS moved (verb, line, source, destination, commodity, amount) USING (verb)
 """
 
 
@@ -58,11 +69,12 @@ def books(postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with a_database(postgres_server.url) as url:
         monkeypatch.setattr("reconciler.migrations.load_migrations", lambda: known[:BEFORE])
         migrate(url)
-        digest = sha256(JOURNAL.encode()).digest()
+        claim = sha256(CLAIM.encode()).digest()
+        redeem = sha256(claim + REDEEM.encode()).digest()
         with psycopg.connect(url) as connection:
             connection.execute(OLD_BOOKS.encode())
-            connection.execute(CHAIN.encode(), {"hash": digest})
-            connection.execute("UPDATE checkpoints SET head = %s", (digest,))
+            connection.execute(CHAIN.encode(), {"claim": claim, "redeem": redeem})
+            connection.execute("UPDATE checkpoints SET head = %s", (redeem,))
         monkeypatch.setattr("reconciler.migrations.load_migrations", lambda: known)
         assert migrate(url) == [migration.name for migration in known[BEFORE:]]
         with Books(url) as books:
@@ -79,7 +91,8 @@ def test_old_books_are_dated_summed_and_still_hold(books: Books) -> None:
         (5, date(2026, 11, 22)),  # of a zone that nobody knows: UTC
     ]
     assert books.rows("SELECT account, debit, credit FROM account_days ORDER BY account") == [
-        ("budget:available", 0, 500), ("commitment:c", 500, 0), ("outstanding", 1, 0), ("stock", 0, 1)
+        ("budget:available", 500, 500), ("commitment:c", 500, 500), ("outstanding", 1, 1), ("redeemed", 1, 0),
+        ("stock", 0, 1),
     ]  # fmt: skip
     moved = """SELECT verb, channel, store, entries, units, worth_minor, out_minor, minor, order_minor
         FROM movement_days ORDER BY effective_date, verb"""
