@@ -121,7 +121,6 @@ class LifeSale(Sale):
         self._prove_redemptions(rows)
         self._prove_money(rows)
         prove_days(books)
-        prove_journals(books)
 
     def _prove_redemptions(self, rows: list[dict[str, Any]]) -> None:
         back: Counter[str] = Counter()
@@ -172,35 +171,6 @@ def prove_days(books: Books) -> None:
     kept = f"""SELECT {places}, entries, units, worth_minor, minor, order_minor
         FROM movement_days WHERE entries > 0 ORDER BY {places}"""
     assert books.rows(kept) == books.rows(moved)
-
-
-def prove_journals(books: Books) -> set[tuple[str, int]]:
-    """Each journal of a shard is the sum of the postings of its changes; which of these there are, as shard and seq."""
-    right: dict[int, Counter[tuple[str, ...]]] = {}
-    ranges: dict[tuple[Any, ...], list[tuple[int, int, int]]] = {}
-    keys = "shard, verb, entity, effective_date, original_date"
-    for number, first, last, *key in books.rows(
-        f"SELECT id, first_seq, last_seq, {keys} FROM journals WHERE shard NOT LIKE 'manual:%'"
-    ):
-        right[number] = Counter()
-        ranges.setdefault(tuple(key), []).append((last - first, first, number))
-    for number, amount, *way in books.rows(
-        "SELECT journal, amount, source, destination, commodity FROM postings JOIN journals ON id = journal "
-        "WHERE shard NOT LIKE 'manual:%'"
-    ):
-        right[number][tuple(way)] = amount
-    found: dict[int, Counter[tuple[str, ...]]] = {number: Counter() for number in right}
-    changes = set()
-    for seq, amount, source, destination, commodity, *key in books.rows(
-        f"SELECT seq, amount, source, destination, commodity, {keys} FROM v_change_postings"
-    ):
-        # The narrowest is its own: a late record was booked inside the range of another journal.
-        _, _, number = min(each for each in ranges[tuple(key)] if 0 <= seq - each[1] <= each[0])
-        found[number][source, destination, commodity] += amount
-        changes.add((key[0], seq))
-    assert right
-    assert found == right
-    return changes
 
 
 def reckoned_money(campaign: str, rows: list[dict[str, Any]], unit_minor: int) -> Counter[str]:
