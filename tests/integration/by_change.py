@@ -5,6 +5,7 @@ Nothing of the program works out the latter: `moved` has a line a move, as docs/
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -262,3 +263,32 @@ def reckoned(done: Iterable[Done]) -> Balances:
                 earlier = found.get((account, commodity), (0, 0))
                 found[account, commodity] = earlier[0] + debit, earlier[1] + credit
     return found
+
+
+def prove_journals(books: Books) -> set[tuple[str, int]]:
+    """Each journal of a shard is the sum of the postings of its changes; which of these there are, as shard and seq."""
+    right: dict[int, Counter[tuple[str, ...]]] = {}
+    ranges: dict[tuple[Any, ...], list[tuple[int, int, int]]] = {}
+    keys = "shard, verb, entity, effective_date, original_date"
+    for number, first, last, *key in books.rows(
+        f"SELECT id, first_seq, last_seq, {keys} FROM journals WHERE shard NOT LIKE 'manual:%'"
+    ):
+        right[number] = Counter()
+        ranges.setdefault(tuple(key), []).append((last - first, first, number))
+    for number, amount, *way in books.rows(
+        "SELECT journal, amount, source, destination, commodity FROM postings JOIN journals ON id = journal "
+        "WHERE shard NOT LIKE 'manual:%'"
+    ):
+        right[number][tuple(way)] = amount
+    found: dict[int, Counter[tuple[str, ...]]] = {number: Counter() for number in right}
+    changes = set()
+    for seq, amount, source, destination, commodity, *key in books.rows(
+        f"SELECT seq, amount, source, destination, commodity, {keys} FROM v_change_postings"
+    ):
+        # The narrowest is its own: a late record was booked inside the range of another journal.
+        _, _, number = min(each for each in ranges[tuple(key)] if 0 <= seq - each[1] <= each[0])
+        found[number][source, destination, commodity] += amount
+        changes.add((key[0], seq))
+    assert right
+    assert found == right
+    return changes

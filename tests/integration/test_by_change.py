@@ -17,9 +17,8 @@ from reconciler.books.statement import statement
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import rows_of
 from reconciler.reports.shape import Asked
-from tests.integration.by_change import Balances, Done, reckoned, write
+from tests.integration.by_change import Balances, Done, prove_journals, reckoned, write
 from tests.integration.draining import Books
-from tests.integration.life import prove_journals
 
 TICK, MICRO = timedelta(milliseconds=1), timedelta(microseconds=1)
 PREFIXES = {"funder": "expense:promotion", "merchant": "payable"}

@@ -9,6 +9,7 @@ from lua.door import Door
 from reconciler.quarantine import replay
 from tests.conftest import redis_binaries
 from tests.entries import a_step, changed
+from tests.integration.by_change import prove_journals
 from tests.integration.draining import Books, draining
 from tests.integration.life import LifeSale, open_life, put
 from tests.integration.test_quarantine_life import damage, mend
@@ -98,7 +99,7 @@ async def test_rollbacks_name_the_journal_they_reverse(door: Door, redis_url: st
 
 @pytest.mark.parametrize("late", range(1, 10))
 async def test_a_late_record_books_the_same_money(door: Door, redis_url: str, books: Books, late: int) -> None:
-    """Whichever record of a sale comes out of quarantine behind the others, every account ends up the same."""
+    """Whichever record of a sale comes out of quarantine behind the others, every account and journal is right."""
     sale = await open_life(door, books, stock=10)
     await sell(sale)
     lost = await damage(sale, late)
@@ -114,6 +115,7 @@ async def test_a_late_record_books_the_same_money(door: Door, redis_url: str, bo
     [(journal, reverses)] = books.rows("SELECT journal, reverses FROM v_reversals")
     verbs = dict(books.rows("SELECT id, verb FROM journals"))
     assert (verbs[journal], verbs[reverses]) == ("rollback", "redeem")
+    assert prove_journals(books) <= set(books.rows("SELECT shard, seq FROM coupon_entries"))
 
 
 @pytest.mark.parametrize("late", [3, 4, 5])
