@@ -45,9 +45,9 @@ def bigint(number: int) -> int:
 
 def whole(text: str) -> int:
     """A decimal without a sign that fits into a bigint. Errors: ValueError."""
-    if not (len(text) <= 19 and text.isdigit() and text.isascii()):
-        raise ValueError(f"{text[:40]!r} is no whole number")
-    return bigint(int(text))
+    if len(text) <= 19 and text.isdigit() and text.isascii() and (number := int(text)) <= BIGINT_MAX:
+        return number
+    raise ValueError(f"{text[:40]!r} is no whole number that fits")
 
 
 def is_plain(texts: list[str]) -> bool:
