@@ -22,7 +22,7 @@ def clerk(
     data_dir: DataDir = None,
 ) -> None:
     """
-    Do the paperwork of the books, until stopped: take stock again and again, make the exports that were asked for.
+    Do the paperwork of the books, until stopped: take stock, make the exports asked for, keep each day's head.
 
     It takes no part in claims or in the drain. Several may run: one of them takes stock, each export is one's at a
     time. They need the same --exports-dir, and so do the gateways that hand the files out. SIGTERM or Ctrl-C ends it at
@@ -56,6 +56,7 @@ async def _work(settings: "Settings") -> None:
 
 def _works(settings: "Settings", stack: AsyncExitStack) -> "list[Work]":
     """What a clerk does; *stack* closes what it has open."""
+    from reconciler.books.register import FOLDER, Register
     from reconciler.exports.work import Exporting, ExportOptions
     from reconciler.stocktake.continuous import Stocktaking
 
@@ -79,4 +80,6 @@ def _works(settings: "Settings", stack: AsyncExitStack) -> "list[Work]":
         connect_ms_max=settings.redis_connect_ms_max,
     )
     stack.push_async_callback(stocktaking.close)
-    return [exporting, stocktaking]
+    heads = settings.exports_folder.absolute() / FOLDER
+    register = Register(settings.postgres_url, heads, connect_ms_max=settings.redis_connect_ms_max)
+    return [exporting, stocktaking, register]

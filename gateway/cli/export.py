@@ -2,24 +2,18 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.connections import with_books
-from gateway.cli.exported import asked, copy, present, see, there, view
+from gateway.cli.exported import ask_for, asked, copy, present, see, there, view
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
-from gateway.cli.known import known_names
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, FAILURE, Fail, emit
 from gateway.cli.ready import actor
 from gateway.cli.report_asking import Told, asks_a_report
 from gateway.cli.tables import facts, table
-
-if TYPE_CHECKING:
-    from psycopg import AsyncConnection
-
-    from reconciler.exports.store import Export
 
 app = typer.Typer(no_args_is_help=True, help="Reports as files, made in the background: create, list, show, download.")
 
@@ -60,9 +54,6 @@ def create(
     """
     from secrets import token_hex
 
-    from reconciler.exports import store as exports
-    from reconciler.reports.known import check_known_async
-
     wanted = asked(report, format, told)
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     values: dict[str, Any] = {
@@ -72,18 +63,7 @@ def create(
         "asked": wanted,
         "asked_by": actor(),
     }
-
-    async def ask(connection: "AsyncConnection[Any]") -> "tuple[Export, bool]":
-        await check_known_async(connection, wanted)
-        return await exports.ask(connection, **values, open_max=settings.exports_open_max)
-
-    try:
-        with known_names():
-            export, _ = with_books(settings, ask)
-    except exports.KeyReused:
-        raise Fail(CONFLICT, "idempotency_key_reused", "this key came with another request") from None
-    except exports.TooMany:
-        raise Fail(CONFLICT, "too_many", f"{settings.exports_open_max} exports are not done yet") from None
+    export = ask_for(settings, **values)
     while wait and export.state in ("waiting", "running"):
         time.sleep(POLL_S)
         export = see(settings, export.id)

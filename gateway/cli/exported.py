@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.connections import with_books
-from gateway.cli.output import FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
+from gateway.cli.known import known_names
+from gateway.cli.output import CONFLICT, FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
 from gateway.cli.tables import facts
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
     from reconciler.exports.store import Export
     from reconciler.reports.shape import Asked
 
@@ -30,6 +33,25 @@ def asked(name: str, format: str, told: dict[str, str]) -> "Asked":
         return asked_of(report, told)
     except BadAsk as error:
         raise Fail(USAGE, "bad_report", f"--{error.field.replace('_', '-')}: {error.rule}") from None
+
+
+def ask_for(settings: Settings, **values: Any) -> "Export":
+    """The export that *values*, what store.ask() takes, ask for. Errors: Fail."""
+    from reconciler.exports import store as exports
+    from reconciler.reports.known import check_known_async
+
+    async def ask(connection: "AsyncConnection[Any]") -> "tuple[Export, bool]":
+        await check_known_async(connection, values["asked"])
+        return await exports.ask(connection, **values, open_max=settings.exports_open_max)
+
+    try:
+        with known_names():
+            export, _ = with_books(settings, ask)
+    except exports.KeyReused:
+        raise Fail(CONFLICT, "idempotency_key_reused", "this key came with another request") from None
+    except exports.TooMany:
+        raise Fail(CONFLICT, "too_many", f"{settings.exports_open_max} exports are not done yet") from None
+    return export
 
 
 def see(settings: Settings, export: str) -> "Export":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from gateway.cli.connections import with_snapshot
+from gateway.cli.known import known_names
 from gateway.cli.options import flag_of
 from gateway.cli.output import USAGE, Fail
 from gateway.settings import Settings
@@ -38,16 +39,30 @@ def asked_by(command: str, flag: str) -> Any:
     return flag_of(f"ledger {command}", flag, help=_ABOUT[flag], show_default=flag in ("--basis", "--zone"))
 
 
-def read_books(settings: Settings, act: "Callable[[AsyncConnection[Any]], Awaitable[T]]") -> T:
+def read_books(
+    settings: Settings,
+    act: "Callable[[AsyncConnection[Any]], Awaitable[T]]",
+    *,
+    entity: str | None = None,
+    campaign: str | None = None,
+) -> T:
     """
-    Run *act* on one snapshot of the books.
+    Run *act* on one snapshot of the books, which know *entity* and *campaign*.
 
-    Errors: Fail(USAGE) for what can't be asked, Fail(UNAVAILABLE) when PostgreSQL can't be reached.
+    Errors: Fail(USAGE) for what can't be asked, Fail(NOT_FOUND) for a name that is not known, Fail(UNAVAILABLE) when
+    PostgreSQL can't be reached.
     """
     from reconciler.reports.asking import BadAsk
+    from reconciler.reports.known import check_known_async
+    from reconciler.reports.shape import Asked
+
+    async def known(connection: "AsyncConnection[Any]") -> T:
+        await check_known_async(connection, Asked(entity=entity, campaign=campaign))
+        return await act(connection)
 
     try:
-        return with_snapshot(settings, act)
+        with known_names():
+            return with_snapshot(settings, known)
     except BadAsk as error:
         raise _bad_flag(error) from None
 

@@ -66,7 +66,7 @@ def journals(
       fairclaim ledger journals --campaign tea --verb redeem
       fairclaim ledger journals 4711
 
-    Exit codes: 0 done, 2 usage, 3 no such journal, 6 PostgreSQL can't be reached.
+    Exit codes: 0 done, 2 usage, 3 no such journal, entity or campaign, 6 PostgreSQL can't be reached.
     """
     from reconciler.books import journals as books
     from reconciler.books.asked import Scope
@@ -80,7 +80,9 @@ def journals(
         return
     bounds = bounds_from(basis, zone, since=since, until=until)
     wanted = books.Wanted(bounds, Scope(entity, campaign), chain, verb, account)
-    found = read_books(settings, lambda connection: books.journals(connection, wanted, limit))
+    found = read_books(
+        settings, lambda connection: books.journals(connection, wanted, limit), entity=entity, campaign=campaign
+    )
     emit({"items": found, "next": None}, as_json, lambda: _shown_journals(found))
 
 

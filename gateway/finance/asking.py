@@ -1,21 +1,24 @@
 """The query of a request as what is asked of the books, and the parameters that say so in the document."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, overload
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any, overload
 
 import msgspec
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
 from gateway.api.operation import Parameter
 from gateway.errors import Refusal
+from gateway.finance.snapshot import snapshot
 from gateway.issuing.asked import refuse
 from gateway.routes.paging import query_value
 from reconciler.books.asked import Bounds, Scope, bounds_of
 from reconciler.books.chart import Entry, look_up
 from reconciler.reports.asking import BadAsk
-from reconciler.reports.known import Shown, Unknown
-from reconciler.reports.shape import Basis
+from reconciler.reports.known import Shown, Unknown, check_known_async
+from reconciler.reports.shape import Asked, Basis
 
 READERS = ("finance", "auditor")
 VALUE_CHARS_MAX = 200
@@ -86,6 +89,15 @@ def bounds_in(request: Request, last: str = "until") -> Bounds:
 def scope_in(request: Request) -> Scope:
     """The entity and the campaign that the query keeps to. Errors: Refusal("bad_request")."""
     return Scope(text_of(request, "entity"), text_of(request, "campaign"))
+
+
+@asynccontextmanager
+async def snapshot_of(pool: AsyncConnectionPool[Any], scope: Scope) -> AsyncIterator[AsyncConnection[Any]]:
+    """A snapshot of the books, which know what *scope* names. Errors: Refusal("not_found"), and those of snapshot()."""
+    async with snapshot(pool) as connection:
+        with asked():
+            await check_known_async(connection, Asked(entity=scope.entity, campaign=scope.campaign))
+        yield connection
 
 
 def account_in(request: Request) -> tuple[str, Entry]:

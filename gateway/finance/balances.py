@@ -17,9 +17,9 @@ from gateway.finance.asking import (
     account_in,
     bounds_in,
     scope_in,
+    snapshot_of,
     text_of,
 )
-from gateway.finance.snapshot import snapshot
 from gateway.issuing.asked import refuse
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
@@ -85,7 +85,7 @@ async def see_accounts(request: Request) -> Response:
     here, scope = services(request), scope_in(request)
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"accounts {scope}"
     after = read_cursor(request, _Name, of_list) or ""
-    async with snapshot(here.pool) as connection:
+    async with snapshot_of(here.pool, scope) as connection:
         found = await chart.accounts(connection, scope, limit + 1, after)
     more = make_cursor(found[limit - 1].account, of_list) if len(found) > limit else None
     return json_response({"items": found[:limit], "next": more})
@@ -96,7 +96,7 @@ async def see_balance(request: Request) -> Response:
     await staff(request, *READERS)
     account, entry = account_in(request)
     wanted = Wanted(bounds=bounds_in(request, "as_of"), scope=scope_in(request), account=account)
-    async with snapshot(services(request).pool) as connection:
+    async with snapshot_of(services(request).pool, wanted.scope) as connection:
         found = await books.totals(connection, wanted)
     as_of = text_of(request, "as_of")
     return json_response(AccountBalance(account, entry.normal, wanted.bounds.basis, as_of, found))
@@ -114,7 +114,7 @@ async def see_balances(request: Request) -> Response:
     wanted = Wanted(by, bounds, scope, units=book == "units")
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"balances {wanted}"
     after = read_cursor(request, _Place, of_list) or books.START
-    async with snapshot(here.pool) as connection:
+    async with snapshot_of(here.pool, scope) as connection:
         found = await books.balances(connection, wanted, limit + 1, after)
         totals = await books.totals(connection, wanted)
     last = found[limit - 1] if len(found) > limit else None
@@ -130,7 +130,7 @@ async def see_statement(request: Request) -> Response:
     here, bounds, scope = services(request), bounds_in(request), scope_in(request)
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"statement {account} {bounds} {scope}"
     after = read_cursor(request, Place, of_list)
-    async with snapshot(here.pool) as connection:
+    async with snapshot_of(here.pool, scope) as connection:
         found = await statement(connection, account, bounds, scope, limit, after)
     return json_response(
         {
@@ -155,6 +155,7 @@ routes = [
         who=READERS,
         query=(*SCOPE, *PAGE),
         gives={200: Accounts},
+        refuses=("not_found",),
     ),
     Operation(
         "GET",
@@ -184,5 +185,6 @@ routes = [
         who=READERS,
         query=(_BY, AS_OF, BASIS, ZONE, _BOOK, *SCOPE, *PAGE),
         gives={200: Balances},
+        refuses=("not_found",),
     ),
 ]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Media, Operation, Parameter
 from gateway.errors import Refusal
-from gateway.finance.asking import READERS, SCOPE, WINDOW, ZONE, asked, bounds_in, scope_in, text_of
+from gateway.finance.asking import READERS, SCOPE, WINDOW, ZONE, asked, bounds_in, scope_in, snapshot_of, text_of
 from gateway.finance.snapshot import snapshot
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
@@ -56,7 +56,7 @@ async def see_journals(request: Request) -> Response:
     wanted = Wanted(bounds_in(request), scope_in(request), **{name: text_of(request, name) for name in names})
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"journals {wanted}"
     under = read_cursor(request, _Number, of_list)
-    async with snapshot(here.pool) as connection:
+    async with snapshot_of(here.pool, wanted.scope) as connection:
         found = await books.journals(connection, wanted, limit + 1, under)
     more = make_cursor(found[limit - 1].id, of_list) if len(found) > limit else None
     return json_response({"items": found[:limit], "next": more})
@@ -104,6 +104,7 @@ routes = [
         who=READERS,
         query=(*WINDOW, *SCOPE, *_FILTERS, *PAGE),
         gives={200: Journals},
+        refuses=("not_found",),
     ),
     Operation(
         "GET",

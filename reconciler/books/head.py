@@ -77,20 +77,31 @@ class DayHead(NamedTuple):
         return sha256(self.text.encode()).hexdigest()
 
 
+async def last_day_over(connection: AsyncConnection[Any], zone: str = "UTC") -> date:
+    """The last day of *zone* whose head does not change any more. Errors: BadAsk, psycopg.Error."""
+    return day_in(await _settled(connection), zone) - timedelta(days=1)
+
+
 async def day_head(connection: AsyncConnection[Any], day: str | None, zone: str = "UTC") -> DayHead:
     """
     The head of *day*; of the last one that is over, where it is None.
 
     *connection* has to be in a transaction that is one snapshot. Errors: BadAsk, NotOver, psycopg.Error.
     """
-    [row] = await fetch(connection, BOOKS["now"])
-    settled = row["at"] - timedelta(seconds=SETTLED_S)
+    settled = await _settled(connection)
     asked = day_in(settled, zone) - timedelta(days=1) if day is None else day_of("date", day)
     end = begins(asked + timedelta(days=1), zone)
     if end > settled:
         raise NotOver(asked, end + timedelta(seconds=SETTLED_S))
     found = await fetch(connection, BOOKS["day_heads"], before=end)
     return DayHead(asked, zone, tuple(Tip(row["shard"], row["journals"], bytes(row["hash"]).hex()) for row in found))
+
+
+async def _settled(connection: AsyncConnection[Any]) -> datetime:
+    """What was posted up to this instant is seen by now."""
+    [row] = await fetch(connection, BOOKS["now"])
+    at: datetime = row["at"]
+    return at - timedelta(seconds=SETTLED_S)
 
 
 def read_head(text: str) -> DayHead:

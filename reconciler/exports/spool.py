@@ -41,7 +41,10 @@ def row_kind(columns: Sequence[Column]) -> Any:
 
 def encoded(rows: Sequence[Row]) -> bytes:
     """A part of *rows*. Errors: OverflowError for a whole number beyond 64 bits."""
-    return _ENCODER.encode(rows)
+    try:
+        return _ENCODER.encode(rows)
+    except OverflowError:
+        raise OverflowError("a number has more than 64 bits: ask for the report itself, not an export") from None
 
 
 def keep(folder: Path, name: str, data: bytes, rows: int) -> Part:

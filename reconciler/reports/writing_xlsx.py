@@ -70,6 +70,13 @@ class _Sheet(Worksheet):  # type: ignore[misc]
         self.previous_row = last_row
 
 
+class _Onward:
+    """An output that only goes on: where zip can go back it writes other bytes, and a pipe has to get the same."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.write, self.flush = out.write, out.flush
+
+
 class _Look(NamedTuple):
     """The formats of cells: by kind, of amounts by their decimal places, of totals; *heads* are over numbers."""
 
@@ -90,7 +97,7 @@ class _Place(NamedTuple):
 
 def write_xlsx(report: Report, columns: Sequence[Column], asked: Asked, rows: Iterable[Row], out: BinaryIO) -> None:
     """Write *rows* into *out*: as many sheets as it takes, totals under the last one, and a sheet about it all."""
-    book = xlsxwriter.Workbook(out, {"constant_memory": True})
+    book = xlsxwriter.Workbook(_Onward(out), {"constant_memory": True})
     book.use_zip64()
     # Its default is the time of now, and the same rows have to give the same bytes.
     book.set_properties({"title": report.title, "created": datetime(2000, 1, 1)})

@@ -146,6 +146,9 @@ def test_what_is_no_head_is_refused(books: Books, cli: Cli, tmp_path: Path) -> N
 
 def test_balances_statements_and_journals(books: Books, booked: list[Booked], cli: Cli) -> None:
     """What a person sees, in major units; for programs the same figures in minor ones; 2 and 3 as documented."""
+    for command in (("balance",), ("statement", "payable"), ("journals",)):
+        assert cli.json("ledger", *command, "--campaign", "none", code=3)["message"].startswith("--campaign: ")
+        assert cli.json("ledger", *command, "--entity", "none", code=3)["message"].startswith("--entity: ")
     data = cli.json("ledger", "balance", "--as-of", str(DAY))
     [total] = [each for each in data["totals"] if each["commodity"] == "CNY"]
     assert (total["balance"], data["as_of"]) == (0, str(DAY))

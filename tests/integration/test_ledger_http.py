@@ -259,7 +259,11 @@ async def test_what_can_not_be_asked_is_named(http: Http) -> None:
 
 
 async def test_what_is_not_there(http: Http) -> None:
-    """Accounts that the chart does not have, and journals that were never posted."""
+    """Accounts that the chart does not have, journals that were never posted, names that the books don't know."""
     for path in ("accounts/cash/balance", "accounts/payable%3A/statement", "journals/7", "journals/x", "journals/-1"):
         answer = await http.ask("GET", f"/v1/ledger/{path}", "finance")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+    for path in ("accounts", "balances", "journals", "accounts/payable/balance", "accounts/payable/statement"):
+        for field in ("entity", "campaign"):
+            answer = await http.ask("GET", f"/v1/ledger/{path}?{field}=none", "finance")
+            assert (answer.status_code, answer.json()["field"]) == (404, field), path

@@ -53,7 +53,14 @@ async def test_one_key_drafts_and_another_approves(
             "payable 'clearing:bank 7 CNY",
         ):
             assert (await ran("finance", *DRAFT, "-l", line, code=2))["code"] == "bad_line"
-        assert (await ran("finance", *DRAFT, "-l", "cash clearing:bank 7 CNY", code=2))["code"] == "bad_request"
+        for flag, *wrong in (
+            ("--line 2 debit", *DRAFT, "-l", LINE, "-l", "cash clearing:bank 7 CNY"),
+            ("--line", *DRAFT),
+            ("--entity", *DRAFT, "-l", LINE, "--entity", "nobody"),
+            ("--date", "draft", "--date", "29.11.2026", "--reason", "x", "-l", LINE),
+            ("--date", "draft", "--date", "2199-12-31", "--reason", "x", "-l", LINE),
+        ):
+            assert (await ran("finance", *wrong, code=2))["message"].startswith(f"{flag}: ")
         shown = await asyncio.to_thread(
             cli, "ledger", "journal", "show", made["id"], "--gateway-url", url, "--api-key", keys["admin"]
         )

@@ -50,5 +50,5 @@ def test_a_part_that_was_harmed_is_not_read(tmp_path: Path) -> None:
 
 def test_an_amount_that_no_part_can_hold_is_refused() -> None:
     """A whole number of more than 64 bits is an error, never a rounded one."""
-    with pytest.raises(OverflowError):
+    with pytest.raises(OverflowError, match="ask for the report itself"):
         encoded([("a", None, None, "CNY", 0, 10**30, None)])

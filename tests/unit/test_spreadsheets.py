@@ -1,5 +1,6 @@
 """A spreadsheet opens in what people have: openpyxl always, LibreOffice where FAIRCLAIM_TEST_SOFFICE names it."""
 
+import io
 import os
 import re
 import subprocess
@@ -73,9 +74,30 @@ def _without_values(path: Path) -> None:
             whole.writestr(name, re.sub(rb"(</f>)<v>[^<]*</v>", rb"\1<v>0</v>", data))
 
 
+class Pipe(io.BytesIO):
+    """What can't go back."""
+
+    def tell(self) -> int:
+        """No place is known."""
+        raise OSError
+
+    def seek(self, *_: int) -> int:
+        """Not even to where it is."""
+        raise OSError
+
+
 READERS: dict[str, Callable[[Path], Any]] = {"openpyxl": opened}
 if os.environ.get("FAIRCLAIM_TEST_SOFFICE"):
     READERS["soffice"] = opened_and_saved
+
+
+def test_a_pipe_gets_the_bytes_of_a_file() -> None:
+    """What is sent while it is made, and what lies on a disk, have one SHA-256."""
+    pipe, file = Pipe(), io.BytesIO()
+    for out in (pipe, file):
+        write(REPORT, Asked(), ROWS, "xlsx", out)
+
+    assert pipe.getvalue() == file.getvalue()
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
