@@ -14,6 +14,8 @@ from tests.verdict import prove_clean
 
 OUT = ("outstanding", "reserved", "redeemed", "expired", "revoked")
 HOUR_MS = 3_600_000
+RETURNS = {"stock": "stock", "slot": "holder_slot"}
+"""What a coupon that ends gives back, as rules and as definitions have it."""
 
 
 def a_detail(order: str, total_minor: int = 5000, minor: int = 500) -> str:
@@ -105,7 +107,9 @@ async def open_life(door: Door, books: Books, campaign: str = "c", stock: int = 
     """A campaign of one shard in the books and in Redis, with *stock*."""
     minor = rules.get("unit_minor", 500)
     kind = "balance" if rules.get("kind") == "balance" else "amount_off"
-    books.add_campaign(campaign, value={"type": kind, "minor": minor})
+    ends = {"on_expiry": rules.get("expiry_returns"), "on_revoke": rules.get("revoke_returns")}
+    terms = {end: {RETURNS[what]: "restore" for what in told.split(",")} for end, told in ends.items() if told}
+    books.add_campaign(campaign, value={"type": kind, "minor": minor}, **terms)
     return LifeSale(await open_shard(door, stock, campaign, **rules), books)
 
 
