@@ -108,7 +108,9 @@ async def open_life(door: Door, books: Books, campaign: str = "c", stock: int = 
     minor = rules.get("unit_minor", 500)
     kind = "balance" if rules.get("kind") == "balance" else "amount_off"
     ends = {"on_expiry": rules.get("expiry_returns"), "on_revoke": rules.get("revoke_returns")}
-    terms = {end: {RETURNS[what]: "restore" for what in told.split(",")} for end, told in ends.items() if told}
+    terms: dict[str, Any] = {
+        end: {RETURNS[what]: "restore" for what in told.split(",")} for end, told in ends.items() if told
+    }
     books.add_campaign(campaign, value={"type": kind, "minor": minor}, **terms)
     return LifeSale(await open_shard(door, stock, campaign, **rules), books)
 
