@@ -76,11 +76,16 @@ class Books:
         return value
 
     def add_campaign(
-        self, campaign: str = "c", shards: int = 1, timezone: str = "UTC", value: dict[str, Any] | None = None
+        self,
+        campaign: str = "c",
+        shards: int = 1,
+        timezone: str = "UTC",
+        value: dict[str, Any] | None = None,
+        **terms: Any,
     ) -> None:
         """What the gateway writes when a campaign is first published, as far as the books read it."""
         value = value or {"type": "amount_off", "minor": 500, "threshold_minor": 0}
-        definition = json.dumps({"timezone": timezone, "currency": "CNY", "value": value})
+        definition = json.dumps({"timezone": timezone, "currency": "CNY", "value": value, **terms})
         self.rows(
             "INSERT INTO campaigns (id, version, state, definition) VALUES (%s, 1, 'scheduled', %s)",
             campaign,

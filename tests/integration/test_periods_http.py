@@ -47,7 +47,7 @@ def cli(months: Months, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 async def test_a_month_from_open_to_closed_and_back(months: Months, http: Http) -> None:
-    """Finance holds and closes, the refusal names what is in the way; who only reads may not; admin alone reopens."""
+    """Finance holds and closes, a refusal names what is in the way; who only reads may not; admin alone reopens."""
 
     async def ask(method: str, path: str, who: str, status: int, json: Any = None) -> Any:
         answer = await http.ask(method, path, who, json)
@@ -71,6 +71,9 @@ async def test_a_month_from_open_to_closed_and_back(months: Months, http: Http) 
     assert (dry["holds"], dry["report"], dry["checks"]) == (False, None, refused["checks"])
 
     months.forge("DELETE FROM breaks")
+    months.books.rows("SELECT pg_advisory_lock(1717659753, 3)")
+    assert (await ask("POST", f"{JANUARY}/close", "finance", 503))["detail"] == "Another verdict is on its way."
+    months.books.rows("SELECT pg_advisory_unlock(1717659753, 3)")
     closed = await ask("POST", f"{JANUARY}/close", "finance", 200)
     assert (closed["holds"], closed["report"]) == (True, 1)
     main = {"id": "main", "zone": "UTC"}

@@ -111,7 +111,7 @@ async def test_deadlines_outlive_what_redis_kept_of_holds(
     await backdate(sale, held)
     async with sweeping(redis_url, books):
         await eventually(lambda: states(books) == {"expired": 20})
-    await sale.prove_life()
+    await sale.prove_life(but=("live",))  # the deadline was set by hand
 
 
 async def backdate(sale: LifeSale, codes: list[str]) -> None:
