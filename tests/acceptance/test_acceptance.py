@@ -122,7 +122,7 @@ def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFi
 def test_a_trace_replays_to_the_truth(
     system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """`make replay` on the system that runs: a generated month, row by row as the oracle says, books and verdict too."""
+    """`make replay` on the system that runs: a generated month is as the oracle says, and so are books and verdict."""
     trace = tmp_path / "trace.csv"
     with trace.open("w") as out:
         write(Size(1000, 700, 20, used=0.1), out)
