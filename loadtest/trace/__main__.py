@@ -5,6 +5,7 @@ Replay a trace against the running system that FAIRCLAIM_READY_FILE names, else 
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,14 +32,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _replay(arguments: list[str], ready_file: str) -> int:
-    """Ctrl-C reaches the command by itself, from the terminal; what it has to say is waited for."""
-    command = [program(), "replay", *arguments]
-    with subprocess.Popen(command, env={**os.environ, READY: ready_file}) as replaying:  # noqa: S603 - our own command
-        while True:
-            try:
-                return replaying.wait()
-            except KeyboardInterrupt:
-                continue
+    """Ctrl-C is handed on, once, and what the command has to say to it is waited for."""
+    command, environment = [program(), "replay", *arguments], {**os.environ, READY: ready_file}
+    # In a session of its own, so that the terminal does not tell it too.
+    replaying = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own command
+    while True:
+        try:
+            return replaying.wait()
+        except KeyboardInterrupt:
+            replaying.send_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

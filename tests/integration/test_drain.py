@@ -7,6 +7,8 @@ from time import monotonic
 import pytest
 
 from lua.door import Door
+from lua.keys import CampaignId, Shard
+from reconciler import streams
 from reconciler.queries import QUERIES
 from tests.builders import ShardUnderTest, open_shard
 from tests.conftest import Eventually
@@ -50,6 +52,29 @@ async def test_an_entry_is_in_the_books_within_a_second(
                 claimed_at = monotonic()
                 await eventually(sale.drained)
                 assert monotonic() - claimed_at < 1.0
+
+
+async def test_a_rush_among_quiet_shards_is_read_in_large_pieces(
+    door: Door, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the others don't need of the bound on all streams goes to the busy one, in order; it is never exceeded."""
+    monkeypatch.setattr(streams, "READ_ENTRIES_MAX", 9)
+    busy, calm, quiet = (Shard(CampaignId(name), 0) for name in ("busy", "calm", "quiet"))
+    for shard, count in ((busy, 20), (calm, 1)):
+        for number in range(count):
+            await door.redis.xadd(shard.key("entries"), {"n": number}, id=f"{number + 1}-0")
+    reading = streams.Streams(redis_url, call_ms_max=5000, connect_ms_max=1000, block_ms=10)
+
+    async def read(entries_max: int) -> dict[Shard, list[str]]:
+        found = await reading.read(dict.fromkeys((busy, calm, quiet), "0-0"), entries_max=entries_max, block_ms=10)
+        return {shard: [entry_id for entry_id, _ in records] for shard, records in found}
+
+    try:
+        assert await read(256) == {busy: [f"{n}-0" for n in range(1, 9)], calm: ["1-0"]}
+        assert await read(5) == {busy: [f"{n}-0" for n in range(1, 6)], calm: ["1-0"]}
+        assert await read(2) == {busy: ["1-0", "2-0"], calm: ["1-0"]}
+    finally:
+        await reading.close()
 
 
 async def test_rows_carry_what_rebuilding_redis_needs(
