@@ -45,7 +45,7 @@ async def test_words_alone_end_nothing_and_a_rollback_does(outside: Outside) -> 
 
 
 async def test_what_will_never_be_equal_is_booked(outside: Outside) -> None:
-    """A rounding, an order we don't know and one they don't: what is owed is booked for each, while that is not undone."""
+    """A rounding, an order we don't know and one they don't: what is owed is booked for each, till that is undone."""
     file, run = await outside.file_run("order_id,minor\no-1,501\nx-1,7\nx-1,7\n", merchant="m-1")
     assert [each["order_id"] for each in run["first"]] == ["o-1", "o-2", "x-1"]
 
