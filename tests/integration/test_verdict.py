@@ -80,6 +80,7 @@ FORGERIES = {
     "one_live_redemption": (
         "redemptions",
         "UPDATE redemptions SET code = (SELECT code FROM redemptions WHERE id = 'R-ann') WHERE id = 'R-bob'",
+        "UPDATE coupon_entries SET code = (SELECT code FROM redemptions WHERE id = 'R-ann') WHERE ref = 'R-bob'",
     ),
     "nothing_done_twice": ("once", CLAIM_AGAIN.format(of_holder("flo"))),
     "chain": ("chain", "UPDATE journals SET effective_date = effective_date + 1 WHERE verb = 'claim'"),
@@ -135,6 +136,34 @@ async def test_a_broken_invariant_is_named(door: Door, books: Books, sale: LifeS
     [judgement] = [each for each in found.invariants if each.name == name]
     assert judgement.wrong >= 1
     assert len(judgement.first or {}) > 2
+
+
+FIELDS = {
+    "redemptions_are_the_changes": [
+        *(("redemptions", field, "id = 'R-ann'") for field in ("holder", "order_id", "staff", "store", "actor")),
+        *(("rollbacks", field, "redemption = 'R-bob'") for field in ("reason", "actor")),
+        ("coupon_entries", "holder", "ref = 'R-ann'"),
+    ],
+    "claims_are_coupons": [("coupons", field, of_holder("flo")) for field in ("campaign", "channel", "batch")],
+    "coupons_are_their_last_change": [("coupons", "order_id", of_holder(name)) for name in ("flo", "di")],
+    "movements_are_the_changes": [("movement_days", "campaign", "verb = 'redeem' AND shard = 'c/0'")],
+}
+"""Check → table, column and row of what it finds when a letter is added there."""
+
+
+async def test_a_field_that_was_changed_is_located(door: Door, books: Books, sale: LifeSale) -> None:
+    """Whatever is kept twice is compared, also what no sum depends on: who, when, where, why."""
+    for check, fields in FIELDS.items():
+        for table, field, row in fields:
+            before = books.rows(f"SELECT ctid, {field} FROM {table} WHERE {row}")[0][1]
+            forge(books, f"UPDATE {table} SET {field} = coalesce({field}, '') || 'x' WHERE {row}")
+            found = await judged(door, books)
+            first = {each.first["check"]: each.first for each in found.invariants if each.first}
+            assert check in first, (table, field)
+            assert first[check]["shard"] == "c/0"
+            value = "NULL" if before is None else f"'{before}'"
+            forge(books, f"UPDATE {table} SET {field} = {value} WHERE {row}")
+    assert broken(await judged(door, books)) == {}
 
 
 @pytest.mark.parametrize(

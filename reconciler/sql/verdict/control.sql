@@ -44,7 +44,7 @@ SELECT count(*) AS wrong, (SELECT to_json(bad) FROM bad ORDER BY shard, account 
 FROM bad
 
 -- name: coupons_are_their_last_change
--- Each coupon stands as its last step left it, or as it was claimed.
+-- Each coupon stands as its last step left it, or as it was claimed; on hold as it was held, and else not at all.
 WITH last AS (
     SELECT DISTINCT ON (code) code, seq, state, "left"
     FROM coupon_entries
@@ -59,6 +59,15 @@ WITH last AS (
             coupons.state IS DISTINCT FROM coalesce(last.state, 'claimed')
             OR coupons.changed_seq IS DISTINCT FROM coalesce(last.seq, coupons.seq)
             OR coupons."left" IS DISTINCT FROM last."left"
+            OR (coupons.state <> 'reserved' AND (coupons.reserved_until IS NOT NULL OR coupons.order_id IS NOT NULL))
+            OR (coupons.state = 'reserved' AND NOT EXISTS (
+                SELECT FROM (
+                    SELECT expires_at, ref FROM coupon_entries AS steps
+                    WHERE steps.code = coupons.code AND steps.state IS NOT NULL AND kind = 'reserved'
+                    ORDER BY steps.seq DESC LIMIT 1
+                ) AS hold
+                WHERE (hold.expires_at, hold.ref) IS NOT DISTINCT FROM (coupons.reserved_until, coupons.order_id)
+            ))
         )
 )
 SELECT count(*) AS wrong, (SELECT to_json(bad) FROM bad ORDER BY shard, code LIMIT 1) AS first FROM bad

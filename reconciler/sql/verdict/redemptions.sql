@@ -1,21 +1,40 @@
 -- Of a verdict, what `redemptions` and `once` look for.
 
 -- name: redemptions_are_the_changes
--- Each redemption and rollback is one state change of the same amount, and each such change is one of them.
+-- Each redemption and rollback is one state change of the same amount, and each such change is one of them. Of whom, when and
+-- what else is kept of it is what the change tells; that is compared by its hash, so that it is not carried along.
 WITH told AS (
-    SELECT shard, seq, kind, ref, minor
+    SELECT shard, seq, kind, ref, minor, CASE kind
+            WHEN 'redeemed' THEN hash_record_extended(ROW(code, holder, at, nullif(detail #>> '{order,id}', ''),
+                coalesce(nullif(detail ->> 'currency', ''), nullif(detail #>> '{order,currency}', '')),
+                (detail #>> '{order,total_minor}')::numeric::bigint, nullif(detail ->> 'merchant', ''),
+                nullif(detail ->> 'store', ''), nullif(detail ->> 'staff', ''), nullif(detail ->> 'channel', ''),
+                nullif(detail ->> 'stack', ''), more.lines, more.shipping_minor, nullif(detail ->> 'actor', '')), 0)
+            ELSE hash_record_extended(ROW(state, at, nullif(detail ->> 'reason', ''), more.lines, more.shipping_minor,
+                nullif(detail ->> 'actor', '')), 0)
+        END AS facts
     FROM coupon_entries
+    CROSS JOIN LATERAL (
+        SELECT coalesce(nullif(detail -> 'lines', 'null'), '[]') AS lines,
+            coalesce((detail ->> 'shipping_discount_minor')::numeric::bigint, 0) AS shipping_minor
+    ) AS more
     WHERE kind IN ('redeemed', 'rolled_back') AND (%(shards)s::text[] IS NULL OR shard = ANY (%(shards)s))
 ), kept AS (
-    SELECT shard, seq, 'redeemed' AS kind, id AS ref, minor FROM redemptions
+    SELECT shard, seq, 'redeemed' AS kind, id AS ref, minor,
+        hash_record_extended(ROW(code, holder, redeemed_at, order_id, currency, order_minor, merchant, store, staff, channel,
+            stack, lines, shipping_minor, actor), 0) AS facts
+    FROM redemptions
     WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
     UNION ALL
-    SELECT shard, seq, 'rolled_back', redemption, minor FROM rollbacks
+    SELECT shard, seq, 'rolled_back', redemption, minor,
+        hash_record_extended(ROW(state, at, reason, lines, shipping_minor, actor), 0)
+    FROM rollbacks
     WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
 ), bad AS (
-    SELECT shard, seq, kind, coalesce(kept.ref, told.ref) AS redemption, kept.minor, told.minor AS minor_of_change
+    SELECT shard, seq, kind, coalesce(kept.ref, told.ref) AS redemption, kept.minor, told.minor AS minor_of_change,
+        told.facts = kept.facts AS is_what_the_change_tells
     FROM told FULL JOIN kept USING (shard, seq, kind)
-    WHERE told.ref IS DISTINCT FROM kept.ref OR told.minor IS DISTINCT FROM kept.minor
+    WHERE (told.ref, told.minor, told.facts) IS DISTINCT FROM (kept.ref, kept.minor, kept.facts)
 )
 SELECT (SELECT count(*) FROM kept WHERE kind = 'redeemed') AS redemptions,
     (SELECT count(*) FROM kept WHERE kind = 'rolled_back') AS rollbacks, count(*) AS wrong,

@@ -91,18 +91,24 @@ SELECT count(*) AS shards, coalesce(sum(rows), 0)::bigint AS changes,
 FROM compared
 
 -- name: claims_are_coupons
--- One coupon a claim, and one claim a coupon, for the same holder.
+-- One coupon a claim, and one claim a coupon, for the same holder. Its campaign, rules, channel, batch, uses and time are
+-- compared by their hash.
 WITH claimed AS (
-    SELECT shard, seq, kind, code, coalesce(holder, '') AS holder
+    SELECT shard, seq, kind, code, coalesce(holder, '') AS holder, hash_record_extended(ROW(split_part(shard, '/', 1), version,
+        coalesce(channel, ''), CASE kind WHEN 'issued' THEN ref ELSE '' END, coalesce(units, 1), at), 0) AS facts
     FROM coupon_entries
     WHERE kind IN ('claimed', 'issued') AND (%(shards)s::text[] IS NULL OR shard = ANY (%(shards)s))
 ), kept AS (
-    SELECT shard, seq, code, holder FROM coupons WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
+    SELECT shard, seq, code, holder,
+        hash_record_extended(ROW(campaign, version, channel, batch, units::bigint, claimed_at), 0) AS facts
+    FROM coupons
+    WHERE %(shards)s::text[] IS NULL OR shard = ANY (%(shards)s)
 ), bad AS (
     SELECT coalesce(claimed.shard, kept.shard) AS shard, coalesce(claimed.seq, kept.seq) AS seq,
-        claimed.code AS claimed, kept.code AS coupon, claimed.holder AS claimed_by, kept.holder AS holder
+        claimed.code AS claimed, kept.code AS coupon, claimed.holder AS claimed_by, kept.holder AS holder,
+        claimed.facts = kept.facts AS is_what_was_claimed
     FROM claimed FULL JOIN kept USING (shard, seq)
-    WHERE claimed.code IS DISTINCT FROM kept.code OR claimed.holder IS DISTINCT FROM kept.holder
+    WHERE (claimed.code, claimed.holder, claimed.facts) IS DISTINCT FROM (kept.code, kept.holder, kept.facts)
 )
 SELECT (SELECT count(*) FROM claimed WHERE kind = 'claimed') AS claims, (SELECT count(*) FROM kept) AS coupons,
     count(*) AS wrong, (SELECT to_json(bad) FROM bad ORDER BY shard, seq LIMIT 1) AS first

@@ -47,6 +47,7 @@ WITH moved AS (
     FULL JOIN kept USING (shard, effective_date, verb, source, destination, channel, store, currency, entity)
     WHERE (moved.entries, moved.units, moved.worth_minor, moved.out_minor, moved.minor, moved.order_minor)
         IS DISTINCT FROM (kept.entries, kept.units, kept.worth_minor, kept.out_minor, kept.minor, kept.order_minor)
+        OR kept.campaign <> split_part(shard, '/', 1)
 )
 SELECT (SELECT count(*) FROM kept) AS totals_of_movements, count(*) AS wrong,
     (
