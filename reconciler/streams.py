@@ -4,6 +4,7 @@ The Redis side of the drain: one connection that attaches shards, reads their st
 One connection, used by one task, so that a read is always of the server whose run id was compared.
 """
 
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,7 @@ class Streams:
             url, connections_max=1, call_ms_max=call_ms_max + block_ms, connect_ms_max=connect_ms_max
         )
         self._door = Door(self._redis)
+        self._turn = b""
         self.server = ""
 
     async def attach(self, shard: Shard, position: Position) -> Attached | Break:
@@ -74,21 +76,25 @@ class Streams:
         self, after: Mapping[Shard, str], *, entries_max: int, block_ms: int | None
     ) -> list[tuple[Shard, list[Record]]]:
         """
-        Records after the given ids, at most *entries_max* a shard and READ_ENTRIES_MAX in all, or one a shard.
+        Records after the given ids, at most *entries_max* a shard and READ_ENTRIES_MAX in all.
 
-        Waits up to *block_ms* while there is none; None does not wait. What quiet shards leave of the bound goes to
-        those that have more, so that a rush among thousands of them is not read a record at a time.
+        Waits up to *block_ms* while there is none; None does not wait. Where there are more shards than can be read in
+        full within the bound, those that have records take turns: a few large batches a turn, not a record of each.
         """
-        count = max(1, min(entries_max, READ_ENTRIES_MAX // max(1, len(after))))
-        block = () if block_ms is None else ("BLOCK", block_ms)
         by_key = {shard.key("entries").encode(): shard for shard in after}
-        found = await self._read(dict(zip(by_key, after.values(), strict=True)), count, block)
-        busy = {key: records[-1][0] for key, records in found.items() if len(records) == count}
-        left = READ_ENTRIES_MAX - sum(map(len, found.values()))
-        more = min(entries_max - count, left // max(1, len(busy)))
-        if busy and more > 0:
-            for key, records in (await self._read(busy, more, ())).items():
-                found[key] += records
+        ids = dict(zip(by_key, after.values(), strict=True))
+        block = () if block_ms is None else ("BLOCK", block_ms)
+        full = max(1, READ_ENTRIES_MAX // entries_max)
+        if len(ids) <= full:
+            found = await self._read(ids, entries_max, block)
+        else:
+            found = await self._read(ids, 1, block)
+            turns = sorted(found)
+            first = bisect(turns, self._turn)
+            taken = [*turns[first:], *turns[:first]][:full]
+            if taken:
+                self._turn = taken[-1]
+                found = await self._read({key: ids[key] for key in taken}, min(entries_max, READ_ENTRIES_MAX), ())
         return [(by_key[key], records) for key, records in found.items()]
 
     async def _read(
