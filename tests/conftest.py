@@ -31,6 +31,10 @@ def redis_binaries() -> dict[str, Path | None]:
     return {"valkey": None} | ({"redis": Path(named)} if named else {})
 
 
+ON_VALKEY = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+"""The mark of tests of what is beyond the scripts and the protocol, which have their turn on Redis 7 elsewhere."""
+
+
 @pytest.fixture(scope="session", params=redis_binaries().items(), ids=lambda item: item[0])
 def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """One server of each kind, for the whole session."""
