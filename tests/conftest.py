@@ -71,6 +71,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         connection.execute("SELECT pg_reload_conf()")
+        # A test connects some twenty times, and every time its password was hashed 4096 times on both sides.
+        connection.execute("SET scram_iterations = 1")
+        connection.execute("ALTER ROLE fairclaim PASSWORD 'test'")
         connection.execute("CREATE DATABASE template_fairclaim")
     migrate(_with_database(server.url, "template_fairclaim"))
     yield server
