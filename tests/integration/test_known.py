@@ -31,7 +31,7 @@ def test_a_name_is_known_by_what_moved_or_by_a_campaign(postgres_url: str) -> No
         )
         books.rows(
             "INSERT INTO movement_days VALUES ('tea/0', '2026-11-01', 'redeem', 'outstanding', 'redeemed', 'web', "
-            "'s-3', 'CNY', 'tea', 'main', 1, 1, 1, 1, 1)"
+            "'s-3', 'CNY', 'tea', 'main', 1, 1, 1, 1, 1, 1)"
         )
     known = [
         *(Asked(entity=name) for name in ("", "main")),
