@@ -19,6 +19,7 @@ from lua.scripts import load_script
 from reconciler.shard import Break, Position, Record
 
 READ_ENTRIES_MAX = 4096  # of all streams together: about 32 MiB of full claim entries
+SHARDS_AT_ONCE = 128  # so that a batch has 32 entries at least where there are as many
 
 
 class StreamsAway(Exception):
@@ -78,23 +79,20 @@ class Streams:
         """
         Records after the given ids, at most *entries_max* a shard and READ_ENTRIES_MAX in all.
 
-        Waits up to *block_ms* while there is none; None does not wait. Where there are more shards than can be read in
-        full within the bound, those that have records take turns: a few large batches a turn, not a record of each.
+        Waits up to *block_ms* while there is none; None does not wait. Where there are more than SHARDS_AT_ONCE, so
+        many of those that have records take their turn: the more are quiet, the more is read of a busy one.
         """
         by_key = {shard.key("entries").encode(): shard for shard in after}
         ids = dict(zip(by_key, after.values(), strict=True))
         block = () if block_ms is None else ("BLOCK", block_ms)
-        full = max(1, READ_ENTRIES_MAX // entries_max)
-        if len(ids) <= full:
-            found = await self._read(ids, entries_max, block)
-        else:
-            found = await self._read(ids, 1, block)
-            turns = sorted(found)
-            first = bisect(turns, self._turn)
-            taken = [*turns[first:], *turns[:first]][:full]
-            if taken:
-                self._turn = taken[-1]
-                found = await self._read({key: ids[key] for key in taken}, min(entries_max, READ_ENTRIES_MAX), ())
+        if len(ids) > SHARDS_AT_ONCE:
+            turns = sorted(await self._read(ids, 1, block))
+            first, block = bisect(turns, self._turn), ()
+            ids = {key: ids[key] for key in [*turns[first:], *turns[:first]][:SHARDS_AT_ONCE]}
+            if not ids:
+                return []
+            self._turn = next(reversed(ids))
+        found = await self._read(ids, max(1, min(entries_max, READ_ENTRIES_MAX // max(1, len(ids)))), block)
         return [(by_key[key], records) for key, records in found.items()]
 
     async def _read(

@@ -55,8 +55,9 @@ async def test_an_entry_is_in_the_books_within_a_second(
 
 
 async def test_shards_that_are_too_many_take_turns(door: Door, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of four shards two fit in the bound: who has records is read in full, two a turn; quiet ones take no turn."""
+    """Of four shards two are read at once: those with records, one after the other; quiet ones take no turn."""
     monkeypatch.setattr(streams, "READ_ENTRIES_MAX", 8)
+    monkeypatch.setattr(streams, "SHARDS_AT_ONCE", 2)
     shards = {name: Shard(CampaignId(name), 0) for name in "abcd"}
     for name, count in (("a", 9), ("b", 5), ("d", 1)):
         for number in range(count):
@@ -64,8 +65,8 @@ async def test_shards_that_are_too_many_take_turns(door: Door, redis_url: str, m
     reading = streams.Streams(redis_url, call_ms_max=5000, connect_ms_max=1000, block_ms=10)
     positions = dict.fromkeys(shards.values(), "0-0")
 
-    async def read(entries_max: int) -> dict[str, int]:
-        found = await reading.read(positions, entries_max=entries_max, block_ms=10)
+    async def read() -> dict[str, int]:
+        found = await reading.read(positions, entries_max=256, block_ms=10)
         for shard, records in found:
             seqs = [int(entry_id.partition("-")[0]) for entry_id, _ in records]
             begin = int(positions[shard].partition("-")[0]) + 1
@@ -74,12 +75,13 @@ async def test_shards_that_are_too_many_take_turns(door: Door, redis_url: str, m
         return {shard.campaign: len(records) for shard, records in found}
 
     try:
-        assert await read(4) == {"a": 4, "b": 4}
-        assert await read(4) == {"d": 1, "a": 4}
-        assert await read(4) == {"b": 1, "a": 1}
-        assert await read(4) == {}
+        assert await read() == {"a": 4, "b": 4}
+        assert await read() == {"d": 1, "a": 4}
+        assert await read() == {"b": 1, "a": 1}
+        assert await read() == {}
         positions = dict.fromkeys(shards.values(), "0-0")
-        assert await read(2) == {"a": 2, "b": 2, "d": 1}, "where all fit, nobody waits"
+        monkeypatch.setattr(streams, "SHARDS_AT_ONCE", 4)
+        assert await read() == {"a": 2, "b": 2, "d": 1}, "where they are not too many, nobody waits"
     finally:
         await reading.close()
 
