@@ -1,6 +1,7 @@
 """What the commands of `fairclaim ledger` share: a snapshot of the books, and amounts as people read them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from reconciler.books.asked import Bounds
-    from reconciler.reports.asking import BadAsk
+    from reconciler.books.asked import Bounds, Scope
 
 T = TypeVar("T")
 
@@ -42,55 +42,56 @@ def asked_by(command: str, flag: str) -> Any:
 def read_books(
     settings: Settings,
     act: "Callable[[AsyncConnection[Any]], Awaitable[T]]",
+    scope: "Scope | None" = None,
     *,
-    entity: str | None = None,
-    campaign: str | None = None,
+    account: str | None = None,
+    chain: str | None = None,
 ) -> T:
     """
-    Run *act* on one snapshot of the books, which know *entity* and *campaign*.
+    Run *act* on one snapshot of the books, which know what *scope* names, *account* and *chain*.
 
     Errors: Fail(USAGE) for what can't be asked, Fail(NOT_FOUND) for a name that is not known, Fail(UNAVAILABLE) when
     PostgreSQL can't be reached.
     """
-    from reconciler.reports.asking import BadAsk
     from reconciler.reports.known import check_known_async
     from reconciler.reports.shape import Asked
 
+    entity, campaign = scope or (None, None)
+    names = Asked(entity=entity, campaign=campaign, account=account)
+
     async def known(connection: "AsyncConnection[Any]") -> T:
-        await check_known_async(connection, Asked(entity=entity, campaign=campaign))
+        await check_known_async(connection, names, chain=chain)
         return await act(connection)
 
+    with good_flags(), known_names():
+        return with_snapshot(settings, known)
+
+
+@contextmanager
+def good_flags() -> Iterator[None]:
+    """Errors: Fail(USAGE) that names the flag, for what can't be asked."""
+    from reconciler.reports.asking import BadAsk
+
     try:
-        with known_names():
-            return with_snapshot(settings, known)
+        yield
     except BadAsk as error:
-        raise _bad_flag(error) from None
+        raise Fail(USAGE, "bad_request", f"--{error.field.replace('_', '-')}: {error.rule}") from None
 
 
 def bounds_from(basis: str, zone: str, *, since: str | None, until: str | None, last: str = "until") -> "Bounds":
     """The bounds that flags ask for. Errors: Fail(USAGE)."""
     from reconciler.books.asked import bounds_of
-    from reconciler.reports.asking import BadAsk
 
-    try:
+    with good_flags():
         return bounds_of(basis, zone, since=since, until=until, last=last)
-    except BadAsk as error:
-        raise _bad_flag(error) from None
 
 
 def day_from(flag: str, text: str) -> "date":
     """The day that *flag* names. Errors: Fail(USAGE)."""
     from reconciler.books.asked import day_of
-    from reconciler.reports.asking import BadAsk
 
-    try:
+    with good_flags():
         return day_of(flag, text)
-    except BadAsk as error:
-        raise _bad_flag(error) from None
-
-
-def _bad_flag(error: "BadAsk") -> Fail:
-    return Fail(USAGE, "bad_request", f"--{error.field.replace('_', '-')}: {error.rule}")
 
 
 def amount(minor: int, commodity: str) -> str:

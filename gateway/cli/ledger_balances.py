@@ -68,23 +68,23 @@ def balance(
       fairclaim ledger balance payable:m-1 --as-of 2026-11-30
       fairclaim ledger balance --by funder --campaign tea
 
-    Exit codes: 0 done, 2 usage, 3 no such entity or campaign, 6 PostgreSQL can't be reached.
+    Exit codes: 0 done, 2 usage, 3 no such account, entity or campaign, 6 PostgreSQL can't be reached.
     """
     from reconciler.books import balances as books
     from reconciler.books.asked import Scope
 
     if by not in books.BYS:
         raise Fail(USAGE, "bad_request", f"--by: one of {', '.join(books.BYS)}")
-    bounds = bounds_from(basis, zone, since=None, until=as_of, last="as_of")
+    bounds, scope = bounds_from(basis, zone, since=None, until=as_of, last="as_of"), Scope(entity, campaign)
     of_units = None if account else units
-    wanted = books.Wanted(by, bounds, Scope(entity, campaign), account and existing(account), of_units)
+    wanted = books.Wanted(by, bounds, scope, account and existing(account), of_units)
 
     async def ask(connection: "psycopg.AsyncConnection[Any]") -> "tuple[list[Balance], list[Total]]":
         found = await books.balances(connection, wanted, ROWS_MAX)
         return found, await books.totals(connection, wanted)
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
-    found, totals = read_books(settings, ask, entity=entity, campaign=campaign)
+    found, totals = read_books(settings, ask, scope, account=account)
     data = {"by": by, "basis": basis, "as_of": as_of, "items": found, "totals": totals}
     names = () if by == "account" else (by,)  # an account's name is the account
     rows: list[list[object]] = [
@@ -115,8 +115,8 @@ def statement(
     Example:
       fairclaim ledger statement payable:m-1 --since 2026-11-01 --until 2026-11-30
 
-    Exit codes: 0 done, 1 more than 100,000 movements: ask for less at a time, 2 usage, 3 no such entity or campaign,
-    6 PostgreSQL can't be reached.
+    Exit codes: 0 done, 1 more than 100,000 movements: ask for less at a time, 2 usage, 3 no such account, entity or
+    campaign, 6 PostgreSQL can't be reached.
     """
     from reconciler.books.asked import Scope
     from reconciler.books.statement import statement as ask_for
@@ -126,8 +126,8 @@ def statement(
     found = read_books(
         settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir),
         lambda connection: ask_for(connection, name, bounds, scope, ROWS_MAX),
-        entity=entity,
-        campaign=campaign,
+        scope,
+        account=name,
     )
     if found.place is not None:
         raise Fail(FAILURE, "too_many", f"{account} has more than {ROWS_MAX:,} movements then", "give --since, --until")

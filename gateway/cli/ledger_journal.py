@@ -175,6 +175,10 @@ def list_(
             show_default=False,
         ),
     ] = None,
+    entity: Annotated[
+        str | None,
+        flag_of("ledger journal list", "--entity", help="Only those of this legal entity.", show_default=False),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """
@@ -184,9 +188,10 @@ def list_(
     Example:
       fairclaim ledger journal list --state drafted
 
-    Exit codes: 0 done, 2 usage, 5 credentials, 6 no gateway.
+    Exit codes: 0 done, 2 usage, 3 no such entity, 5 credentials, 6 no gateway.
     """
-    found = opened().ask_all(PATH, {"state": state} if state else None)
+    asked = {"state": state, "entity": entity}
+    found = opened().ask_all(PATH, {name: text for name, text in asked.items() if text is not None})
     columns = ("id", "state", "date", "made by", "checked by", "reason")
     names = ("id", "state", "effective_date", "made_by", "checked_by", "reason")
     rows = [[each[name] for name in names] for each in found]

@@ -10,6 +10,8 @@ from gateway.cli.ledger_asking import (
     amount,
     asked_by,
     bounds_from,
+    existing,
+    good_flags,
     read_books,
 )
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
@@ -66,7 +68,7 @@ def journals(
       fairclaim ledger journals --campaign tea --verb redeem
       fairclaim ledger journals 4711
 
-    Exit codes: 0 done, 2 usage, 3 no such journal, entity or campaign, 6 PostgreSQL can't be reached.
+    Exit codes: 0 done, 2 usage, 3 no such journal, entity, campaign, chain or account, 6 PostgreSQL can't be reached.
     """
     from reconciler.books import journals as books
     from reconciler.books.asked import Scope
@@ -78,10 +80,11 @@ def journals(
             raise Fail(NOT_FOUND, "journal_not_found", f"the books have no journal {journal}")
         emit(one, as_json, lambda: _shown_journal(one))
         return
-    bounds = bounds_from(basis, zone, since=since, until=until)
-    wanted = books.Wanted(bounds, Scope(entity, campaign), chain, verb, account)
+    bounds, scope = bounds_from(basis, zone, since=since, until=until), Scope(entity, campaign)
+    with good_flags():
+        wanted = books.Wanted(bounds, scope, chain, books.verb_of(verb), account and existing(account))
     found = read_books(
-        settings, lambda connection: books.journals(connection, wanted, limit), entity=entity, campaign=campaign
+        settings, lambda connection: books.journals(connection, wanted, limit), scope, account=account, chain=chain
     )
     emit({"items": found, "next": None}, as_json, lambda: _shown_journals(found))
 

@@ -23,6 +23,8 @@ from reconciler.reports.shape import Asked, Basis
 READERS = ("finance", "auditor")
 VALUE_CHARS_MAX = 200
 
+_PATHS = {"report": "reports", "ledger": "ledger"}
+
 _TEXT = Annotated[str, msgspec.Meta(max_length=VALUE_CHARS_MAX)]
 
 BASIS = Parameter("basis", Basis, "Which of its dates a journal counts by; else the effective one.")
@@ -55,7 +57,7 @@ def asked(within: str = "") -> Iterator[None]:
 
 
 def _path(shown: Shown) -> str:
-    return f"/v1/reports/{shown.report}" + (f"?by={shown.by}" if shown.by else "")
+    return f"/v1/{_PATHS[shown.of]}/{shown.name}" + (f"?by={shown.by}" if shown.by else "")
 
 
 @overload
@@ -92,12 +94,23 @@ def scope_in(request: Request) -> Scope:
 
 
 @asynccontextmanager
-async def snapshot_of(pool: AsyncConnectionPool[Any], scope: Scope) -> AsyncIterator[AsyncConnection[Any]]:
-    """A snapshot of the books, which know what *scope* names. Errors: Refusal("not_found"), and those of snapshot()."""
+async def snapshot_of(
+    pool: AsyncConnectionPool[Any], scope: Scope, *, account: str | None = None, chain: str | None = None
+) -> AsyncIterator[AsyncConnection[Any]]:
+    """A snapshot of the books, which know all that is named. Errors: Refusal("not_found"), and those of snapshot()."""
+    names = Asked(entity=scope.entity, campaign=scope.campaign, account=account)
     async with snapshot(pool) as connection:
         with asked():
-            await check_known_async(connection, Asked(entity=scope.entity, campaign=scope.campaign))
+            await check_known_async(connection, names, chain=chain)
         yield connection
+
+
+def account_of(request: Request) -> str | None:
+    """The account that the query keeps to. Errors: Refusal("bad_request") for one that the chart does not have."""
+    name = text_of(request, "account")
+    if name is not None and look_up(name) is None:
+        raise refuse("account", "an account of the chart, such as payable:m-1")
+    return name
 
 
 def account_in(request: Request) -> tuple[str, Entry]:

@@ -96,7 +96,7 @@ async def see_balance(request: Request) -> Response:
     await staff(request, *READERS)
     account, entry = account_in(request)
     wanted = Wanted(bounds=bounds_in(request, "as_of"), scope=scope_in(request), account=account)
-    async with snapshot_of(services(request).pool, wanted.scope) as connection:
+    async with snapshot_of(services(request).pool, wanted.scope, account=account) as connection:
         found = await books.totals(connection, wanted)
     as_of = text_of(request, "as_of")
     return json_response(AccountBalance(account, entry.normal, wanted.bounds.basis, as_of, found))
@@ -130,7 +130,7 @@ async def see_statement(request: Request) -> Response:
     here, bounds, scope = services(request), bounds_in(request), scope_in(request)
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"statement {account} {bounds} {scope}"
     after = read_cursor(request, Place, of_list)
-    async with snapshot_of(here.pool, scope) as connection:
+    async with snapshot_of(here.pool, scope, account=account) as connection:
         found = await statement(connection, account, bounds, scope, limit, after)
     return json_response(
         {

@@ -9,7 +9,18 @@ from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Media, Operation, Parameter
 from gateway.errors import Refusal
-from gateway.finance.asking import READERS, SCOPE, WINDOW, ZONE, asked, bounds_in, scope_in, snapshot_of, text_of
+from gateway.finance.asking import (
+    READERS,
+    SCOPE,
+    WINDOW,
+    ZONE,
+    account_of,
+    asked,
+    bounds_in,
+    scope_in,
+    snapshot_of,
+    text_of,
+)
 from gateway.finance.snapshot import snapshot
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
@@ -18,7 +29,7 @@ from gateway.wire import json_response
 from reconciler.books import journals as books
 from reconciler.books.asked import told
 from reconciler.books.head import NotOver, Tip, day_head
-from reconciler.books.journals import Journal, Wanted, WholeJournal
+from reconciler.books.journals import Journal, Wanted, WholeJournal, verb_of
 
 _Text = Annotated[str, msgspec.Meta(max_length=200)]
 _FILTERS = (
@@ -52,11 +63,13 @@ class Head(msgspec.Struct):
 async def see_journals(request: Request) -> Response:
     """Journals, the last posted first: all of them, or those of an entity, campaign, chain, verb or account."""
     await staff(request, *READERS)
-    here, names = services(request), ("chain", "verb", "account")
-    wanted = Wanted(bounds_in(request), scope_in(request), **{name: text_of(request, name) for name in names})
+    here, chain, account = services(request), text_of(request, "chain"), account_of(request)
+    with asked():
+        verb = verb_of(text_of(request, "verb"))
+    wanted = Wanted(bounds_in(request), scope_in(request), chain, verb, account)
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"journals {wanted}"
     under = read_cursor(request, _Number, of_list)
-    async with snapshot_of(here.pool, wanted.scope) as connection:
+    async with snapshot_of(here.pool, wanted.scope, account=account, chain=chain) as connection:
         found = await books.journals(connection, wanted, limit + 1, under)
     more = make_cursor(found[limit - 1].id, of_list) if len(found) > limit else None
     return json_response({"items": found[:limit], "next": more})

@@ -17,12 +17,15 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.broken import is_text, refuse, text_rule
 from gateway.errors import Refusal
+from gateway.finance.asking import asked
 from gateway.finance.drafts import REASON_CHARS_MAX, Draft, DraftLine, broken_rules, campaign_of, campaigns_in
 from gateway.finance.settling import check_settling
 from gateway.issuing.asked import refuse as refuse_field
 from gateway.issuing.store import Connection, audit
 from gateway.keys import ApiKey
 from gateway.sql import load_queries, postgres, row, rows
+from reconciler.reports.known import check_known_async
+from reconciler.reports.shape import Asked
 
 State = Literal["drafted", "approved", "posted", "rejected"]
 
@@ -121,9 +124,11 @@ class ManualJournals:
     async def list(
         self, limit: int, state: str | None, entity: str | None, after: tuple[datetime, str] | None
     ) -> list[ManualJournal]:
-        """At most *limit*, the last drafted first, after the place *after*. Errors: Refusal not_ready."""
+        """At most *limit*, the last drafted first, after the place *after*. Errors: Refusal not_found, not_ready."""
         at, number = after or (None, "")
         async with postgres(self._pool) as connection:
+            with asked():
+                await check_known_async(connection, Asked(entity=entity))
             found = await rows(
                 connection, QUERIES["manuals"], state=state, entity=entity, after_at=at, after=number, limit=limit
             )

@@ -150,6 +150,7 @@ routes = [
         who=READERS,
         query=(_STATE, ENTITY, *PAGE),
         gives={200: ManualJournalList},
+        refuses=("not_found",),
     ),
     Operation(
         "GET",

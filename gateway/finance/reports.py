@@ -22,7 +22,7 @@ from reconciler.reports.catalog import REPORTS
 from reconciler.reports.known import check_known_async
 from reconciler.reports.reading import json_objects, page_of, page_query, totals_of, totals_query
 from reconciler.reports.shape import Asked, Basis, Kind, Report
-from reconciler.reports.writing import FORMATS, check_format, file_name
+from reconciler.reports.writing import FORMATS, check_format, file_name, formats_of
 
 READERS = ("finance", "auditor")
 
@@ -157,8 +157,7 @@ async def _page(request: Request, report: Report, asked: Asked, told: dict[str, 
 
 
 def _listed(report: Report) -> ListedReport:
-    formats: list[str] = [name for name in FORMATS if name != "beancount" or report.name == "journal"]
-    takes = sorted(report.takes)
+    takes, formats = sorted(report.takes), list[str](formats_of(report))
     return ListedReport(report.name, report.title, report.about, takes, list(report.groups), report.detail, formats)
 
 

@@ -10,6 +10,11 @@ from psycopg.rows import DictRow
 from reconciler.books.asked import Bounds, Instant, Scope, told
 from reconciler.books.balances import fetch
 from reconciler.books.statements import BOOKS
+from reconciler.manual import VERB as MANUAL
+from reconciler.postings import STEP_VERBS, VERBS
+from reconciler.reports.asking import BadAsk
+
+_VERBS = (*VERBS, *STEP_VERBS.values(), MANUAL)
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -63,6 +68,13 @@ class Wanted(NamedTuple):
     chain: str | None = None
     verb: str | None = None
     account: str | None = None
+
+
+def verb_of(text: str | None) -> str | None:
+    """*text*, which is a verb of journals. Errors: BadAsk."""
+    if text is not None and text not in _VERBS:
+        raise BadAsk("verb", f"one of {', '.join(_VERBS)}")
+    return text
 
 
 async def journals(

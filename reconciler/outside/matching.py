@@ -126,8 +126,8 @@ async def _keep(connection: AsyncConnection[Any], run: Run, file: OutsideFile) -
     run.id = kept["id"]
     await rows_of(connection, _on_compared("keep_differences"), {"file": run.file, "run": run.id})
     if run.summary.differences:
-        values = {"first": file.first, "expected": '{"differences": 0}', "found": told, "likely": likely(run.summary)}
-        await rows_of(connection, QUERIES["open_break"], values)
+        values = {"entity": file.entity, "first": file.first, "likely": likely(run.summary)}
+        await rows_of(connection, QUERIES["open_break"], {**values, "expected": '{"differences": 0}', "found": told})
     detail = {"run": run.id, "differences": run.summary.differences}
     await audit(connection, run.ran_by, "outside.ran", f"outside:{run.file}", detail)
 

@@ -2,11 +2,11 @@
 Whether the books know the names that are asked for.
 
 Of a name that was misspelt a report would be zeros, and look like an answer. Known is what the books ever had, and what
-a campaign names though nothing has moved there yet; an empty name is that of what has none.
+a campaign names though nothing has moved there yet. Where something may have none, an empty name is that of it.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import tuple_row
@@ -18,14 +18,15 @@ from reconciler.reports.shape import Asked, Query
 
 
 class Shown(NamedTuple):
-    """A report that shows every name of a kind, asked *by* it where it has to be."""
+    """What shows every name of a kind: a report, asked *by* it where it has to be, or a list *of* the ledger."""
 
-    report: str
+    name: str
     by: str = ""
+    of: Literal["report", "ledger"] = "report"
 
 
 class Unknown(LookupError):
-    """The books know no *name*, which is asked for as *field*; *shown* are the reports that show those there are."""
+    """The books know no *name*, which is asked for as *field*; *shown* are what shows those there are."""
 
     def __init__(self, field: str, name: str) -> None:
         super().__init__(f"{field}: the books know no {name!r}")
@@ -40,6 +41,7 @@ _SHOWN = {
     "merchant": (Shown("merchant-settlement"),),
     "funder": (Shown("funder-settlement"),),
     "account": (Shown("trial-balance"), Shown("unit-balance")),
+    "chain": (Shown("journals", of="ledger"),),
 }
 
 _PLACES = {
@@ -56,28 +58,39 @@ _PLACES = {
         f"account_days WHERE account = '{EXPENSE}:' || {{}}",
         "campaigns WHERE definition -> 'funders' @> jsonb_build_array(jsonb_build_object('account', {}))",
     ),
+    "chain": ("checkpoints WHERE shard = {}", "legal_entities WHERE 'manual:' || id = {}"),
 }
 """Where a name {} is looked for: a table, and a condition."""
+
+_EMPTY = frozenset({"channel", "store", "merchant", "funder"})
+"""What something may have none of, so that an empty name asks for that."""
 
 
 def check_known(connection: Connection[Any], asked: Asked) -> None:
     """Errors: Unknown for the first name in *asked* that the books don't know; psycopg.Error."""
-    query = _query(asked)
+    told = _told(asked)
+    query = _query(told)
     with connection.cursor(row_factory=tuple_row) as cursor:
-        _refuse(asked, cursor.execute(query.statement.encode(), query.values).fetchall())
+        _refuse(told, cursor.execute(query.statement.encode(), query.values).fetchall())
 
 
-async def check_known_async(connection: AsyncConnection[Any], asked: Asked) -> None:
-    """The same, for whoever awaits."""
-    query = _query(asked)
+async def check_known_async(connection: AsyncConnection[Any], asked: Asked, *, chain: str | None = None) -> None:
+    """The same, for whoever awaits; a *chain* of journals is known too."""
+    told = _told(asked) | ({} if chain is None else {"chain": chain})
+    query = _query(told)
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(query.statement.encode(), query.values)
-        _refuse(asked, await cursor.fetchall())
+        _refuse(told, await cursor.fetchall())
 
 
-def _query(asked: Asked) -> Query:
-    """The statement of the fields of *asked* whose names are not known."""
-    told = {field: name for field in _SHOWN if (name := getattr(asked, field))}
+def _told(asked: Asked) -> dict[str, str]:
+    """Field → name, of those that are asked for."""
+    told = {field: getattr(asked, field, None) for field in _SHOWN}
+    return {field: name for field, name in told.items() if name or (name == "" and field not in _EMPTY)}
+
+
+def _query(told: Mapping[str, str]) -> Query:
+    """The statement of the fields of *told* whose names are not known."""
     values, rows = {}, ["('', true)"]
     for field, name in told.items():
         known, values[field] = _account(name) if field == "account" else (_is_in(field), name)
@@ -99,6 +112,6 @@ def _account(name: str) -> tuple[str, str]:
     return str(is_stem).lower(), name
 
 
-def _refuse(asked: Asked, found: Sequence[Sequence[str]]) -> None:
+def _refuse(told: Mapping[str, str], found: Sequence[Sequence[str]]) -> None:
     for (field,) in found:
-        raise Unknown(field, getattr(asked, field))
+        raise Unknown(field, told[field])

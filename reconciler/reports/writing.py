@@ -48,13 +48,19 @@ LEDGER = "journal"
 """The report whose rows are the two sides of postings: the only one that is a journal in plain text."""
 
 
+def formats_of(report: Report) -> list[Format]:
+    """What *report* may be written as."""
+    return [name for name in FORMATS if name != "beancount" or report.name == LEDGER]
+
+
 def check_format(report: Report, format: str) -> Format:
     """*format*, if *report* may be written so. Errors: BadAsk."""
-    if format not in FORMATS:
-        raise BadAsk("format", f"one of {', '.join(FORMATS)}")
     if format == "beancount" and report.name != LEDGER:
         raise BadAsk("format", f"beancount is a form of the report {LEDGER} alone")
-    return format
+    for one in formats_of(report):
+        if one == format:
+            return one
+    raise BadAsk("format", f"one of {', '.join(formats_of(report))}")
 
 
 def file_name(report: Report, asked: Asked, format: Format) -> str:

@@ -157,7 +157,7 @@ WHERE outcome <> 'matched'
 
 -- name: open_break
 INSERT INTO breaks (shard, kind, figure, expected, found, likely)
-SELECT entity, 'outside', id, %(expected)s, %(found)s, %(likely)s FROM outside_files WHERE id = %(first)s
+VALUES (%(entity)s, 'outside', %(first)s, %(expected)s, %(found)s, %(likely)s)
 ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 
 -- name: list_differences

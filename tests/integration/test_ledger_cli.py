@@ -147,8 +147,10 @@ def test_what_is_no_head_is_refused(books: Books, cli: Cli, tmp_path: Path) -> N
 def test_balances_statements_and_journals(books: Books, booked: list[Booked], cli: Cli) -> None:
     """What a person sees, in major units; for programs the same figures in minor ones; 2 and 3 as documented."""
     for command in (("balance",), ("statement", "payable"), ("journals",)):
-        assert cli.json("ledger", *command, "--campaign", "none", code=3)["message"].startswith("--campaign: ")
-        assert cli.json("ledger", *command, "--entity", "none", code=3)["message"].startswith("--entity: ")
+        assert (
+            cli.json("ledger", *command, "--campaign", "none", code=3)["message"] == "the books know no campaign 'none'"
+        )
+        assert cli.json("ledger", *command, "--entity", "none", code=3)["message"] == "the books know no entity 'none'"
     data = cli.json("ledger", "balance", "--as-of", str(DAY))
     [total] = [each for each in data["totals"] if each["commodity"] == "CNY"]
     assert (total["balance"], data["as_of"]) == (0, str(DAY))
@@ -175,7 +177,13 @@ def test_balances_statements_and_journals(books: Books, booked: list[Booked], cl
     assert booked[0].journal.postings[0].destination in cli("ledger", "journals", str(number)).out
     assert booked[0].journal.shard in cli("ledger", "journals").out
     assert cli("ledger", "journals", "999999").code == 3
-    assert cli.json("ledger", "balance", "cash", code=2)["code"] == "bad_account"
+    for command in (("balance",), ("statement",), ("journals", "--account")):
+        assert cli.json("ledger", *command, "cash", code=2)["code"] == "bad_account"
+        assert cli.json("ledger", *command, "payable:none", code=3)["code"] == "not_found"
+    for chain in ("none/0", "manual:none", ""):
+        assert cli.json("ledger", "journals", "--chain", chain, code=3)["code"] == "not_found"
+    assert cli("ledger", "journals", "--chain", "manual:other").code == 0
+    assert cli.json("ledger", "journals", "--verb", "redem", code=2)["message"].startswith("--verb: one of restock, ")
     assert "--as-of" in cli.json("ledger", "balance", "--as-of", "soon", code=2)["message"]
     assert "--zone" in cli.json("ledger", "head", "--zone", "Moon", code=2)["message"]
     assert cli("ledger", "balance", "--postgres-url", "postgresql://nobody@127.0.0.1:1/nothing").code == 6

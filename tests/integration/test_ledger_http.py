@@ -136,7 +136,7 @@ async def test_a_balance_is_as_of_an_instant(http: Http, booked: list[Booked]) -
     assert (body["account"], body["normal"], body["basis"]) == ("payable:m-1", "credit", "posted")
 
 
-ACCOUNTS = ("payable:m-1", "payable:m/2 ü", "outstanding", "payable:nobody-yet")
+ACCOUNTS = ("payable:m-1", "payable:m/2 ü", "outstanding", "payable")
 
 
 async def test_a_statement_leads_from_opening_to_closing(http: Http, booked: list[Booked]) -> None:
@@ -245,7 +245,9 @@ UNASKABLE = {
     "balances?cursor=x": "cursor",
     "accounts/payable/statement?since=2026-11-03&until=2026-11-02": "until",
     "accounts/payable/statement?limit=0": "limit",
-    "journals?verb=a&verb=b": "verb",
+    "journals?verb=redeem&verb=claim": "verb",
+    "journals?verb=redem": "verb",
+    "journals?account=cash": "account",
     "head?date=2026-13-01": "date",
 }
 """What is asked → the parameter that is wrong in it."""
@@ -258,6 +260,16 @@ async def test_what_can_not_be_asked_is_named(http: Http) -> None:
         assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "bad_request", field), path
 
 
+UNKNOWN = {
+    "accounts/payable%3Anone/balance": "account",
+    "accounts/payable%3Anone/statement": "account",
+    "journals?account=payable%3Anone": "account",
+    "journals?chain=none/0": "chain",
+    "manual-journals?entity=none": "entity",
+}
+"""What is asked → the parameter whose name the books don't know."""
+
+
 async def test_what_is_not_there(http: Http) -> None:
     """Accounts that the chart does not have, journals that were never posted, names that the books don't know."""
     for path in ("accounts/cash/balance", "accounts/payable%3A/statement", "journals/7", "journals/x", "journals/-1"):
@@ -267,3 +279,6 @@ async def test_what_is_not_there(http: Http) -> None:
         for field in ("entity", "campaign"):
             answer = await http.ask("GET", f"/v1/ledger/{path}?{field}=none", "finance")
             assert (answer.status_code, answer.json()["field"]) == (404, field), path
+    for path, field in UNKNOWN.items():
+        answer = await http.ask("GET", f"/v1/ledger/{path}", "finance")
+        assert (answer.status_code, answer.json()["field"]) == (404, field), path

@@ -42,6 +42,8 @@ async def test_one_key_drafts_and_another_approves(
         assert (await ran("finance", "show", made["id"]))["checked_by"].endswith(" test admin")
         assert [each["id"] for each in (await ran("admin", "list"))["items"]] == [other["id"], made["id"]]
         assert [each["id"] for each in (await ran("admin", "list", "--state", "approved"))["items"]] == [made["id"]]
+        assert len((await ran("admin", "list", "--entity", "main"))["items"]) == 2
+        assert (await ran("admin", "list", "--entity", "none", code=3))["code"] == "not_found"
         assert (await ran("admin", "show", "mj_0", code=3))["code"] == "not_found"
         assert (await ran("admin", "show", "../keys", code=2))["code"] == "bad_id"
         settles = ("-l", "payable:m-1 clearing:bank 0.01 CNY 'o 1'", "--settles", "of_0")

@@ -101,6 +101,27 @@ async def test_a_file_that_corrects_another_takes_its_place(outside: Outside) ->
     assert (outside.books.value(ran), outside.books.rows(BREAKS)) == (third["id"], [(first, "resolved")])
 
 
+async def test_a_break_is_of_the_entity_whose_orders_differ(outside: Outside) -> None:
+    """A file that corrects one of another entity stands in the way of its own entity, and of the other's till then."""
+    outside.books.rows("INSERT INTO legal_entities (id) VALUES ('other')")
+    text = "order_id,minor\nx-1,7\n"
+    first, _ = await outside.file_run(text)
+
+    await outside.file_run(text, corrects=first, entity="other")
+
+    open_breaks = "SELECT shard, figure FROM breaks WHERE state = 'open' ORDER BY id"
+    assert outside.books.rows(open_breaks) == [("main", first), ("other", first)]
+    assert told(await outside.resolve()) == (409, "break_remains")
+    await outside.book(
+        (second := done(await outside.upload(text, corrects=first, entity="other"), 200)["id"]),
+        owed_more("x-1", 7),
+        entity="other",
+    )
+    assert second != first
+    done(await outside.resolve(), 200)
+    assert outside.books.rows(open_breaks) == [("main", first)]
+
+
 async def test_a_journal_settles_only_what_differs(outside: Outside) -> None:
     """An order that does not differ, another merchant, currency or file, and what is no money of an account."""
     file, _ = await outside.file_run("order_id,minor\no-1,501\no-2,300\n", merchant="m-1")
