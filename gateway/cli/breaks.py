@@ -8,11 +8,14 @@ import typer
 
 from gateway.cli.connections import with_books, with_both
 from gateway.cli.flags import JsonFlag, settings_from
+from gateway.cli.known import known_names
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
 from gateway.cli.output import CONFLICT, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
 from gateway.cli.ready import actor
 
 if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
     from reconciler.stocktake.breaks import Break
 
 app = typer.Typer(no_args_is_help=True, help="Differences between Redis and the books: list, explain, resolve.")
@@ -41,15 +44,20 @@ def list_(
     Example:
       fairclaim breaks list --campaign demo
 
-    Exit codes: 0 done, 2 usage, 6 PostgreSQL can't be reached.
+    Exit codes: 0 done, 2 usage, 3 no such campaign, 6 PostgreSQL can't be reached.
     """
+    from reconciler.reports.known import check_known_async
+    from reconciler.reports.shape import Asked
     from reconciler.stocktake.breaks import EXPLAINED, OPEN, list_breaks
+
+    async def ask(connection: "AsyncConnection[Any]") -> "list[Break]":
+        await check_known_async(connection, Asked(campaign=campaign))
+        return await list_breaks(connection, states=states, campaign=campaign, rows_max=ROWS_MAX)
 
     settings = settings_from(postgres_url=postgres_url, ready_file=ready_file, data_dir=data_dir)
     states = None if everything else (OPEN, EXPLAINED)
-    found = with_books(
-        settings, lambda connection: list_breaks(connection, states=states, campaign=campaign, rows_max=ROWS_MAX)
-    )
+    with known_names():
+        found = with_books(settings, ask)
     emit({"items": [_told(one) for one in found], "next": None}, as_json, lambda: _listed(found))
 
 

@@ -53,6 +53,8 @@ async def open_door(url: str, settings: "Settings") -> "AsyncIterator[Door]":
         raise Fail(USAGE, "bad_setting", f"FAIRCLAIM_REDIS_URL: {error}") from None
     try:
         yield door
+    except BrokenPipeError:  # of whoever reads what a command says
+        raise
     except (DoorError, RedisError, OSError) as error:
         reason = " ".join(str(error).split())
         raise Fail(UNAVAILABLE, "redis", f"Redis: {reason}", "check it with: fairclaim doctor") from None

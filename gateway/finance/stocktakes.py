@@ -1,14 +1,18 @@
 """For finance: take stock of Redis against the books, and what the stocktakes before came to."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
+from psycopg_pool import AsyncConnectionPool
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.errors import Refusal
+from gateway.finance import asking
 from gateway.finance.snapshot import turn
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
@@ -17,8 +21,10 @@ from gateway.sql import postgres
 from gateway.wire import body, json_response, rfc3339, time_ms
 from lua.door import DoorError
 from lua.tally import SAMPLES_MAX
+from reconciler.reports.known import check_known_async
+from reconciler.reports.shape import Asked
 from reconciler.stocktake import Found, Stocktake, list_shards
-from reconciler.stocktake.keeping import ask, list_stocktakes
+from reconciler.stocktake.keeping import Connection, ask, list_stocktakes
 
 READERS = ("finance", "auditor")
 
@@ -107,7 +113,7 @@ async def see_stocktakes(request: Request) -> Response:
     scope = scope_of(request)
     of_list = f"stocktakes {scope}"
     before = read_cursor(request, Place, of_list)
-    async with postgres(here.pool) as connection:
+    async with books_with(here.pool, scope) as connection:
         found = await list_stocktakes(connection, **scope, before=before, rows_max=limit + 1)
     shown = [KeptView(**{**row, "taken_at": rfc3339(time_ms(row["taken_at"]))}) for row in found[:limit]]
     return json_response(Page(shown, make_cursor(shown[-1].id, of_list) if len(found) > limit else None))
@@ -120,6 +126,15 @@ def scope_of(request: Request) -> dict[str, str | None]:
         if value is not None and len(value) > NAME_CHARS_MAX:
             raise Refusal("bad_request", f"{name}: at most {NAME_CHARS_MAX} characters.", field=name)
     return scope
+
+
+@asynccontextmanager
+async def books_with(pool: AsyncConnectionPool[Any], scope: Mapping[str, str | None]) -> AsyncIterator[Connection]:
+    """The books, which know the campaign and the shard of *scope*. Errors: Refusal not_found, not_ready."""
+    async with postgres(pool) as connection:
+        with asking.asked():
+            await check_known_async(connection, Asked(campaign=scope["campaign"]), shard=scope["shard"])
+        yield connection
 
 
 def taken_view(one: Stocktake) -> TakenView:
@@ -159,5 +174,6 @@ routes = [
         who=READERS,
         gives={200: Page[KeptView]},
         query=(*SCOPE, *PAGE),
+        refuses=("not_found",),
     ),
 ]

@@ -133,9 +133,7 @@ async def close(books: Books, door: Door, judge: Judge, period: Period, actor: s
     async with books() as connection, _bounded(connection):
         if await row(connection, "entity", period._asdict()) is None:
             raise NoEntity(period.entity)
-        state = await state_of(connection, period)
-        if state == "closed":
-            raise WrongState(f"{period.label} is closed", state, ("hold",))
+        state = await _not_closed(connection, period)
         before = await booked(connection, period)
         checks = await period_checks(connection, door, period, state, before)
     if not dry_run:
@@ -146,7 +144,7 @@ async def close(books: Books, door: Door, judge: Judge, period: Period, actor: s
         return Closed(checks, None, None)
     _refuse(checks)
     async with _locked(books, period) as (connection, entity):
-        checks = await period_checks(connection, door, period, await state_of(connection, period), before)
+        checks = await period_checks(connection, door, period, await _not_closed(connection, period), before)
         settled = await settled_again(connection, period)
         checks += checks_of(settled if one.name == settled.name else one for one in verdict.invariants)
         _refuse(checks)
@@ -159,6 +157,14 @@ async def close(books: Books, door: Door, judge: Judge, period: Period, actor: s
         await rows(connection, "close_through", period._asdict())
         await audit(connection, actor, "period.closed", _named(period), {"report": str(number)})
     return Closed(checks, number, report)
+
+
+async def _not_closed(connection: AsyncConnection[Any], period: Period) -> State:
+    """The state of a period that may be closed, if all holds. Errors: WrongState."""
+    state = await state_of(connection, period)
+    if state == "closed":
+        raise WrongState(f"{period.label} is closed", state, ("hold",))
+    return state
 
 
 def _refuse(checks: list[Check]) -> None:

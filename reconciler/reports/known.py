@@ -42,6 +42,7 @@ _SHOWN = {
     "funder": (Shown("funder-settlement"),),
     "account": (Shown("trial-balance"), Shown("unit-balance")),
     "chain": (Shown("journals", of="ledger"),),
+    "shard": (Shown("journals", of="ledger"),),
 }
 
 _PLACES = {
@@ -59,6 +60,7 @@ _PLACES = {
         "campaigns WHERE definition -> 'funders' @> jsonb_build_array(jsonb_build_object('account', {}))",
     ),
     "chain": ("checkpoints WHERE shard = {}", "legal_entities WHERE 'manual:' || id = {}"),
+    "shard": ("checkpoints WHERE shard = {}", "legal_entities WHERE id = {}"),
 }
 """Where a name {} is looked for: a table, and a condition."""
 
@@ -74,9 +76,9 @@ def check_known(connection: Connection[Any], asked: Asked) -> None:
         _refuse(told, cursor.execute(query.statement.encode(), query.values).fetchall())
 
 
-async def check_known_async(connection: AsyncConnection[Any], asked: Asked, *, chain: str | None = None) -> None:
-    """The same, for whoever awaits; a *chain* of journals is known too."""
-    told = _told(asked) | ({} if chain is None else {"chain": chain})
+async def check_known_async(connection: AsyncConnection[Any], asked: Asked, **further: str | None) -> None:
+    """The same, for whoever awaits; *further* is asked of lists: a chain of journals, a shard."""
+    told = _told(asked) | {field: name for field, name in further.items() if name is not None}
     query = _query(told)
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(query.statement.encode(), query.values)

@@ -55,8 +55,9 @@ SELECT * FROM outside_runs WHERE file = %(file)s AND id = %(run)s
 -- name: compare
 -- The beginning of the statements on compared: one row an order of either side, with what became of it. An order whose
 -- discount came back whole is missing nowhere. What manual journals credited to merchants for an order, to settle a
--- difference of this file or of one whose days, merchant and store are within its own, is on our side as well.
-WITH file AS (
+-- difference of this file or of one whose days, merchant and store are within its own, is on our side as well; one that
+-- is reversed is not, unless its reversal is.
+WITH RECURSIVE file AS (
     SELECT * FROM outside_files WHERE id = %(file)s
 ), theirs AS (
     SELECT order_id, min(line) AS line, count(*) AS lines, sum(minor) AS minor
@@ -73,21 +74,27 @@ WITH file AS (
     CROSS JOIN redemptions
     JOIN campaigns ON campaigns.id = redemptions.campaign
     WHERE coalesce(nullif(definition ->> 'legal_entity', ''), 'main') = file.entity
+), settling AS (
+    SELECT manual.id, manual.journal, manual.lines
+    FROM file
+    JOIN outside_files AS settled USING (entity, currency, zone, measure)
+    JOIN manual_journals AS manual ON manual.settles = settled.id AND manual.state = 'posted'
+    WHERE settled.since >= file.since AND settled.until <= file.until
+        AND (file.merchant IS NULL OR settled.merchant = file.merchant)
+        AND (file.store IS NULL OR settled.store = file.store)
+), reversals AS (
+    SELECT id, journal FROM settling
+    UNION ALL
+    SELECT reversals.id, undone.journal
+    FROM reversals JOIN manual_journals AS undone ON undone.reverses = reversals.journal AND undone.state = 'posted'
 ), booked AS (
     SELECT line ->> 'order_id' AS order_id, sum(
             CASE WHEN split_part(line ->> 'credit', ':', 1) = 'payable' THEN 1 ELSE -1 END * (line ->> 'minor')::numeric
         ) AS minor
-    FROM file
-    JOIN outside_files AS settled USING (entity, currency, zone, measure)
-    JOIN manual_journals AS manual ON manual.settles = settled.id AND manual.state = 'posted'
-    CROSS JOIN LATERAL jsonb_array_elements(manual.lines) AS line
-    WHERE settled.since >= file.since AND settled.until <= file.until
-        AND (file.merchant IS NULL OR settled.merchant = file.merchant)
-        AND (file.store IS NULL OR settled.store = file.store)
-        AND line ->> 'order_id' IS NOT NULL
-        AND NOT EXISTS (
-            SELECT 1 FROM manual_journals AS undone WHERE undone.reverses = manual.journal AND undone.state = 'posted'
-        )
+    FROM settling
+    JOIN (SELECT id FROM reversals GROUP BY id HAVING count(*) %% 2 = 1) AS standing USING (id)
+    CROSS JOIN LATERAL jsonb_array_elements(lines) AS line
+    WHERE line ->> 'order_id' IS NOT NULL
     GROUP BY line ->> 'order_id'
 ), ours AS (
     SELECT order_id, count(*) FILTER (WHERE asked) AS redemptions, CASE (SELECT measure FROM file)

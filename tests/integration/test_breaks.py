@@ -132,6 +132,11 @@ async def test_who_may_and_what_is_refused(found: Found) -> None:
     assert told(await http.ask("POST", "/v1/stocktakes", "finance", {"shard": "c/9"})) == (404, "campaign_not_found")
     assert told(await http.ask("POST", "/v1/stocktakes", "finance", {"samples": 1001}))[1] == "bad_request"
     assert told(await http.ask("GET", "/v1/breaks?state=gone", "finance"), "field") == (400, "bad_request", "state")
+    for path in ("/v1/breaks", "/v1/reports/stocktakes"):
+        for field, name in (("campaign", "none"), ("shard", "c/9"), ("shard", "none")):
+            answer = await http.ask("GET", f"{path}?{field}={name}", "finance")
+            assert told(answer, "field") == (404, "not_found", field)
+        assert done(await http.ask("GET", f"{path}?shard=main", "finance"), 200)["items"] == []
     words = {"resolution": "x", "compensation": "y"}
     for id_ in ("9", "x", "9" * 30):
         assert told(await http.ask("POST", f"/v1/breaks/{id_}/resolve", "finance", words))[1] == "break_not_found"

@@ -51,10 +51,10 @@ def closed(postgres_server: Postgres) -> Iterator[Closed]:
 
 
 def asks(report: Report) -> list[Asked]:
-    """Of closed days: all of them, one campaign, by all that there is; with a basis, as of the last of them."""
+    """Of closed days: all, one campaign, one entity, by all that there is; with a basis, as of the last of them."""
     days: dict[str, Any] = {"since": SINCE, "until": CLOSED}
     told: dict[str, Any] = {name: day for name, day in days.items() if name in report.takes}
-    found = [Asked(**told), Asked(**told, campaign="tea"), Asked(until=CLOSED)]
+    found = [Asked(**told), Asked(**told, campaign="tea"), Asked(until=CLOSED), Asked(**told, entity="main")]
     if report.groups:
         found.append(Asked(**told, by=tuple(name for name in report.groups if name != "month")))
     if report.forecast:
@@ -94,6 +94,18 @@ def test_closed_days_are_exported_to_the_same_bytes_whatever_happens_then(closed
     assert [place for place, data in closed.exported.items() if again[place] != data] == []
     assert again.keys() == closed.exported.keys()
     assert [name for name in REPORTS if closed.reports.rows(name) == closed.open[name]] == []
+
+
+def test_a_file_is_of_closed_days_where_those_it_is_asked_of_have_closed_them(closed: Closed) -> None:
+    """While one of two legal entities is open, only what is asked of the other one says so."""
+    until, report = Asked(until=CLOSED), REPORTS["roll-forward"]
+    of_main, of_other = (Asked(until=CLOSED, entity=name) for name in ("main", "other"))
+    with psycopg.connect(closed.reports.books.url) as connection:
+        assert read_books(connection, report, until).closed
+        connection.execute("UPDATE legal_entities SET closed_through = NULL WHERE id = 'other'")
+        found = [read_books(connection, report, asked).closed for asked in (until, of_main, of_other)]
+        connection.rollback()
+    assert found == [False, True, False]
 
 
 def test_much_has_happened_since_to_what_is_closed(closed: Closed) -> None:

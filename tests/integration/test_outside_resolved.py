@@ -45,7 +45,7 @@ async def test_words_alone_end_nothing_and_a_rollback_does(outside: Outside) -> 
 
 
 async def test_what_will_never_be_equal_is_booked(outside: Outside) -> None:
-    """A rounding, an order we don't know and one they don't: what is owed is booked for each, until that is undone."""
+    """A rounding, an order we don't know and one they don't: what is owed is booked for each, till that is undone."""
     file, run = await outside.file_run("order_id,minor\no-1,501\nx-1,7\nx-1,7\n", merchant="m-1")
     assert [each["order_id"] for each in run["first"]] == ["o-1", "o-2", "x-1"]
 
@@ -57,9 +57,11 @@ async def test_what_will_never_be_equal_is_booked(outside: Outside) -> None:
     assert done(await outside.resolve(), 200)["state"] == "resolved"
     summary = done(await outside.run(file))["summary"]
     assert (summary["differences"], summary["matched"]) == (0, {"orders": 3, "here_minor": 515, "there_minor": 515})
-    await outside.book(None, key="undo", reverses=number)
+    undone = await outside.book(None, key="undo", reverses=number)
     [again] = done(await outside.run(file))["first"]
     assert (again["order_id"], again["outcome"], again["here_minor"]) == ("x-1", "duplicate", 10)
+    await outside.book(None, key="redo", reverses=undone)
+    assert done(await outside.run(file))["summary"]["differences"] == 0
     assert outside.books.rows(BREAKS) == [(file, "resolved"), (file, "open")]
 
 

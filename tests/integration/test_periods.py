@@ -276,6 +276,17 @@ async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Event
     assert months.closed_through() is None
 
 
+async def test_of_two_closes_at_once_one_closes(months: Months) -> None:
+    """The other one waits for it and says what it found: a period that is closed."""
+    await months.drained()
+    await months.hold("2024-01")
+
+    done = await asyncio.gather(months.close("2024-01"), months.close("2024-01"), return_exceptions=True)
+
+    assert sorted(type(one).__name__ for one in done) == ["Closed", "WrongState"]
+    assert months.books.rows("SELECT id FROM close_reports") == [(1,)]
+
+
 async def test_only_the_last_closed_period_is_reopened(months: Months) -> None:
     """By who may; the days of a month by reopening the month; what was closed before stays closed."""
 
