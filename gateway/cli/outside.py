@@ -73,6 +73,7 @@ def upload(
 
     Exit codes: 0 done, 2 usage, or a line of the file is wrong, 6 PostgreSQL can't be reached.
     """
+    from gateway.finance.outside_query import check_file
     from gateway.finance.outside_views import file_view
     from reconciler.outside.files import AskedFile, add_file
     from reconciler.outside.reading import FaultyFile
@@ -90,7 +91,7 @@ def upload(
         corrects,
     )
     try:
-        asked.check()
+        check_file(asked)
         added = _with_books(
             lambda connection: add_file(connection, asked, _pieces(file), actor()), postgres_url, ready_file, data_dir
         )
