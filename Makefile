@@ -3,6 +3,7 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell command -v $(name) 2>/dev/null)))
 ARGS ?=
 TRACE ?=
+unexport PYTHONDONTWRITEBYTECODE # hundreds of processes start from these modules: they are compiled once
 
 .PHONY: help up test lint bench replay clean environment
 .NOTPARALLEL:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
     )
     # A redirect names the scheme and Host of the request: behind a proxy that would send a token over plain HTTP.
     app.router.redirect_slashes = False
-    app.state.document = document(routes, settings)
+    app.state.document = cache(partial(document, routes, settings))
     app.state.new_desk = StoreDesk
     return app
 

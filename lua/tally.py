@@ -7,13 +7,15 @@ Nothing is believed here: a record that somebody changed by hand so that it can'
 import re
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from lua.door import Door
 from lua.keys import CouponCode, HolderId, Shard
 from lua.scripts import load_script
+
+if TYPE_CHECKING:
+    from lua.door import Door
 
 SAMPLES_MAX = 1000
 """Codes, and holders, that one call may name or draw."""
@@ -93,7 +95,7 @@ class Tally(NamedTuple):
 
 
 async def take_tally(
-    door: Door, shard: Shard, *, draws: int = 0, codes: Sequence[CouponCode] = (), holders: Sequence[HolderId] = ()
+    door: "Door", shard: Shard, *, draws: int = 0, codes: Sequence[CouponCode] = (), holders: Sequence[HolderId] = ()
 ) -> Tally:
     """
     Read *shard*, with *draws* coupons and holders drawn by chance and those named besides.

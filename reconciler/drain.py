@@ -35,6 +35,7 @@ from reconciler.timekeeper import Timekeeper
 log = logging.getLogger("fairclaim.reconciler")
 
 EXAMINE_S = 3.0  # how often a shard is compared with the books, stopped or not
+EXAMINED_A_TURN = 128  # at most, so that thousands of quiet shards do not keep the busy ones waiting
 
 
 @dataclass
@@ -187,7 +188,9 @@ class Drain:
     async def _examine_due(self) -> None:
         """Compare the shards that are due, or that were last compared on another Redis, with the books."""
         now, server = monotonic(), self._streams.server
-        due = [o for o in self._owned.values() if o.examine_at <= now or (o.running and o.server != server)]
+        unknown = [owned for owned in self._owned.values() if owned.running and owned.server != server]
+        known = [o for o in self._owned.values() if o.examine_at <= now and not (o.running and o.server != server)]
+        due = unknown + sorted(known, key=lambda owned: owned.examine_at)[:EXAMINED_A_TURN]
         if not due:
             return
         # Fresh from the books: a reconciler that was asleep must not open a shard by what it remembers.

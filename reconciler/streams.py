@@ -4,6 +4,7 @@ The Redis side of the drain: one connection that attaches shards, reads their st
 One connection, used by one task, so that a read is always of the server whose run id was compared.
 """
 
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from lua.scripts import load_script
 from reconciler.shard import Break, Position, Record
 
 READ_ENTRIES_MAX = 4096  # of all streams together: about 32 MiB of full claim entries
+SHARDS_AT_ONCE = 128  # so that a batch has 32 entries at least where there are as many
 
 
 class StreamsAway(Exception):
@@ -41,6 +43,7 @@ class Streams:
             url, connections_max=1, call_ms_max=call_ms_max + block_ms, connect_ms_max=connect_ms_max
         )
         self._door = Door(self._redis)
+        self._turn = b""
         self.server = ""
 
     async def attach(self, shard: Shard, position: Position) -> Attached | Break:
@@ -74,21 +77,22 @@ class Streams:
         self, after: Mapping[Shard, str], *, entries_max: int, block_ms: int | None
     ) -> list[tuple[Shard, list[Record]]]:
         """
-        Records after the given ids, at most *entries_max* a shard and READ_ENTRIES_MAX in all, or one a shard.
+        Records after the given ids, at most *entries_max* a shard and READ_ENTRIES_MAX in all.
 
-        Waits up to *block_ms* while there is none; None does not wait. What quiet shards leave of the bound goes to
-        those that have more, so that a rush among thousands of them is not read a record at a time.
+        Waits up to *block_ms* while there is none; None does not wait. Where there are more than SHARDS_AT_ONCE, so
+        many of those that have records take their turn: the more are quiet, the more is read of a busy one.
         """
-        count = max(1, min(entries_max, READ_ENTRIES_MAX // max(1, len(after))))
-        block = () if block_ms is None else ("BLOCK", block_ms)
         by_key = {shard.key("entries").encode(): shard for shard in after}
-        found = await self._read(dict(zip(by_key, after.values(), strict=True)), count, block)
-        busy = {key: records[-1][0] for key, records in found.items() if len(records) == count}
-        left = READ_ENTRIES_MAX - sum(map(len, found.values()))
-        more = min(entries_max - count, left // max(1, len(busy)))
-        if busy and more > 0:
-            for key, records in (await self._read(busy, more, ())).items():
-                found[key] += records
+        ids = dict(zip(by_key, after.values(), strict=True))
+        block = () if block_ms is None else ("BLOCK", block_ms)
+        if len(ids) > SHARDS_AT_ONCE:
+            turns = sorted(await self._read(ids, 1, block))
+            first, block = bisect(turns, self._turn), ()
+            ids = {key: ids[key] for key in [*turns[first:], *turns[:first]][:SHARDS_AT_ONCE]}
+            if not ids:
+                return []
+            self._turn = next(reversed(ids))
+        found = await self._read(ids, max(1, min(entries_max, READ_ENTRIES_MAX // max(1, len(ids)))), block)
         return [(by_key[key], records) for key, records in found.items()]
 
     async def _read(

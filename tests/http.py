@@ -32,14 +32,14 @@ from gateway.settings import Settings
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from gateway.tokens import mint_token, parse_keys
-from tests.conftest import redis_binaries
+from tests.conftest import ON_VALKEY
 from tests.phone import request_bytes
 
 JWT_KEYS = "test=" + "t" * 32
 
 ON_SOCKETS = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
+    ON_VALKEY,
 ]
 """The marks of a module whose workers serve sockets for as long as the module runs; Redis 7 has its turn elsewhere."""
 

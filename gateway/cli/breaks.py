@@ -134,7 +134,8 @@ def _refused() -> Iterator[None]:
     try:
         yield
     except BreakRefused as error:
-        raise Fail(_EXITS.get(error.code, CONFLICT), error.code, str(error)) from None
+        hint = "`fairclaim breaks list --all` shows them" if error.code == "break_not_found" else ""
+        raise Fail(_EXITS.get(error.code, CONFLICT), error.code, str(error), hint) from None
 
 
 def _told(one: "Break") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,10 +10,14 @@ from gateway.cli.connections import with_books
 from gateway.cli.exported import ask_for, asked, copy, present, see, there, view
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
-from gateway.cli.output import CONFLICT, FAILURE, Fail, emit
+from gateway.cli.output import CONFLICT, FAILURE, INTERRUPTED, Fail, emit
 from gateway.cli.ready import actor
 from gateway.cli.report_asking import Told, asks_a_report
 from gateway.cli.tables import facts, table
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from reconciler.exports.store import Export
 
 app = typer.Typer(no_args_is_help=True, help="Reports as files, made in the background: create, list, show, download.")
 
@@ -50,7 +54,8 @@ def create(
       fairclaim export create journal --format beancount --since 2026-11-01 --until 2026-11-30 --wait
 
     Exit codes: 0 asked for, or made, 1 it can't be made, 2 usage, 3 no such report, or a name that the books
-    don't know, 4 the key came with another request, or too many are open, 6 PostgreSQL can't be reached.
+    don't know, 4 the key came with another request, or too many are open, 6 PostgreSQL can't be reached, 130 Ctrl-C,
+    which ends the waiting and not the export.
     """
     from secrets import token_hex
 
@@ -64,12 +69,23 @@ def create(
         "asked_by": actor(),
     }
     export = ask_for(settings, **values)
-    while wait and export.state in ("waiting", "running"):
-        time.sleep(POLL_S)
-        export = see(settings, export.id)
+    if wait:
+        export = _made(settings, export)
     present(export, as_json)
     if wait and export.state != "done":
         raise typer.Exit(FAILURE)
+
+
+def _made(settings: Settings, export: "Export") -> "Export":
+    """*export* when nothing more becomes of it. Errors: Fail, for Ctrl-C too."""
+    try:
+        while export.state in ("waiting", "running"):
+            time.sleep(POLL_S)
+            export = see(settings, export.id)
+    except KeyboardInterrupt:
+        hint = f"`fairclaim export show {export.id}` says how far it is, `… cancel` gives it up"
+        raise Fail(INTERRUPTED, "interrupted", f"stopped waiting; {export.id} is made all the same", hint) from None
+    return export
 
 
 @app.command("list")

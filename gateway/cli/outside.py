@@ -12,6 +12,7 @@ from gateway.cli.connections import with_books
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, flag_of
 from gateway.cli.output import CONFLICT, FAILURE, NOT_FOUND, USAGE, Fail, emit
+from gateway.cli.period_refusals import NO_ENTITY
 from gateway.cli.ready import actor
 from gateway.cli.tables import facts, table
 
@@ -72,6 +73,7 @@ def upload(
 
     Exit codes: 0 done, 2 usage, or a line of the file is wrong, 6 PostgreSQL can't be reached.
     """
+    from gateway.finance.outside_query import check_file
     from gateway.finance.outside_views import file_view
     from reconciler.outside.files import AskedFile, add_file
     from reconciler.outside.reading import FaultyFile
@@ -89,12 +91,12 @@ def upload(
         corrects,
     )
     try:
-        asked.check()
+        check_file(asked)
         added = _with_books(
             lambda connection: add_file(connection, asked, _pieces(file), actor()), postgres_url, ready_file, data_dir
         )
     except LookupError:
-        raise Fail(USAGE, "bad_entity", f"--entity: there is no legal entity {entity!r}") from None
+        raise Fail(USAGE, "bad_entity", f"--entity: there is no legal entity {entity!r}", NO_ENTITY) from None
     except FaultyFile as faulty:
         lines = "; ".join(f"line {fault.line}: {fault.rule}" for fault in faulty.faults)
         raise Fail(USAGE, "bad_file", f"{file.name}: {lines}", "nothing of it was kept") from None

@@ -9,7 +9,7 @@ import typer
 from gateway.cli.connections import open_books, open_door
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
-from gateway.cli.output import FAILURE, NOT_FOUND, USAGE, Fail, emit
+from gateway.cli.output import FAILURE, INTERRUPTED, NOT_FOUND, USAGE, Fail, emit
 from gateway.cli.period_refusals import run_on_periods
 from gateway.cli.period_screen import checks_shown, periods_shown, seen_shown
 from gateway.cli.ready import actor, server_urls
@@ -208,7 +208,7 @@ def close(
       fairclaim period close 2026-11 --dry-run
 
     Exit codes: 0 closed, or it could be, 1 a check does not hold, 2 usage, 3 no such entity, 4 it is closed already,
-    6 a server can't be reached.
+    6 a server can't be reached, 130 Ctrl-C.
     """
     from reconciler.periods.closing import Closed, NotClosable
 
@@ -219,6 +219,9 @@ def close(
             done = _closed(settings, wanted, beginning, dry_run=dry_run)
     except NotClosable as error:
         done = Closed(error.checks, None, None)
+    except KeyboardInterrupt:
+        hint = f"`fairclaim period show {wanted.label} --entity {entity}` says whether it is closed"
+        raise Fail(INTERRUPTED, "interrupted", "stopped", hint) from None
     holds = all(one.holds for one in done.checks)
     data = {"holds": holds, "checks": done.checks, "report": done.number}
     emit(data, as_json, lambda: checks_shown(wanted, done))

@@ -8,6 +8,9 @@ from gateway.cli.output import CONFLICT, NOT_FOUND, Fail
 
 T = TypeVar("T")
 
+NO_ENTITY = "`fairclaim entity list` shows them"
+"""What helps whoever named a legal entity that is not there."""
+
 
 def run_on_periods(act: Callable[[], Awaitable[T]]) -> T:
     """Run *act* and tell what periods and servers say no to. Errors: Fail."""
@@ -16,8 +19,6 @@ def run_on_periods(act: Callable[[], Awaitable[T]]) -> T:
     try:
         return run_with_postgres(act)
     except NoEntity as error:
-        hint = "`fairclaim entity list` shows them"
-        raise Fail(NOT_FOUND, "not_found", f"there is no legal entity {str(error)!r}", hint) from None
+        raise Fail(NOT_FOUND, "not_found", f"there is no legal entity {str(error)!r}", NO_ENTITY) from None
     except WrongState as error:
-        hint = f"it would have to be {' or '.join(error.allowed)}" if error.allowed else "wait until it has"
-        raise Fail(CONFLICT, "invalid_state", str(error), hint) from None
+        raise Fail(CONFLICT, "invalid_state", str(error), error.to_do) from None

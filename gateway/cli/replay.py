@@ -68,7 +68,7 @@ def replay(
     ] = None,
     books_wait: Annotated[
         float, flag_of("replay", "--books-wait", min=0, max=3600, help="Seconds to wait at most for the books.")
-    ] = 300.0,
+    ] = 600.0,
     ready_file: ReadyFile = None,
     data_dir: DataDir = None,
     as_json: JsonFlag = False,

@@ -70,7 +70,7 @@ def shown(report: dict[str, Any]) -> str:
         if expected[name] or found[name] or name in ("claimed", "limit_reached", "sold_out")
     ]
     lines = [
-        f"run {report['run']}: {report['rows']:,} claims on {report['campaigns']:,} campaigns"
+        f"run {report['run']}: {report['rows']:,} claims on {_campaigns(report['campaigns'])}"
         + (f", {report['without_coupon']:,} rows without a coupon left out" if report["without_coupon"] else ""),
         "",
         table(("", "oracle#", "gateway#"), figures),
@@ -85,6 +85,10 @@ def shown(report: dict[str, Any]) -> str:
     if report["verdict"] is not None:
         lines.append(_verdict(report["verdict"]))
     return "\n".join(lines)
+
+
+def _campaigns(count: int) -> str:
+    return f"{count:,} campaign{'' if count == 1 else 's'}"
 
 
 def _figure(name: str, figure: int, currency: str) -> str:

@@ -9,6 +9,7 @@ from gateway.cli.connections import open_door, run_with_postgres
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Fail, emit
+from gateway.cli.period_refusals import NO_ENTITY
 from gateway.cli.ready import server_urls
 from gateway.cli.verdict_screen import verdict_shown, watched_judgement
 
@@ -78,8 +79,9 @@ def verdict(
             found = run_with_postgres(lambda: _judge(settings, urls, scope, answers, drain_wait, beginning))
     except LookupError:
         if entity is not None:
-            raise Fail(NOT_FOUND, "entity_not_found", f"there is no legal entity {entity!r}") from None
-        raise Fail(NOT_FOUND, "campaign_not_found", f"the books have no campaign {campaign!r}") from None
+            raise Fail(NOT_FOUND, "entity_not_found", f"there is no legal entity {entity!r}", NO_ENTITY) from None
+        unknown = f"the books have no campaign {campaign!r}"
+        raise Fail(NOT_FOUND, "campaign_not_found", unknown, "`fairclaim campaign list` shows them") from None
     emit(found, as_json, lambda: verdict_shown(found))
     if not found.holds:
         raise typer.Exit(FAILURE)

@@ -231,7 +231,8 @@ async def _open_day(connection: Connection, entity: str, day: date) -> None:
         raise Refusal("invalid_state", detail, field="effective_date", open_from=str(first))
     held = await row(connection, QUERIES["period_of"], entity=entity, date=day)
     if held is not None:
-        detail = f"The {held['kind']} of {entity} that begins on {held['starts']} is in state {held['state']}."
+        period = f"{held['kind']} of {entity} from {held['starts']}"
+        detail = f"The {period} is on hold: take another date, or reopen it first."
         raise Refusal("invalid_state", detail, field="effective_date")
 
 

@@ -7,6 +7,7 @@ import msgspec
 from starlette.requests import Request
 
 from gateway.api.operation import Parameter
+from gateway.campaigns.currencies import CURRENCIES
 from gateway.errors import Refusal
 from gateway.routes.paging import query_value
 from reconciler.outside.files import AskedFile, Measure
@@ -29,6 +30,13 @@ FILE_PARAMETERS = (
 )  # fmt: skip
 
 
+def check_file(asked: AskedFile) -> None:
+    """Errors: ValueError, whose text begins with the name of the field that is wrong."""
+    if asked.currency not in CURRENCIES:
+        raise ValueError("currency: a currency code of ISO 4217, like CNY.")
+    asked.check()
+
+
 def asked_file(request: Request) -> AskedFile:
     """What the query asks. Errors: Refusal("bad_request") naming the field."""
     given: dict[str, Any] = {}
@@ -45,7 +53,7 @@ def asked_file(request: Request) -> AskedFile:
             raise Refusal("bad_request", f"{name}: a date, such as 2026-11-30.", field=name) from None
     asked = AskedFile(**given)
     try:
-        asked.check()
+        check_file(asked)
     except ValueError as error:
         raise Refusal("bad_request", str(error), field=str(error).partition(":")[0]) from None
     return asked

@@ -119,7 +119,7 @@ async def _answered() -> AsyncIterator[None]:
         raise Refusal("not_found", NO_ENTITY) from None
     except WrongState as error:
         told: dict[str, Any] = {"from": error.state, "allowed": list(error.allowed)}
-        raise Refusal("invalid_state", f"Not possible: {error}.", **told) from None
+        raise Refusal("invalid_state", f"Not possible: {error}; {error.to_do}.", **told) from None
     except NotAllowed:
         raise Refusal("forbidden", "Reopening what is closed needs an API key with role admin.") from None
     except NotClosable as error:

@@ -23,7 +23,7 @@ _PAGE = """<!doctype html>
 
 async def openapi(request: Request) -> Response:
     """This document: every route, in OpenAPI 3.1."""
-    body: bytes = request.app.state.document
+    body: bytes = await asyncio.to_thread(request.app.state.document)
     etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"etag": etag, "cache-control": "no-cache"}
     known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}

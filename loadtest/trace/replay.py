@@ -44,7 +44,7 @@ class Replay:
         )  # fmt: skip
         await make
         self.made_s = perf_counter() - began
-        await self.play.run(connections, lambda answered: watch("claims", answered, steps))
+        await self.play.run(connections, lambda answered: watch("answers", answered, steps))
         told = self._told()
         try:
             self.verdict = await judge(

@@ -42,9 +42,7 @@ class AskedFile(NamedTuple):
     corrects: str | None = None
 
     def check(self) -> None:
-        """Errors: ValueError, whose text begins with the name of the field that is wrong."""
-        if not (len(self.currency) == 3 and self.currency.isascii() and self.currency.isupper()):
-            raise ValueError("currency: three capital letters of ISO 4217.")
+        """All but the currency. Errors: ValueError, whose text begins with the name of the field that is wrong."""
         if self.until < self.since:
             raise ValueError("until: not before since.")
         if self.zone not in ZONES:

@@ -11,9 +11,8 @@ import re
 from hashlib import sha256
 from typing import NamedTuple
 
-from babel.numbers import get_currency_precision
-
 from reconciler.copying import BIGINT_MAX, TEXT_CHARS_MAX, escape
+from reconciler.currencies import places
 
 ROWS_MAX = 1_000_000
 FAULTS_MAX = 100
@@ -45,7 +44,7 @@ class Reader:
 
     def __init__(self, file: str, currency: str) -> None:
         self.rows, self._hash = 0, sha256()
-        self._file, self._exponent = escape(file), get_currency_precision(currency)
+        self._file, self._exponent = escape(file), places(currency)
         self._line, self._rest, self._faults = 0, b"", list[FaultyLine]()
         self._order = self._value = -1
         self._in_minor = True

@@ -38,6 +38,11 @@ SAYS = {
 }
 """Name of a check that only a period can have → what it says, in the order in which they are made."""
 
+TO_DO = {"drafted": "approve or reject it", "approved": "the reconciler posts it, once it runs"}
+"""What becomes of a manual journal in a state that keeps a period open."""
+
+CLEAR = "name the funder, and move it by a manual journal"
+
 SETTLED = next(each for each in INVARIANTS if each.name == "settled")
 
 Booked = Mapping[str, Any]
@@ -73,18 +78,19 @@ async def period_checks(
     """
     values = period._asdict()
     undecided = await rows(connection, "undecided", values)
+    to_decide = [f"{one['id']} is {one['state']}: {TO_DO[one['state']]}" for one in undecided]
     suspense = await rows(connection, "suspense", values)
     campaigns = await campaigns_of(connection, period)
     now = await booked(connection, period)
     return [
-        check("hold", [] if state == "hold" else [f"it is {state}"]),
+        check("hold", [] if state == "hold" else [f"it is {state}: put it on hold first"]),
         await _order(connection, period),
         await _over(connection, door, period),
         await _drained(connection, door, period),
-        check("manual", [f"{one['id']} is {one['state']}" for one in undecided], journals_undecided=len(undecided)),
+        check("manual", to_decide, journals_undecided=len(undecided)),
         check(
             "suspense",
-            [f"{one['account']}: {one['minor']} {one['currency']} (minor units)" for one in suspense],
+            [f"{one['account']}: {one['minor']} {one['currency']} (minor units): {CLEAR}" for one in suspense],
             in_suspense=len(suspense),
         ),
         check("roll_forward", [one.campaign for one in campaigns if not one.adds_up], campaigns=len(campaigns)),
@@ -107,14 +113,15 @@ async def _order(connection: AsyncConnection[Any], period: Period) -> Check:
     gap = gap_before(period, entity["closed_through"], first["first"])
     if gap is None:
         return check("order", [], days_open_before_it=0)
-    return check("order", [f"{gap} and what follows it is open"], days_open_before_it=(period.starts - gap) // DAY)
+    found = [f"{gap} and what follows it is open: close it first"]
+    return check("order", found, days_open_before_it=(period.starts - gap) // DAY)
 
 
 async def _over(connection: AsyncConnection[Any], door: Door, period: Period) -> Check:
     now_ms = await clock_ms(door)
     zones = [one["zone"] for one in await rows(connection, "zones", period._asdict())]
     today = {zone: date_at(now_ms, zone) for zone in zones}
-    found = [f"in {zone} it is {day}" for zone, day in today.items() if day <= period.ends]
+    found = [f"in {zone} it is {day}: wait until it is over" for zone, day in today.items() if day <= period.ends]
     return check("over", found, zones=len(zones))
 
 

@@ -29,6 +29,9 @@ from reconciler.verdict.judging import Verdict
 STATEMENT_S_MAX = 30
 LOCK_S_MAX = 10  # a batch takes far less; whoever has the row for longer is another close
 
+REOPEN = "an admin may open it again, where nothing was closed after it"
+"""What helps where a period is closed."""
+
 Books = Callable[[], AbstractAsyncContextManager[AsyncConnection[Any]]]
 """Gives a connection in the gateway's role, in autocommit."""
 
@@ -41,11 +44,11 @@ class NoEntity(LookupError):
 
 
 class WrongState(Exception):
-    """The period is in *state*, and has to be in one of *allowed* for what was asked; the text says why."""
+    """The period is in *state*, and has to be in one of *allowed*; the text says why, *to_do* what helps."""
 
-    def __init__(self, text: str, state: State, allowed: tuple[State, ...]) -> None:
+    def __init__(self, text: str, state: State, allowed: tuple[State, ...], to_do: str) -> None:
         super().__init__(text)
-        self.state, self.allowed = state, allowed
+        self.state, self.allowed, self.to_do = state, allowed, to_do
 
 
 class NotAllowed(Exception):
@@ -84,9 +87,10 @@ async def hold(books: Books, period: Period, actor: str) -> State:
     async with _locked(books, period) as (connection, entity):
         state = await state_of(connection, period)
         if state == "closed":
-            raise WrongState(f"{period.label} is closed", state, ("open",))
+            raise WrongState(f"{period.label} is closed", state, ("open",), REOPEN)
         if entity["today"] < period.starts:
-            raise WrongState(f"{period.label} has not begun: it is {entity['today']} in {entity['zone']}", state, ())
+            told = f"{period.label} has not begun: it is {entity['today']} in {entity['zone']}"
+            raise WrongState(told, state, (), "wait until it has")
         if state == "open":
             await _set(connection, period, "hold", actor)
             await audit(connection, actor, "period.held", _named(period), {})
@@ -103,18 +107,16 @@ async def reopen(books: Books, period: Period, actor: str, reason: str, *, may_r
     async with _locked(books, period) as (connection, _):
         state = await state_of(connection, period)
         if state == "open":
-            raise WrongState(f"{period.label} is open", state, ("hold", "closed"))
+            to_do = "only what is on hold or closed is opened again"
+            raise WrongState(f"{period.label} is open", state, ("hold", "closed"), to_do)
         detail = {"reason": reason, "from": state}
         if state == "closed":
             if not may_reopen:
                 raise NotAllowed
             after = await row(connection, "closed_after", period._asdict())
             if after is not None:
-                raise WrongState(
-                    f"the {after['kind']} from {after['starts']} was closed after it: reopen that one first",
-                    state,
-                    ("hold", "closed"),
-                )
+                told = f"the {after['kind']} from {after['starts']} was closed after it"
+                raise WrongState(told, state, (), "reopen that one first")
         await _set(connection, period, "open", actor)
         if state == "closed":
             moved = await row(connection, "reopen_through", period._asdict()) or {}
@@ -128,7 +130,8 @@ async def close(books: Books, door: Door, judge: Judge, period: Period, actor: s
     Close a period on hold, and keep its report; a dry run makes every check and changes nothing.
 
     Where a check of the period itself does not hold, the books are judged by a dry run only. Errors: NoEntity,
-    WrongState (it is closed), NotClosable (not of a dry run), psycopg.Error, RedisError, OSError; what *judge* raises.
+    WrongState (it is closed, maybe meanwhile), NotClosable (not of a dry run), psycopg.Error, RedisError, OSError;
+    what *judge* raises.
     """
     async with books() as connection, _bounded(connection):
         if await row(connection, "entity", period._asdict()) is None:
@@ -160,10 +163,10 @@ async def close(books: Books, door: Door, judge: Judge, period: Period, actor: s
 
 
 async def _not_closed(connection: AsyncConnection[Any], period: Period) -> State:
-    """The state of a period that may be closed, if all holds. Errors: WrongState."""
+    """The state of a period that is to be closed. Errors: WrongState, where it is closed; psycopg.Error."""
     state = await state_of(connection, period)
     if state == "closed":
-        raise WrongState(f"{period.label} is closed", state, ("hold",))
+        raise WrongState(f"{period.label} is closed", state, ("hold",), REOPEN)
     return state
 
 

@@ -51,8 +51,10 @@ _NUMBERS: dict[Kind, str] = {
     "instant": "yyyy-mm-dd hh:mm:ss.000",
     "share": "0.00%",
 }
-_RIGHT = ("count", "minor", "share")
+_NUMBER = ("count", "minor", "share")
 """Kinds whose cells are on the right, and their heads with them."""
+_RIGHT = {"align": "right", "indent": 1}
+"""Without the indent a number runs into the text of the next column."""
 _FILTER_CHARS = 4  # what the button of the filter takes of a head
 _A4 = 9
 _ODD = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
@@ -84,6 +86,7 @@ class _Look(NamedTuple):
     heads: CellFormat
     kinds: dict[Kind, CellFormat]
     money: list[CellFormat]
+    total_label: CellFormat
     total: CellFormat
     money_totals: list[CellFormat]
 
@@ -131,15 +134,19 @@ def write_xlsx(report: Report, columns: Sequence[Column], asked: Asked, rows: It
 
 
 def _look(book: xlsxwriter.Workbook) -> _Look:
-    header = {"bold": True, "bg_color": "#DDE6EE", "bottom": 1}
+    header, total = {"bold": True, "bg_color": "#DDE6EE", "bottom": 1}, {"bold": True, "top": 1}
     amounts = ["#,##0" + ("." + "0" * digits if digits else "") for digits in range(PLACES_MAX + 1)]
     return _Look(
         header=book.add_format(header),
-        heads=book.add_format({**header, "align": "right"}),
-        kinds={kind: book.add_format({"num_format": shown}) for kind, shown in _NUMBERS.items()},
-        money=[book.add_format({"num_format": amount}) for amount in amounts],
-        total=book.add_format({"bold": True, "top": 1, "num_format": "#,##0"}),
-        money_totals=[book.add_format({"bold": True, "top": 1, "num_format": amount}) for amount in amounts],
+        heads=book.add_format({**header, **_RIGHT}),
+        kinds={
+            kind: book.add_format({"num_format": shown, **(_RIGHT if kind in _NUMBER else {"align": "left"})})
+            for kind, shown in _NUMBERS.items()
+        },
+        money=[book.add_format({"num_format": amount, **_RIGHT}) for amount in amounts],
+        total_label=book.add_format(total),
+        total=book.add_format({**total, **_RIGHT, "num_format": "#,##0"}),
+        money_totals=[book.add_format({**total, **_RIGHT, "num_format": amount}) for amount in amounts],
     )
 
 
@@ -156,7 +163,7 @@ def _open_sheet(
         name = money_name(column)
         width = 0 if column.name == CURRENCY else _WIDTHS[column.kind]
         sheet.set_column(at, at, max(width, len(name) + _FILTER_CHARS))
-        sheet.write_string(0, at, name, look.heads if column.kind in _RIGHT else look.header)
+        sheet.write_string(0, at, name, look.heads if column.kind in _NUMBER else look.header)
     return sheet
 
 
@@ -256,11 +263,11 @@ def _write_totals(
                 style = look.money_totals[places(of)] if amount else look.total
                 sheet.write_formula(row + number, at, _formula(at, currency, of, filled), style, value)
             elif at == currency and of:
-                sheet.write_string(row + number, at, of, look.total)
+                sheet.write_string(row + number, at, of, look.total_label)
             elif at == label:
-                sheet.write_string(row + number, at, "Total", look.total)
+                sheet.write_string(row + number, at, "Total", look.total_label)
             else:
-                sheet.write_blank(row + number, at, None, look.total)
+                sheet.write_blank(row + number, at, None, look.total_label)
 
 
 def _formula(at: int, currency: int | None, of: str, filled: Sequence[_Place]) -> str:

@@ -70,6 +70,38 @@ def test_the_printed_claim_wins_replays_and_is_in_the_books(system: System, even
     assert [item["code"] for item in items["items"]] == [bodies[0]["code"]]
 
 
+def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    """Four shards, limit two: as many granted as there are, nobody over two, and every answer in the books."""
+    size = ["--claims", "6000", "--holders", "2000", "--stock", "3000", "--per-holder", "2", "--shards", "4"]
+
+    ready, told = system.folder / "ready.json", system.folder / "told.csv"
+
+    code = rush(["--ready-file", str(ready), *size, "--campaign", "sharded", "--told", str(told), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    judged = system.command("verdict", "--campaign", "sharded", "--told", str(told), "--json", timeout_s=240)
+
+    assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 3000), report
+    assert judged.returncode == 0, judged.stdout
+    figures = {each["name"]: each["figures"] for each in json.loads(judged.stdout)["invariants"]}
+    assert figures["answers"]["told"] == figures["answers"]["claims"] == 3000
+
+
+def test_a_trace_replays_to_the_truth(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`make replay` on the system that runs: a generated month is as the oracle says, and so are books and verdict."""
+    trace = tmp_path / "trace.csv"
+    with trace.open("w") as out:
+        write(Size(1000, 700, 20, used=0.1), out)
+    monkeypatch.setenv("FAIRCLAIM_READY_FILE", str(system.folder / "ready.json"))
+
+    assert replay([str(trace), "--json"]) == 0
+
+    report = json.loads(capfd.readouterr().out)
+    assert (report["holds"], report["answered"], report["found"]) == (True, 1000, report["expected"])
+    assert report["verdict"]["holds"] is True
+
+
 def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,38 +133,6 @@ def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     assert (big["books"]["coupons"], big["books"]["holders_over_limit"], big["books"]["seq_gaps"]) == (100_000, 0, 0)
     judged = system.command("verdict", "--json", timeout_s=240)
     assert judged.returncode == 0, judged.stdout
-
-
-def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFixture[str]) -> None:
-    """Four shards, limit two: as many granted as there are, nobody over two, and every answer in the books."""
-    size = ["--claims", "6000", "--holders", "2000", "--stock", "3000", "--per-holder", "2", "--shards", "4"]
-
-    ready, told = system.folder / "ready.json", system.folder / "told.csv"
-
-    code = rush(["--ready-file", str(ready), *size, "--campaign", "sharded", "--told", str(told), "--json"])
-    report = json.loads(capsys.readouterr().out)
-    judged = system.command("verdict", "--campaign", "sharded", "--told", str(told), "--json", timeout_s=240)
-
-    assert (code, report["clean"], report["outcomes"]["claimed"]) == (0, True, 3000), report
-    assert judged.returncode == 0, judged.stdout
-    figures = {each["name"]: each["figures"] for each in json.loads(judged.stdout)["invariants"]}
-    assert figures["answers"]["told"] == figures["answers"]["claims"] == 3000
-
-
-def test_a_trace_replays_to_the_truth(
-    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """`make replay` on the system that runs: a generated month is as the oracle says, and so are books and verdict."""
-    trace = tmp_path / "trace.csv"
-    with trace.open("w") as out:
-        write(Size(1000, 700, 20, used=0.1), out)
-    monkeypatch.setenv("FAIRCLAIM_READY_FILE", str(system.folder / "ready.json"))
-
-    assert replay([str(trace), "--json"]) == 0
-
-    report = json.loads(capfd.readouterr().out)
-    assert (report["holds"], report["answered"], report["found"]) == (True, 1000, report["expected"])
-    assert report["verdict"]["holds"] is True
 
 
 def test_the_benchmark_runs_and_is_clean(tmp_path: Path) -> None:

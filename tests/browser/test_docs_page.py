@@ -25,7 +25,7 @@ async def test_the_page_begins_with_its_headings(
     await page.locator(".opblock-tag").first.wait_for()
     await picture(page, f"docs-{name}")
 
-    headings = [each["name"] for each in json.loads(site.app.state.document)["tags"]]
+    headings = [each["name"] for each in json.loads(site.app.state.document())["tags"]]
     assert await page.locator(".opblock-tag").all_inner_texts() == headings
     assert await page.locator(".opblock").count() == 0
     assert await overflow(page) == 0
@@ -52,7 +52,7 @@ async def test_every_operation_is_found(site: Worker, new_page: NewPage) -> None
     await page.goto("/docs")
     every = await found("/")
     await picture(page, "docs-every-operation")
-    paths = json.loads(site.app.state.document)["paths"].values()
+    paths = json.loads(site.app.state.document())["paths"].values()
     told = [(method.upper(), each) for path in paths for method, each in path.items()]
 
     assert sorted(every) == sorted(

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request
 
-from tests.conftest import redis_binaries
+from tests.conftest import ON_VALKEY
 
 IN_BROWSER = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
+    ON_VALKEY,
 ]
 """The marks of a module that uses the browser, which lives in the session's loop."""
 

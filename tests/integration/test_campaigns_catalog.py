@@ -12,8 +12,10 @@ from gateway.catalog import Catalog, Published
 from gateway.errors import Refusal
 from lua.door import Door
 from lua.keys import CampaignId
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.integration.campaigning import ACTOR, Site, a_definition, open_pool
+
+pytestmark = ON_VALKEY
 
 FLASH = CampaignId("flash")
 

@@ -11,6 +11,7 @@ from gateway.campaigns.shards import Shards
 from gateway.errors import Refusal
 from lua.door import Door
 from lua.keys import CampaignId
+from tests.conftest import ON_VALKEY
 from tests.integration.campaigning import (
     ACTOR,
     Died,
@@ -21,6 +22,8 @@ from tests.integration.campaigning import (
     open_pool,
     prove_whole,
 )
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

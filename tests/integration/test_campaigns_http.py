@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from gateway.keys import ROLES
+from tests.conftest import ON_VALKEY
 from tests.integration.campaigning import a_body
 from tests.integration.site_http import Http, open_http
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

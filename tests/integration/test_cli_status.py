@@ -18,8 +18,10 @@ from gateway.wire import rfc3339
 from lua.door import Door
 from lua.keys import PROBING_KEY
 from tests.builders import HOUR_MS, now_ms
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.integration.draining import Books, Sale, draining, open_sale
+
+pytestmark = ON_VALKEY
 
 STOCK = 1000
 

@@ -10,10 +10,12 @@ from gateway.status.report import CampaignStatus
 from lua.door import Door
 from lua.scripts import load_script
 from tests.builders import pack
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.integration.draining import Books, draining
 from tests.integration.life import LifeSale, open_life
 from tests.integration.test_cli_status import a_definition
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ import pytest
 
 from gateway.guard import Guard
 from gateway.keys import ROLES
-from tests.conftest import Eventually, redis_binaries
+from tests.conftest import ON_VALKEY, Eventually
 from tests.http import Worker
 from tests.integration.site_http import Http, open_http
+
+pytestmark = ON_VALKEY
 
 AT = "/v1/campaigns/flash"
 BATCHES = f"{AT}/code-batches"
@@ -257,7 +259,6 @@ async def test_what_is_no_csv_is_refused(http: Http) -> None:
     assert (await bring(http, many)).json()["stock"] == 100
 
 
-@pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 async def test_a_large_file_comes_through_the_guard(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
     """Over a socket: an import may be larger than any other body, up to its own bound; other routes take no more."""
     async with Worker(redis_url, postgres_url, tmp_path, http=Guard, import_bytes_max=400_000) as worker:

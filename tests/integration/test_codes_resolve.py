@@ -13,10 +13,12 @@ from gateway.issuing import resolve
 from gateway.issuing.resolve import Resolved, Resolver
 from lua.door import Door
 from lua.keys import CampaignId, CouponCode, Shard
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.http import Worker
 from tests.integration.campaigning import ACTOR, Died, Site, a_definition, open_pool
 from tests.integration.issuing import ask, codes_of, issued_codes, make
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

@@ -54,25 +54,34 @@ async def test_an_entry_is_in_the_books_within_a_second(
                 assert monotonic() - claimed_at < 1.0
 
 
-async def test_a_rush_among_quiet_shards_is_read_in_large_pieces(
-    door: Door, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the others don't need of the bound on all streams goes to the busy one, in order; it is never exceeded."""
-    monkeypatch.setattr(streams, "READ_ENTRIES_MAX", 9)
-    busy, calm, quiet = (Shard(CampaignId(name), 0) for name in ("busy", "calm", "quiet"))
-    for shard, count in ((busy, 20), (calm, 1)):
+async def test_shards_that_are_too_many_take_turns(door: Door, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four shards two are read at once: those with records, one after the other; quiet ones take no turn."""
+    monkeypatch.setattr(streams, "READ_ENTRIES_MAX", 8)
+    monkeypatch.setattr(streams, "SHARDS_AT_ONCE", 2)
+    shards = {name: Shard(CampaignId(name), 0) for name in "abcd"}
+    for name, count in (("a", 9), ("b", 5), ("d", 1)):
         for number in range(count):
-            await door.redis.xadd(shard.key("entries"), {"n": number}, id=f"{number + 1}-0")
+            await door.redis.xadd(shards[name].key("entries"), {"n": number}, id=f"{number + 1}-0")
     reading = streams.Streams(redis_url, call_ms_max=5000, connect_ms_max=1000, block_ms=10)
+    positions = dict.fromkeys(shards.values(), "0-0")
 
-    async def read(entries_max: int) -> dict[Shard, list[str]]:
-        found = await reading.read(dict.fromkeys((busy, calm, quiet), "0-0"), entries_max=entries_max, block_ms=10)
-        return {shard: [entry_id for entry_id, _ in records] for shard, records in found}
+    async def read() -> dict[str, int]:
+        found = await reading.read(positions, entries_max=256, block_ms=10)
+        for shard, records in found:
+            seqs = [int(entry_id.partition("-")[0]) for entry_id, _ in records]
+            begin = int(positions[shard].partition("-")[0]) + 1
+            assert seqs == list(range(begin, begin + len(seqs)))
+            positions[shard] = records[-1][0]
+        return {shard.campaign: len(records) for shard, records in found}
 
     try:
-        assert await read(256) == {busy: [f"{n}-0" for n in range(1, 9)], calm: ["1-0"]}
-        assert await read(5) == {busy: [f"{n}-0" for n in range(1, 6)], calm: ["1-0"]}
-        assert await read(2) == {busy: ["1-0", "2-0"], calm: ["1-0"]}
+        assert await read() == {"a": 4, "b": 4}
+        assert await read() == {"d": 1, "a": 4}
+        assert await read() == {"b": 1, "a": 1}
+        assert await read() == {}
+        positions = dict.fromkeys(shards.values(), "0-0")
+        monkeypatch.setattr(streams, "SHARDS_AT_ONCE", 4)
+        assert await read() == {"a": 2, "b": 2, "d": 1}, "where they are not too many, nobody waits"
     finally:
         await reading.close()
 

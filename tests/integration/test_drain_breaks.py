@@ -9,8 +9,10 @@ import pytest
 from lua.door import Door
 from lua.outcomes import Outcome
 from tests.builders import an_ask
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.integration.draining import Books, Sale, draining, open_sale
+
+pytestmark = ON_VALKEY
 
 Repair = Callable[[], Awaitable[Any]]
 

@@ -18,7 +18,7 @@ from reconciler.booking import Booking
 from reconciler.ledger import APPLICATION, Ledger, connect_options
 from reconciler.shard import Batch, Position
 from reconciler.steps import Step
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.entries import SHARD
 from tests.integration.draining import Books, Sale, draining, open_sale, reconciler_process
 
@@ -36,6 +36,7 @@ def is_whole(books: Books) -> bool:
     return bool(rows == books.seq())
 
 
+@ON_VALKEY
 @pytest.mark.parametrize("step", Step)
 async def test_killed_at_any_point_it_goes_on_without_loss_or_double(
     door: Door, redis_url: str, books: Books, eventually: Eventually, tmp_path: Path, step: Step
@@ -62,6 +63,7 @@ def is_stopped(process: subprocess.Popen[bytes]) -> bool:
     return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
 
 
+@ON_VALKEY
 @pytest.mark.parametrize("step", [Step.AFTER_READ, Step.BEFORE_COMMIT])
 async def test_a_reconciler_that_was_asleep_writes_nothing(
     door: Door, redis_url: str, books: Books, eventually: Eventually, tmp_path: Path, step: Step

@@ -10,10 +10,12 @@ import pytest
 
 from lua.door import Door
 from reconciler.steps import Step
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.entries import a_step, changed, issued
 from tests.integration.draining import Books, draining, reconciler_process
 from tests.integration.life import open_life, put
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.output import CONFLICT, FAILURE, NOT_FOUND, UNAVAILABLE, USAGE
+from gateway.cli.output import CONFLICT, FAILURE, INTERRUPTED, NOT_FOUND, UNAVAILABLE, USAGE
 from tests.integration.bookkeeping import add_journals
 from tests.integration.commands import Cli
 from tests.integration.exporting import Exports
+
+
+class Interrupted:
+    """Ctrl-C while a command waits."""
+
+    @staticmethod
+    def sleep(_seconds: float) -> None:
+        """Wait."""
+        raise KeyboardInterrupt
 
 
 def test_the_command_line(
@@ -30,6 +39,11 @@ def test_the_command_line(
     assert cli.json("export", "create", "journal", "--campaign", "te", code=NOT_FOUND)["code"] == "not_found"
     assert cli.json("export", "create", "journal", "--store", "s", code=USAGE)["message"].startswith("--store: ")
     assert cli.json("export", "create", "journal", "--format", "pdf", code=USAGE)["message"].startswith("--format: ")
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.cli.export.time", Interrupted)
+        stopped = cli("export", "create", "journal", "-f", "csv", "--since", "2026-11-01", "--key", "k", "--wait")
+    assert (stopped.code, stopped.out) == (INTERRUPTED, "")
+    assert f"{export['id']} is made all the same\n  `fairclaim export show {export['id']}`" in stopped.err
     assert cli.json("export", "download", export["id"], code=CONFLICT)["code"] == "not_done"
     assert cli.json("export", "show", export["id"], "--manifest", code=CONFLICT)["code"] == "not_done"
     site.make(export["id"])

@@ -9,7 +9,10 @@ from gateway.campaigns.publish import INITIAL
 from gateway.errors import PROBLEMS
 from gateway.routes.paging import make_cursor
 from lua.keys import CampaignId, Shard
+from tests.conftest import ON_VALKEY
 from tests.http import Worker
+
+pytestmark = ON_VALKEY
 
 
 @pytest.mark.parametrize("campaign", ["%00", "a%00b", "%ff", "A", "x" * 5000])

@@ -17,7 +17,7 @@ from gateway.key_file import FILE_BYTES_MAX, read_keys, signing_keys
 from gateway.settings import SettingError, Settings, load_settings
 from gateway.tickets import Tickets
 from gateway.tokens import mint_token
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.http import Worker
 from tests.integration.stacks import fairclaim
 
@@ -102,6 +102,7 @@ def becomes(worker: Worker, headers: dict[str, str], wanted: int) -> Callable[[]
     return check
 
 
+@ON_VALKEY
 async def test_a_new_key_is_known_within_two_seconds(rotating: Worker, file: Path, eventually: Eventually) -> None:
     """A kid added to the file is accepted 2 s later at the latest, and not before it is there."""
     assert await status(rotating, bearer("k2")) == 401
@@ -112,6 +113,7 @@ async def test_a_new_key_is_known_within_two_seconds(rotating: Worker, file: Pat
     assert await status(rotating, bearer("k3")) == 401
 
 
+@ON_VALKEY
 async def test_a_removed_key_is_refused_although_its_tokens_were_known(
     rotating: Worker, file: Path, eventually: Eventually
 ) -> None:
@@ -128,6 +130,7 @@ async def test_a_removed_key_is_refused_although_its_tokens_were_known(
     assert (replayed.status_code, replayed.content) == (200, won.content)
 
 
+@ON_VALKEY
 @pytest.mark.usefixtures("often")
 async def test_nobody_is_refused_while_keys_change_in_the_documented_order(
     rotating: Worker, file: Path, eventually: Eventually
@@ -176,6 +179,7 @@ async def _mints_with(worker: Worker, kid: str) -> bool:
         return False
 
 
+@ON_VALKEY
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize(
     "text",
@@ -205,6 +209,7 @@ async def test_a_malformed_file_leaves_the_keys_as_they_were(
     assert str(file) in logged
 
 
+@ON_VALKEY
 @pytest.mark.usefixtures("often")
 async def test_a_file_that_is_away_leaves_the_keys_as_they_were(
     rotating: Worker,

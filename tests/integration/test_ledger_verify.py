@@ -7,9 +7,12 @@ import pytest
 
 from lua.door import Door
 from reconciler.verifying import CHANGED, CUT_SHORT, NO_CHECKPOINT, UNLINKED, verify
+from tests.conftest import ON_VALKEY
 from tests.integration.commands import Cli
 from tests.integration.draining import Books, draining
 from tests.integration.life import open_life
+
+pytestmark = ON_VALKEY
 
 OWNER = ("journals", "postings")
 

@@ -149,6 +149,7 @@ async def test_a_date_that_is_closed_or_on_hold_is_refused(http: Http, books: Bo
         ):
             assert (answer.status_code, answer.json()["code"]) == (409, "invalid_state")
             assert answer.json().get("open_from") == told
+            assert "take " in answer.json()["detail"]
     assert (await drafted(http, key="open", effective_date="2027-01-02"))["state"] == "drafted"
 
 

@@ -10,7 +10,10 @@ from gateway.api.operation import ANYBODY, CREDENTIALS, HOLDER, TICKET, Operatio
 from gateway.api.refusals import ProblemBody
 from gateway.keys import ROLES
 from gateway.routes.claims import Claimed
+from tests.conftest import ON_VALKEY
 from tests.http import Worker
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

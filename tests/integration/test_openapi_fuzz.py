@@ -42,7 +42,7 @@ pytestmark = [
 
 APP = create_app(Settings(redis_url="redis://x", postgres_url="postgresql://x", jwt_keys=JWT_KEYS))
 OPERATIONS = {f"{each.method} {each.path_format}": each for each in APP.routes if isinstance(each, Operation)}
-OPENAPI = schemathesis.openapi.from_dict(json.loads(APP.state.document))
+OPENAPI = schemathesis.openapi.from_dict(json.loads(APP.state.document()))
 OPENAPI.config.generation.update(allow_extra_parameters=False)  # of the query, where what nobody knows is let be
 
 # Bodies have rules between their fields, and cursors come from pages: what the types allow may still be refused.

@@ -101,6 +101,7 @@ WRONG: list[tuple[str, dict[str, str], str]] = [
     ("order_id,minor\na,1\n", {"zone": "Mars"}, "zone"),
     ("order_id,minor\na,1\n", {"measure": "gross"}, "measure"),
     ("order_id,minor\na,1\n", {"currency": "yen"}, "currency"),
+    ("order_id,minor\na,1\n", {"currency": "CNX"}, "currency"),
     ("order_id,minor\na,1\n", {"entity": "nobody"}, "entity"),
 ]
 

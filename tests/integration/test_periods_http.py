@@ -152,7 +152,7 @@ def test_the_command_line_does_the_same(months: Months, cli: Cli, tmp_path: Path
     refused = cli("period", "close", "2024-02")
     assert refused.code == FAILURE
     assert "29 days open before it" in refused.out
-    assert "hold: does not hold: the period is on hold\n  it is open" in refused.out
+    assert "hold: does not hold: the period is on hold\n  it is open: put it on hold first" in refused.out
     assert "2 of 8 checks do not hold; the books were not judged" in " ".join(refused.out.split())
     assert cli.json("period", "close", "2024-01", "--dry-run") | {"checks": []} == {
         **{"holds": True, "checks": [], "report": None}
@@ -161,6 +161,7 @@ def test_the_command_line_does_the_same(months: Months, cli: Cli, tmp_path: Path
     assert "1 chains, 11 journals" in closed.out
     assert (closed.code, closed.out.splitlines()[-1]) == (0, "2024-01 of main is closed; its report is number 1")
     assert cli.json("period", "close", "2024-01", code=CONFLICT)["code"] == "invalid_state"
+    assert "\n  an admin may open it again" in cli("period", "close", "2024-01").err
     assert "closed" in cli("period", "list", "--rows", "100").out
     assert cli.json("period", "show", "2024-01")["reports"][0]["id"] == 1
     assert "report" in cli("period", "show", "2024-01").out

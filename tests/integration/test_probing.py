@@ -11,9 +11,11 @@ from gateway.limiter import Limiter
 from gateway.probing import FORGOTTEN_AFTER_S, Probing, is_probing
 from lua.door import Door
 from lua.keys import PROBING_KEY
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.integration.guesses import open_guesses
 from tests.proxy import Proxy
+
+pytestmark = ON_VALKEY
 
 THRESHOLD = 6
 

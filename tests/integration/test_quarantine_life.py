@@ -7,9 +7,12 @@ import pytest
 
 from lua.door import Door
 from reconciler.quarantine import replay
+from tests.conftest import ON_VALKEY
 from tests.entries import a_step, changed
 from tests.integration.draining import Books, draining
 from tests.integration.life import HOUR_MS, LifeSale, open_life, put
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ async def test_scarce_stock_goes_in_the_order_of_play(sale: Sale, tmp_path: Path
     assert {"claimed 4 4", "limit_reached 3 3", "sold_out 2 2", "redeemed 1 1"} <= shown
     assert {"taken off their orders CNY 5.00 CNY 5.00", "every row is as the oracle says"} <= shown
     assert "verdict: 1 invariants hold, of everything in the books" in ran.out
-    assert "claims 10 of 10" in ran.err
+    assert "answers 10 of 10" in ran.err
 
     ran = await sale.replay(str(file), "--stock", "2", "--coupon", "x", "--speed", "1e7", "--report", str(report))
     assert ran.code == 0, ran
@@ -200,7 +200,7 @@ async def test_ctrl_c_says_how_far_it_came_and_the_run_goes_on(sale: Sale, tmp_p
     assert replaying.stderr is not None
     async with asyncio.timeout(60):
         async for line in replaying.stderr:
-            if b"claims 0 of 3" in line:
+            if b"answers 0 of 3" in line:
                 break
         replaying.send_signal(signal.SIGINT)
         told = (await replaying.stderr.read()).decode()

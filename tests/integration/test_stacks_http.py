@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Eventually
+from tests.conftest import ON_VALKEY, Eventually
 from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done, told
+
+pytestmark = ON_VALKEY
 
 SHOP: dict[str, dict[str, Any]] = {
     "flash": {"shards": 4},

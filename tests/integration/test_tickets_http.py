@@ -11,8 +11,11 @@ import pytest
 
 from gateway.errors import PROBLEMS
 from lua.keys import CampaignId, Shard
+from tests.conftest import ON_VALKEY
 from tests.http import Worker
 from tests.proxy import Proxy
+
+pytestmark = ON_VALKEY
 
 DAY_S, HOUR_S = 86_400, 3600
 

@@ -11,8 +11,11 @@ from gateway.codes import CodeMaker, show_code
 from gateway.keys import ROLES
 from gateway.wire import rfc3339, time_ms
 from lua.keys import CampaignId, Shard
+from tests.conftest import ON_VALKEY
 from tests.integration.drained import NOON, Drained
 from tests.integration.site_http import Http, open_http
+
+pytestmark = ON_VALKEY
 
 
 @pytest.fixture

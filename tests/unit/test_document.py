@@ -28,7 +28,7 @@ def app() -> Starlette:
 @pytest.fixture(scope="module")
 def written(app: Starlette) -> dict[str, Any]:
     """Its document, as everybody gets it."""
-    found: dict[str, Any] = json.loads(app.state.document)
+    found: dict[str, Any] = json.loads(app.state.document())
     return found
 
 

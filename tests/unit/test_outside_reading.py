@@ -26,7 +26,13 @@ def test_pieces_of_any_size_give_the_same_rows(piece: int) -> None:
 
 @pytest.mark.parametrize(
     ("currency", "text", "minor"),
-    [("CNY", "12.5", "1250"), ("CNY", "12", "1200"), ("JPY", "12", "12"), ("KWD", "0.125", "125")],
+    [
+        ("CNY", "12.5", "1250"),
+        ("CNY", "12", "1200"),
+        ("JPY", "12", "12"),
+        ("KWD", "0.125", "125"),
+        ("IQD", "0.125", "125"),
+    ],
 )
 def test_amounts_are_in_the_currency(currency: str, text: str, minor: str) -> None:
     """As many decimals as the currency has, and no float in between."""

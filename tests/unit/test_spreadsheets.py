@@ -136,4 +136,10 @@ def test_a_workbook_opens_with_all_that_is_in_it(
     for sheet in sheets:
         assert (sheet.page_setup.orientation, sheet.print_title_rows) == ("landscape", "$1:$1")
         assert (sheet.sheet_properties.pageSetUpPr.fitToPage, sheet.page_setup.fitToHeight) == (True, 0)
-        assert [cell.alignment.horizontal == "right" for cell in sheet[1]] == [*[False] * 4, *[True] * 3]
+        number = ("right", 1)  # the indent keeps it apart from the text of the next column
+        sides = [(cell.alignment.horizontal, cell.alignment.indent) == number for cell in sheet[1]]
+        assert sides == [*[False] * 4, *[True] * 3]
+        for row in sheet.iter_rows(min_row=2):
+            for cell, right in zip(row, sides, strict=True):
+                if cell.data_type in ("n", "f", "d") and cell.value is not None:
+                    assert ((cell.alignment.horizontal, cell.alignment.indent) == number) is right
