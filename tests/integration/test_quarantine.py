@@ -161,7 +161,7 @@ async def test_what_postgres_cannot_hold_is_quarantined_and_named(
 
 
 async def test_the_record_is_kept_whole(door: Door, redis_url: str, books: Books, eventually: Eventually) -> None:
-    """Every field of a record that is no entry is in quarantine, byte for byte; a replay lets what covers nothing go."""
+    """Every field of a record that is no entry is in quarantine, byte for byte; a replay lets go what is empty."""
     sale = await open_sale(door, books)
     await door.redis.xadd(sale.on.shard.key("entries"), {b"\xff\x00": b"\x00\x01", b"note": b"by hand"})
     await sale.claim("a")
