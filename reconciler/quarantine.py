@@ -22,7 +22,8 @@ from reconciler.queries import QUERIES
 from reconciler.rows import rows_of
 from reconciler.tables import COPIES, Rows
 
-REPLAYED, UNREADABLE, REFUSED = "replayed", "unreadable", "refused"
+REPLAYED, EMPTY, UNREADABLE, REFUSED = "replayed", "empty", "unreadable", "refused"
+COVERS_NOTHING = "it covers nothing: the numbers before and after it follow each other"
 STATEMENT_MS_MAX = 30_000
 CONNECT_MS_MAX = 5000
 
@@ -30,7 +31,8 @@ CONNECT_MS_MAX = 5000
 @dataclass(frozen=True)
 class ReplayedRecord:
     """
-    What became of one record: *outcome* is replayed, unreadable (as before) or refused (by a constraint of the books).
+    What became of one record: *outcome* is replayed, empty (the books are complete without it), unreadable (as before)
+    or refused (by a constraint of the books). What is replayed or empty is out of quarantine.
 
     *first_seq* and *count* tell what it covers, None where that is not known; *reason* is empty when replayed.
     """
@@ -57,7 +59,7 @@ class ReplayReport:
     @property
     def remaining(self) -> int:
         """Records that are still in quarantine."""
-        return len(self.records) - self.replayed
+        return sum(record.outcome in (UNREADABLE, REFUSED) for record in self.records)
 
 
 def replay(postgres_url: str, shard: str | None = None) -> ReplayReport:
@@ -92,6 +94,9 @@ def _replay_one(connection: psycopg.Connection, shard: Shard, entry_id: str) -> 
             if row is None or checkpoint is None:
                 return None
             fields, first_seq, count = row
+            if count == 0:
+                connection.execute(QUERIES["mark_replayed"], at)
+                return ReplayedRecord(str(shard), entry_id, EMPTY, first_seq, count, COVERS_NOTHING)
             entry = _decode(fields, first_seq, count)
             terms = _terms_of(connection, shard, entry)
             closed_through = _keep_closed(connection, terms.entity)
@@ -124,8 +129,6 @@ def _decode(fields: dict[str, str], first_seq: int | None, count: int | None) ->
     """
     if first_seq is None or count is None:
         raise UnreadableEntry("what it covers is told by the next record, which has not come yet", None, None)
-    if count == 0:
-        raise UnreadableEntry("it covers nothing: the numbers before and after it follow each other", first_seq, 0)
     # A record that did not tell what it covers is told by the gap it left.
     told = {b"seq": str(first_seq).encode(), b"count": str(count).encode()}
     raw = {name.encode(): bytes.fromhex(value) for name, value in fields.items()}

@@ -97,7 +97,8 @@ def _replay(postgres_url: str, shard: str | None, as_json: bool) -> None:
     except psycopg.Error as error:
         raise Fail(UNAVAILABLE, "postgres", f"PostgreSQL: {' '.join(str(error).split())}") from None
     counts = f"{report.replayed} replayed, {report.remaining} remain in quarantine"
-    lines = [f"{one.shard} {one.entry_id}: {one.outcome} {one.reason}".rstrip() for one in report.records]
+    told = [(f"{one.shard} {one.entry_id}", one.outcome, one.reason) for one in report.records]
+    lines = [": ".join(filter(None, each)) for each in told]
     data = {"records": report.records, "replayed": report.replayed, "remaining": report.remaining}
     emit(data, as_json, lambda: "\n".join([*lines, counts]))
     if report.remaining:

@@ -80,8 +80,8 @@ def verdict(
     except LookupError:
         if entity is not None:
             raise Fail(NOT_FOUND, "entity_not_found", f"there is no legal entity {entity!r}", NO_ENTITY) from None
-        unknown = f"the books have no campaign {campaign!r}"
-        raise Fail(NOT_FOUND, "campaign_not_found", unknown, "`fairclaim campaign list` shows them") from None
+        hint = "`fairclaim campaign list` shows them"
+        raise Fail(NOT_FOUND, "campaign_not_found", f"the books have no campaign {campaign!r}", hint) from None
     emit(found, as_json, lambda: verdict_shown(found))
     if not found.holds:
         raise typer.Exit(FAILURE)

@@ -124,7 +124,7 @@ ENTRIES = Report(
         Column("entry_id", "text", "the record on the stream"),
     ),
     query=_entries,
-    takes=frozenset({"entity", "campaign", "since", "until"}),
+    takes=frozenset({"entity", "campaign", "since", "until", "zone"}),
     detail=True,
     key=("shard", "seq"),
 )

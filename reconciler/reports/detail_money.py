@@ -96,7 +96,7 @@ def _movements(asked: Asked) -> Query:
     return query._replace(values={**query.values, **bounds})
 
 
-_TAKES = frozenset({"entity", "campaign", "merchant", "store", "since", "until"})
+_TAKES = frozenset({"entity", "campaign", "merchant", "store", "since", "until", "zone"})
 
 REDEMPTIONS = Report(
     name="redemptions",

@@ -49,3 +49,9 @@ def test_what_is_asked_is_read() -> None:
         assert asked_of(REPORTS["expiry-forecast"], {**days, "as_of": "2026-11-01"}).as_of == date(2026, 11, 1)
     with pytest.raises(BadAsk, match="merchant"):
         checked(report, Asked(merchant="m-1"))
+
+
+def test_what_shows_a_time_shows_it_in_the_zone_that_is_asked_for() -> None:
+    """A report of single rows has the clock of the sale in it, which means little in another zone than one's own."""
+    without = [name for name, report in REPORTS.items() if report.detail and "zone" not in report.takes]
+    assert without == ["merchant-statement", "funder-statement"], "which have dates of the books alone"
