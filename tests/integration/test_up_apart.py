@@ -127,7 +127,7 @@ def test_help_has_an_example_json_and_exit_codes(command: str) -> None:
 def test_completion_completes() -> None:
     """The script that --show-completion prints asks the program itself, and gets the commands."""
     asked = fairclaim(_FAIRCLAIM_COMPLETE="complete_bash", COMP_WORDS="fairclaim re", COMP_CWORD="1")
-    assert asked.stdout.split() == ["reconcile", "report"]
+    assert asked.stdout.split() == ["reconcile", "report", "replay"]
 
 
 def test_version_and_no_arguments() -> None:
