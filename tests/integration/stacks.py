@@ -69,13 +69,23 @@ def _stat(pid: int) -> list[str] | None:
 
 
 class Stack:
-    """One `fairclaim up` on *data_dir*, started by the command *under*. ``with`` kills what still runs at its end."""
+    """
+    One `fairclaim up` on *data_dir*, started by the command *under*. ``with`` kills what still runs at its end.
 
-    def __init__(self, data_dir: Path, *arguments: str, under: Sequence[str] = (), **popen: Any) -> None:
+    A test that makes Redis differ for a moment has *stocktake_s* so long that no stocktake falls into it.
+    """
+
+    def __init__(
+        self, data_dir: Path, *arguments: str, under: Sequence[str] = (), stocktake_s: int = 10, **popen: Any
+    ) -> None:
         self.data_dir, self._ready_file = data_dir, data_dir.parent / f"{data_dir.name}.ready.json"
         self._output = data_dir.parent / f"{data_dir.name}.output"
         command = [*under, sys.executable, "-m", "gateway.cli", "up", "--data-dir", str(data_dir), *arguments]
-        settings = {"FAIRCLAIM_PORT": "0", "FAIRCLAIM_READY_FILE": str(self._ready_file)}
+        settings = {
+            "FAIRCLAIM_PORT": "0",
+            "FAIRCLAIM_READY_FILE": str(self._ready_file),
+            "FAIRCLAIM_STOCKTAKE_S": str(stocktake_s),
+        }
         self._ready_file.unlink(missing_ok=True)
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment(**settings), **popen)

@@ -25,7 +25,7 @@ from tests.integration.stacks import Stack, environment, fairclaim
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running system."""
-    with Stack(tmp_path_factory.mktemp("cli") / "data", "--workers", "1") as stack:
+    with Stack(tmp_path_factory.mktemp("cli") / "data", "--workers", "1", stocktake_s=3600) as stack:
         yield stack
         assert stack.stop() == 0, stack.output
 

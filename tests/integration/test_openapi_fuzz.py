@@ -37,7 +37,9 @@ from tests.http import JWT_KEYS, Worker, a_database, bearer
 from tests.integration.draining import draining
 
 pytestmark = [
-    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
+    pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True),
+    # The worker, a thread of this process, may draw a time to wait while a case is drawn, which hypothesis notices.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"),
 ]
 
 APP = create_app(Settings(redis_url="redis://x", postgres_url="postgresql://x", jwt_keys=JWT_KEYS))
