@@ -1,0 +1,1 @@
+"""One run of the crowd: what it is about, what it saw, what it came to."""
