@@ -1,6 +1,7 @@
 """What happens when, by the seconds since the run began: pure, so that every process knows it from the clock alone."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple, Protocol
@@ -172,3 +173,15 @@ def stage_at(shape: str, elapsed_s: float, size: Size) -> Stage:
     Errors: KeyError for a shape there is none of.
     """
     return next((stage for stage in stages_of(shape, size) if elapsed_s < stage.until_s), _OVER)
+
+
+def classes_at(stage: Stage, present: Sequence[str], arrivals: bool) -> tuple[str, ...]:
+    """
+    Which of the classes that are *present* are added in *stage*: with *arrivals*, Arrivals claims in place of the others.
+
+    Shape: never empty where *present* is not; who chose classes that have no part in a stage gets those he chose.
+    """
+    left_out = {"Claimer", "Bot"} if arrivals else {"Arrivals"}
+    there = [name for name in present if name not in left_out]
+    wanted = {"Arrivals" if arrivals and name == "Claimer" else name for name in stage.classes}
+    return tuple(name for name in there if not wanted or name in wanted) or tuple(there or present)
