@@ -15,11 +15,11 @@ Series = list[float | None]
 """One figure a second, in the order of Seconds.at_s; None where there is none."""
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of the document; a field that is not known is refused by its name."""
 
 
-class Generator(_Strict):
+class Generator(_Strict, frozen=True, kw_only=True):
     """
     What made the load. *processes* are those that had users; *cpu_percent_max* is the busiest of them in its busiest
     second, of one core. *lost* names the workers whose attempts are not all known.
@@ -31,7 +31,7 @@ class Generator(_Strict):
     lost: list[str] = []
 
 
-class Campaign(_Strict):
+class Campaign(_Strict, frozen=True, kw_only=True):
     """A campaign of the run. *granted* is how many claims were told that they have a coupon of it; *left* its stock."""
 
     id: str
@@ -41,7 +41,7 @@ class Campaign(_Strict):
     left: int | None
 
 
-class Check(_Strict):
+class Check(_Strict, frozen=True, kw_only=True):
     """One check of the verdict; it holds where nothing violates it, and else *first* is the first row that does."""
 
     name: str
@@ -56,7 +56,7 @@ class Check(_Strict):
         return self.violated == 0
 
 
-class Verdict(_Strict):
+class Verdict(_Strict, frozen=True, kw_only=True):
     """What the books and Redis say of what the crowd was told."""
 
     holds: bool
@@ -64,13 +64,13 @@ class Verdict(_Strict):
     checks: list[Check]
 
 
-class ProductVerdict(_Strict):
+class ProductVerdict(_Strict, frozen=True, kw_only=True):
     """What the gateway says of itself."""
 
     holds: bool
 
 
-class Gate(_Strict):
+class Gate(_Strict, frozen=True, kw_only=True):
     """Something that was asked of the run: *asked* and *found* are for people."""
 
     name: str
@@ -79,7 +79,7 @@ class Gate(_Strict):
     holds: bool
 
 
-class Request(_Strict):
+class Request(_Strict, frozen=True, kw_only=True):
     """The requests of one name. Latencies are None where no request of that name had an answer."""
 
     name: str
@@ -92,7 +92,7 @@ class Request(_Strict):
     max_ms: float | None
 
 
-class Failure(_Strict):
+class Failure(_Strict, frozen=True, kw_only=True):
     """How often requests of one name failed with one text."""
 
     name: str
@@ -100,14 +100,14 @@ class Failure(_Strict):
     count: int
 
 
-class Mark(_Strict):
+class Mark(_Strict, frozen=True, kw_only=True):
     """Something that was done to the sale."""
 
     at_s: float
     says: str
 
 
-class Seconds(_Strict):
+class Seconds(_Strict, frozen=True, kw_only=True):
     """
     The run second by second; every list is as long as *at_s*.
 
@@ -127,7 +127,7 @@ class Seconds(_Strict):
     batch_claims: Series
 
 
-class Result(_Strict):
+class Result(_Strict, frozen=True, kw_only=True):
     """
     A run. *clean* says that every gate holds, and the verdict is one of them.
 
