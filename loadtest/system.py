@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,24 +55,35 @@ class System:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        deadline = time.monotonic() + START_S_MAX
-        while not self.ready_file.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self._process.kill()
-                raise RuntimeError(f"fairclaim up did not start:\n{(self.folder / 'up.log').read_text()}")
-            time.sleep(0.05)
+        try:
+            self._await_ready()
+        except BaseException:
+            with undisturbed():
+                self._end()
+            raise
         self.target = Target.read(self.ready_file)
         return self
 
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + START_S_MAX
+        while not self.ready_file.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"fairclaim up did not start:\n{(self.folder / 'up.log').read_text()}")
+            time.sleep(0.05)
+
     def __exit__(self, *failure: object) -> None:
+        with undisturbed():
+            code = self._end()
+        if code != 0:
+            raise RuntimeError(f"fairclaim up ended with {code}:\n{(self.folder / 'up.log').read_text()}")
+
+    def _end(self) -> int:
         self._process.send_signal(signal.SIGINT)
         try:
-            code = self._process.wait(STOP_S_MAX)
+            return self._process.wait(STOP_S_MAX)
         finally:
             self._process.kill()
             self._log.close()
-        if code != 0:
-            raise RuntimeError(f"fairclaim up ended with {code}:\n{(self.folder / 'up.log').read_text()}")
 
     def command(self, *arguments: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]":
         """Run ``fairclaim`` against this system."""
@@ -86,7 +98,12 @@ class System:
 
     def parts(self) -> dict[str, list[int]]:
         """Process ids of gateway, redis, reconciler, postgres and supervisor; empty where there is no /proc."""
-        return parts_below(self._process.pid)
+        return parts_below(self.pid)
+
+    @property
+    def pid(self) -> int:
+        """The process id of ``fairclaim up``."""
+        return self._process.pid
 
     @contextmanager
     def stopped(self, part: str) -> Iterator[None]:
@@ -101,10 +118,24 @@ class System:
                 os.kill(pid, signal.SIGCONT)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within the block Ctrl-C cuts nothing short: a stop takes a bounded time, and half of one leaves parts behind."""
+    if threading.current_thread() is not threading.main_thread():  # no other one is disturbed
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def parts_below(root: int) -> dict[str, list[int]]:
     """The processes started by *root* and itself, by the part each one is."""
     parts: dict[str, list[int]] = {}
-    for pid in _descendants(root):
+    for pid in descendants(root):
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:  # ended since it was listed
@@ -125,7 +156,8 @@ def _part(line: str) -> str:
     return "reconciler" if "reconcile" in line else "supervisor"
 
 
-def _descendants(root: int) -> list[int]:
+def descendants(root: int) -> list[int]:
+    """The process ids of *root* and of what it started, and they; empty where there is no /proc."""
     parents: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
