@@ -17,7 +17,6 @@ import gevent  # type: ignore[import-untyped]
 
 log = logging.getLogger("loadtest")
 
-EVERY_S = 1.0
 ASK_S_MAX = 5.0
 BATCH_SUM, BATCH_COUNT = "fairclaim_batch_claims_sum", "fairclaim_batch_claims_count"
 LAG_S, LAG_SEQ = "fairclaim_drain_lag_seconds", "fairclaim_drain_lag_seq"
@@ -78,13 +77,17 @@ def figures(page: str) -> dict[str, float]:
 
 class Sampler:
     """
-    Samples from `start` to `stop`. Each series is by second of the run; *users* is asked how many there are.
+    Samples from `start` to `stop`, at the end of each second of the clock. Each series is by second of the run.
 
-    *started_s* is seconds since the epoch, and is the second 0.
+    *started_s* is seconds since the epoch; its second is the second 0. *count_users* says how many there are.
     """
 
-    def __init__(self, url: str, api_key: str, campaigns: Sequence[str], started_s: float) -> None:
-        self._url, self._api_key, self._started_s = url, api_key, started_s
+    def __init__(
+        self, url: str, api_key: str, campaigns: Sequence[str], started_s: float, count_users: Callable[[], int]
+    ) -> None:
+        self._url, self._api_key, self._start_s = url, api_key, int(started_s)
+        self._count_users = count_users
+        self.users: dict[int, int] = {}
         self.stock: dict[str, dict[int, int]] = {campaign: {} for campaign in campaigns}
         self.lag_s: dict[int, float] = {}
         self.lag_seq: dict[int, int] = {}
@@ -94,7 +97,9 @@ class Sampler:
 
     def start(self) -> None:
         """From now on, once a second."""
-        self._greenlets = [gevent.spawn(self._sample, self._read_metrics, Asker(self._url, s_max=ASK_S_MAX))]
+        self._greenlets = [
+            gevent.spawn(self._sample, read, Asker(self._url)) for read in (self._read_metrics, self._read_users)
+        ]
         for campaign in self.stock:
             asker = Asker(self._url, self._api_key)
             self._greenlets.append(gevent.spawn(self._sample, self._reader(campaign), asker))
@@ -113,12 +118,11 @@ class Sampler:
             asker.close()
 
     def _sample(self, read: Callable[[Asker, int], None], asker: Asker) -> None:
-        """Call *read* in every second of the run; a second that a slow answer took is left out."""
+        """Call *read* as each second ends; the seconds that a slow answer takes are left out."""
         try:
             while True:
-                now_s = time.time() - self._started_s
-                gevent.sleep(EVERY_S - now_s % EVERY_S)
-                read(asker, round(time.time() - self._started_s))
+                gevent.sleep(1 - time.time() % 1)
+                read(asker, round(time.time()) - 1 - self._start_s)
         finally:
             asker.close()
 
@@ -129,6 +133,9 @@ class Sampler:
                 self.stock[campaign][second] = left
 
         return read
+
+    def _read_users(self, _asker: Asker, second: int) -> None:
+        self.users[second] = self._count_users()
 
     def _read_metrics(self, asker: Asker, second: int) -> None:
         answer = asker.ask("/metrics")
