@@ -5,6 +5,11 @@ docs/loadtest.md says what it does and what it may be told.
 """
 
 from loadtest.run import arguments, starting
+from loadtest.users.bot import Bot
 from loadtest.users.claimer import Claimer
+from loadtest.users.finance import Finance
+from loadtest.users.marketer import Marketer
+from loadtest.users.till import Till
+from loadtest.users.wallet import Wallet
 
-__all__ = ["Claimer", "arguments", "starting"]
+__all__ = ["Bot", "Claimer", "Finance", "Marketer", "Till", "Wallet", "arguments", "starting"]
