@@ -99,4 +99,5 @@ class Sale(LoadTestShape):
             f"  {total.num_requests:8,} requests  {total.current_rps:6.0f}/s"
             f"  p99 {total.get_current_response_time_percentile(0.99) or 0:5.0f} ms  {total.num_failures:5,} failed"
         )
-        print(f"\r{line}" if over else line, end="" if over and stage.name != OVER else "\n", file=sys.stderr, flush=True)
+        before, after = ("\r" if over else ""), ("" if over and stage.name != OVER else "\n")
+        print(f"{before}{line}", end=after, file=sys.stderr, flush=True)

@@ -177,7 +177,7 @@ def stage_at(shape: str, elapsed_s: float, size: Size) -> Stage:
 
 def classes_at(stage: Stage, present: Sequence[str], arrivals: bool) -> tuple[str, ...]:
     """
-    Which of the classes that are *present* are added in *stage*: with *arrivals*, Arrivals claims in place of the others.
+    Which of the classes that are *present* are added in *stage*; with *arrivals* Arrivals claims in place of others.
 
     Shape: never empty where *present* is not; who chose classes that have no part in a stage gets those he chose.
     """
