@@ -5,7 +5,7 @@ Pure but for release(), which is told what time it is. Nothing here knows Locust
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -41,9 +41,16 @@ class Late(NamedTuple):
         )
 
 
+class Due(NamedTuple):
+    """A claim: when it was due, and whether it found no connection free then."""
+
+    at_s: float
+    waited: bool
+
+
 class Schedule:
     """
-    What is due, for whoever is free: release() makes it so, take() gives it out in order.
+    What is due, for whoever is free: release() makes it so, take() gives it out in order, left() says it is on its way.
 
     A claim that found somebody free and left late was the generator's doing; one that found nobody waited for a
     connection, which is the pool's or the gateway's. One that nobody took within *give_up_s* is unsent.
@@ -52,57 +59,48 @@ class Schedule:
     def __init__(self, dues: Iterator[float], began_s: float, give_up_s: float) -> None:
         self._dues, self._began_s, self._give_up_s = dues, began_s, give_up_s
         self._next_s = began_s + next(dues)
-        self._waiting: deque[tuple[float, bool]] = deque()
-        self._late_us: dict[int, int] = {}
-        self.free = 0
-        self.sent = self.waited = self.unsent = 0
+        self._waiting: deque[Due] = deque()
+        self._late: Counter[int] = Counter()
+        """How many were so late, by tenths of a millisecond."""
+        self._waited = self._unsent = 0
 
-    def release(self, now_s: float) -> tuple[float, list[float]]:
+    def release(self, now_s: float, free: int) -> tuple[float, list[float]]:
         """
-        Let go what is due by *now_s*; when the next one is due, and when those were that nobody took in time.
+        Let go what is due by *now_s*, with so many connections *free*.
 
-        Units: seconds of one clock.
+        Shape: when the next one is due, and when those were that nobody took in time. Units: seconds of one clock.
         """
         while self._next_s <= now_s:
-            self._waiting.append((self._next_s, len(self._waiting) >= self.free))
+            self._waiting.append(Due(self._next_s, waited=len(self._waiting) >= free))
             self._next_s = self._began_s + next(self._dues)
         given_up = []
-        while self._waiting and self._waiting[0][0] < now_s - self._give_up_s:
-            given_up.append(self._waiting.popleft()[0])
-        self.unsent += len(given_up)
+        while self._waiting and self._waiting[0].at_s < now_s - self._give_up_s:
+            given_up.append(self._waiting.popleft().at_s)
+        self._unsent += len(given_up)
         return self._next_s, given_up
 
-    def take(self, now_s: float) -> tuple[float, float | None] | None:
-        """When the next one was due, and how late it is by the generator's doing, in ms; None where nothing is due."""
-        if not self._waiting:
-            return None
-        due_s, waited = self._waiting.popleft()
-        if waited:
-            self.waited += 1
-            return due_s, None
-        self.sent += 1
-        late_ms = (now_s - due_s) * 1000
-        step = round(late_ms * 10)
-        self._late_us[step] = self._late_us.get(step, 0) + 1
-        return due_s, late_ms
+    def take(self) -> Due | None:
+        """The one that has been due longest; None where nothing is."""
+        return self._waiting.popleft() if self._waiting else None
 
-    @property
-    def waiting(self) -> int:
-        """How many are due and not taken."""
-        return len(self._waiting)
+    def left(self, due: Due, now_s: float) -> float | None:
+        """How late it leaves by the generator's doing, in ms; None where it had waited for a connection."""
+        if due.waited:
+            self._waited += 1
+            return None
+        late_ms = (now_s - due.at_s) * 1000
+        self._late[round(late_ms * 10)] += 1
+        return late_ms
 
     def late(self) -> Late:
         """How late the generator was so far."""
-        steps = sorted(self._late_us)
-        return Late(
-            self.sent, self._late_at(steps, 0.5), self._late_at(steps, 0.99), (steps[-1] / 10 if steps else 0.0),
-            self.waited, self.unsent,
-        )  # fmt: skip
+        count = self._late.total()
+        return Late(count, self._late_at(0.5), self._late_at(0.99), self._late_at(1.0), self._waited, self._unsent)
 
-    def _late_at(self, steps: list[int], share: float) -> float:
-        left = self.sent * share
-        for step in steps:
-            left -= self._late_us[step]
+    def _late_at(self, share: float) -> float:
+        left = self._late.total() * share
+        for tenths in sorted(self._late):
+            left -= self._late[tenths]
             if left <= 0:
-                return step / 10
+                return tenths / 10
         return 0.0

@@ -8,18 +8,19 @@ few who had asked already.
 
 import logging
 import time
+from collections import deque
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import gevent
-from gevent.event import Event
+from gevent.event import AsyncResult
 from locust import constant, tag, task
 from locust.exception import CatchResponseError, StopUser
 
 from loadtest.run.plan import Part
 from loadtest.run.recording import recorder
-from loadtest.run.schedule import Schedule, dues_s
-from loadtest.users.claimer import Claimer
+from loadtest.run.schedule import Due, Schedule, dues_s
+from loadtest.users.claimer import Claiming
 
 log = logging.getLogger("loadtest")
 
@@ -27,6 +28,8 @@ LEAD_S = 1.0
 """From the beginning of a run to its first claim: the pool is made meanwhile."""
 LATE_MS_MAX = 20.0
 """Where the generator's p99 is beyond this, latencies are its own as much as the gateway's."""
+IDLE_S = 0.5
+"""Whoever waited so long looks up: Locust may want it to stop."""
 LATE = "claim: late by the generator"
 
 
@@ -41,7 +44,7 @@ class Clock:
         self.schedule = Schedule(dues_s(rate, plan.seed, part.number), began_s, part.options.patience)
         self._environment, self._path = environment, f"/v1/campaigns/{plan.campaigns[0]}/claims"
         self._phones = 0
-        self._due = Event()
+        self._idle: deque[AsyncResult[Due]] = deque()
         self._playing: Any = None
 
     def enter(self) -> None:
@@ -63,27 +66,33 @@ class Clock:
             log.warning("%s: the generator was the limit; give it more processes (--processes) or machines", late)
         return True
 
-    def take(self) -> float:
-        """Wait until a claim is due that nobody took; when it was due, by time.perf_counter()."""
-        schedule = self.schedule
-        schedule.free += 1
-        try:
-            while (taken := schedule.take(time.perf_counter())) is None:
-                self._due.clear()
-                self._due.wait()
-        finally:
-            schedule.free -= 1
-        due_s, late_ms = taken
+    def take(self) -> float | None:
+        """When the next claim was due, by time.perf_counter(); None where there is none for a while."""
+        due = self.schedule.take() or self._handed()
+        if due is None:
+            return None
+        late_ms = self.schedule.left(due, time.perf_counter())
         if late_ms is not None:
             # A row of its own in Locust's tables, not in their sums: it is no request.
             self._environment.stats.get(LATE, "OPEN").log(late_ms, 0)
-        return due_s
+        return due.at_s
+
+    def _handed(self) -> Due | None:
+        """Wait in line for one, each for his own, so that one claim wakes one connection."""
+        mine: AsyncResult[Due] = AsyncResult()
+        self._idle.append(mine)
+        try:
+            mine.wait(IDLE_S)
+        finally:
+            if not mine.ready():
+                self._idle.remove(mine)
+        return mine.get() if mine.ready() else None
 
     def _play(self) -> None:
         while True:
-            next_s, given_up = self.schedule.release(time.perf_counter())
-            if self.schedule.waiting:
-                self._due.set()
+            next_s, given_up = self.schedule.release(time.perf_counter(), len(self._idle))
+            while self._idle and (due := self.schedule.take()) is not None:
+                self._idle.popleft().set(due)
             for due_s in given_up:
                 self._tell_unsent((time.perf_counter() - due_s) * 1000)
             gevent.sleep(max(0.0, next_s - time.perf_counter()))
@@ -105,9 +114,10 @@ class Clock:
 _clocks: "WeakKeyDictionary[Part, Clock]" = WeakKeyDictionary()
 
 
-class Arrivals(Claimer):
+class Arrivals(Claiming):
     """A connection of the open loop; with --arrivals in place of Claimer and Bot."""
 
+    weight = 40
     wait_time = constant(0)
 
     def on_start(self) -> None:
@@ -131,5 +141,6 @@ class Arrivals(Claimer):
     def claim(self) -> None:
         """The next claim that is due, of the next person."""
         due_s = self._clock.take()
-        assert self.part.identities is not None
-        self.claim_for(self.part.identities.next(), self.campaign, due_s)
+        if due_s is not None:
+            assert self.part.identities is not None
+            self.claim_for(self.part.identities.next(), self.campaign, due_s)
