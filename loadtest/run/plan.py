@@ -1,0 +1,127 @@
+"""
+What a run is about, and one process's part in it: its way into the system, its people, the coupons its tills may have.
+
+starting.py makes the plan and brings it here.
+"""
+
+import itertools
+import os
+from collections import deque
+from weakref import WeakKeyDictionary
+
+import gevent  # type: ignore[import-untyped]
+import msgspec
+from gevent.event import Event  # type: ignore[import-untyped]
+from locust.env import Environment
+from locust.exception import StopUser
+
+from loadtest.run.arguments import Options
+from loadtest.run.identities import TOKEN_S, Holder, Identities
+from loadtest.target import Target
+
+MINTED_AT_ONCE = 500
+COUPONS_KEPT = 5_000
+"""How many coupons wait for a till; the older ones are forgotten by tills, not by anybody else."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """
+    What a run is about. *started_s* is seconds since the epoch; *created* whether the campaigns were made for it; of
+    those that were there, *stock* and *limit* are the first one's. *parts* is in how many parts the people are.
+    """
+
+    run: str
+    campaigns: tuple[str, ...]
+    stock: int
+    limit: int
+    holders: int
+    seed: int
+    started_s: float
+    shape: str
+    created: bool
+    parts: int
+    users: int
+    spawn_rate: float
+    run_time_s: float | None
+    host: str
+
+
+class Part:
+    """One process of the crowd: the plan as soon as there is one, its people, and the coupons that wait for a till."""
+
+    def __init__(self, given: Options, host: str) -> None:
+        self.given, self.host_said, self.host_found = given, host, ""
+        self.options = given
+        self.plan: Plan | None = None
+        self.failed = ""
+        self.identities: Identities | None = None
+        self.target: Target | None = None
+        self.host = ""
+        self.number = 0
+        self.turns = itertools.count(1)
+        self.coupons: deque[tuple[str, Holder, str]] = deque(maxlen=COUPONS_KEPT)
+        self.settled = Event()
+
+    def find(self) -> Target:
+        """How to get in, by what this process was given. Errors: NoTarget."""
+        needs = ("admin_key", "jwt") if self.host_said else ("gateway_url", "admin_key", "jwt")
+        variables = {**os.environ, **({"FAIRCLAIM_API_KEY": self.given.api_key} if self.given.api_key else {})}
+        return Target.find(self.given.ready_file, needs, variables)
+
+    def key(self) -> str:
+        """An Idempotency-Key that nobody else has."""
+        assert self.plan is not None
+        return f"{self.plan.run}-{self.number}-{next(self.turns)}"
+
+    def begin(self) -> None:
+        """Forget the run before."""
+        self.plan, self.failed = None, ""
+        self.coupons.clear()
+        self.settled.clear()
+
+    def settle(self, plan: Plan, target: Target, number: int) -> None:
+        """Take *plan*, and mint the people of part *number*; others run meanwhile."""
+        self.target, self.number = target, number
+        self.host = self.host_said or plan.host or target.gateway_url
+        count = -(-plan.holders // plan.parts)
+        self.identities = Identities(target.tokens(TOKEN_S), plan.seed, number, count)
+        for minted in self.identities.mint():
+            if minted % MINTED_AT_ONCE == 0:
+                gevent.sleep(0)
+        self.plan = plan
+        self.settled.set()
+
+    def fail(self, says: str) -> None:
+        """There will be no run in this process."""
+        self.failed = says
+        self.settled.set()
+
+
+parts: "WeakKeyDictionary[Environment, Part]" = WeakKeyDictionary()
+"""By Locust's environment, of which a process has one. starting.py fills it."""
+
+
+def part_of(environment: Environment) -> Part:
+    """
+    This process's part, once it is known what the run is about: waits for it.
+
+    Errors: StopUser where there will be no run.
+    """
+    part = parts[environment]
+    part.settled.wait()
+    if part.failed:
+        raise StopUser
+    return part
+
+
+def plan_of(environment: Environment) -> Plan:
+    """The plan, once there is one: waits for it. Errors: StopUser where there will be no run."""
+    plan = part_of(environment).plan
+    assert plan is not None
+    return plan
+
+
+def known_plan(environment: Environment) -> Plan | None:
+    """The plan, if there is one by now."""
+    part = parts.get(environment)
+    return part.plan if part is not None else None

@@ -1,0 +1,1 @@
+"""The people of a sale, as classes of Locust users."""
