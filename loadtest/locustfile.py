@@ -5,6 +5,8 @@ docs/loadtest.md says what it does and what it may be told.
 """
 
 from loadtest.run import arguments, starting
+from loadtest.shapes.sale import Sale
+from loadtest.users.arrivals import Arrivals
 from loadtest.users.claimer import Claimer
 
-__all__ = ["Claimer", "arguments", "starting"]
+__all__ = ["Arrivals", "Claimer", "Sale", "arguments", "starting"]

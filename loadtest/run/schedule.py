@@ -24,9 +24,9 @@ def dues_s(per_s: float, seed: int, part: int) -> Iterator[float]:
 
 
 class Late(NamedTuple):
-    """How late the generator was with *count* claims, in ms; *waited* more found no connection free."""
+    """How late the generator was with *sent* claims, in ms; *waited* more found no connection free, *unsent* ever."""
 
-    count: int
+    sent: int
     p50_ms: float
     p99_ms: float
     max_ms: float
@@ -35,7 +35,7 @@ class Late(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"open loop: {self.count + self.waited + self.unsent:,} claims were due; the generator was late by"
+            f"open loop: {self.sent + self.waited + self.unsent:,} claims were due; the generator was late by"
             f" {self.p50_ms:.1f} ms (p50), {self.p99_ms:.1f} ms (p99), {self.max_ms:.0f} ms (most);"
             f" {self.waited:,} waited for a connection, {self.unsent:,} got none"
         )
@@ -94,8 +94,8 @@ class Schedule:
 
     def late(self) -> Late:
         """How late the generator was so far."""
-        count = self._late.total()
-        return Late(count, self._late_at(0.5), self._late_at(0.99), self._late_at(1.0), self._waited, self._unsent)
+        sent = self._late.total()
+        return Late(sent, self._late_at(0.5), self._late_at(0.99), self._late_at(1.0), self._waited, self._unsent)
 
     def _late_at(self, share: float) -> float:
         left = self._late.total() * share

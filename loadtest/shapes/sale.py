@@ -35,7 +35,7 @@ class Sale(LoadTestShape):
     use_common_options = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._asked_s = self._told_s = 0.0
         self._stage = ""
         self._marks_read = 0

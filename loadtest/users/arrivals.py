@@ -12,8 +12,8 @@ from collections import deque
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import gevent
-from gevent.event import AsyncResult
+import gevent  # type: ignore[import-untyped]
+from gevent.event import AsyncResult  # type: ignore[import-untyped]
 from locust import constant, tag, task
 from locust.exception import CatchResponseError, StopUser
 
@@ -25,7 +25,7 @@ from loadtest.users.claimer import Claiming
 log = logging.getLogger("loadtest")
 
 LEAD_S = 1.0
-"""From the beginning of a run to its first claim: the pool is made meanwhile."""
+"""From the first connection of a process to its first claim: the others of the pool are made meanwhile."""
 LATE_MS_MAX = 20.0
 """Where the generator's p99 is beyond this, latencies are its own as much as the gateway's."""
 IDLE_S = 0.5
@@ -39,12 +39,12 @@ class Clock:
     def __init__(self, environment: Any, part: Part) -> None:
         plan = part.plan
         assert plan is not None
-        began_s = time.perf_counter() - time.time() + plan.started_s + LEAD_S
+        began_s = time.perf_counter() + LEAD_S
         rate = part.options.arrivals / plan.parts
         self.schedule = Schedule(dues_s(rate, plan.seed, part.number), began_s, part.options.patience)
         self._environment, self._path = environment, f"/v1/campaigns/{plan.campaigns[0]}/claims"
         self._phones = 0
-        self._idle: deque[AsyncResult[Due]] = deque()
+        self._idle: deque[Any] = deque()
         self._playing: Any = None
 
     def enter(self) -> None:
@@ -79,14 +79,15 @@ class Clock:
 
     def _handed(self) -> Due | None:
         """Wait in line for one, each for his own, so that one claim wakes one connection."""
-        mine: AsyncResult[Due] = AsyncResult()
+        mine = AsyncResult()
         self._idle.append(mine)
         try:
             mine.wait(IDLE_S)
         finally:
             if not mine.ready():
                 self._idle.remove(mine)
-        return mine.get() if mine.ready() else None
+        due: Due | None = mine.get() if mine.ready() else None
+        return due
 
     def _play(self) -> None:
         while True:

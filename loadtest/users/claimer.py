@@ -8,18 +8,10 @@ from loadtest.run.outcomes import CLAIMED, OVERLOAD, REPLAYED, UNANSWERED, WRONG
 from loadtest.users.person import Person
 
 
-class Claimer(Person):
-    """Each claim is another person's, who is done with it: as many people a second as there are answers."""
+class Claiming(Person):
+    """How somebody claims and what he makes of the answers. Not a user by itself."""
 
-    weight = 30
-    wait_time = constant(0)
-
-    @tag("claim")
-    @task
-    def claim(self) -> None:
-        """One person's claim."""
-        assert self.part.identities is not None
-        self.claim_for(self.part.identities.next(), self.campaign)
+    abstract = True
 
     def claim_for(self, holder: Holder, campaign: str, due_s: float | None = None) -> Outcome:
         """
@@ -52,3 +44,17 @@ class Claimer(Person):
             below = len(holder.told.get(ask.campaign, ())) < self.plan.limit
             if below:
                 self.asker.accuse(ask, "limit_reached for somebody below it")
+
+
+class Claimer(Claiming):
+    """Each claim is another person's, who is done with it: as many people a second as there are answers."""
+
+    weight = 30
+    wait_time = constant(0)
+
+    @tag("claim")
+    @task
+    def claim(self) -> None:
+        """One person's claim."""
+        assert self.part.identities is not None
+        self.claim_for(self.part.identities.next(), self.campaign)
