@@ -7,6 +7,22 @@ docs/loadtest.md says what it does and what it may be told.
 from loadtest.run import arguments, starting
 from loadtest.shapes.sale import Sale
 from loadtest.users.arrivals import Arrivals
+from loadtest.users.bot import Bot
 from loadtest.users.claimer import Claimer
+from loadtest.users.finance import Finance
+from loadtest.users.marketer import Marketer
+from loadtest.users.till import Till
+from loadtest.users.wallet import Wallet
 
-__all__ = ["Arrivals", "Claimer", "Sale", "arguments", "starting"]
+__all__ = [
+    "Arrivals",
+    "Bot",
+    "Claimer",
+    "Finance",
+    "Marketer",
+    "Sale",
+    "Till",
+    "Wallet",
+    "arguments",
+    "starting",
+]

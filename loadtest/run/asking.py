@@ -7,6 +7,7 @@ cookies, redirects and header objects: a process sends several times as many.
 
 import random
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 from locust.exception import CatchResponseError
 
 from loadtest.run.faults import Weather, drop_reply, trickle
-from loadtest.run.outcomes import OVERLOAD, UNANSWERED, WRONG, Outcome, outcome_of, wrong
+from loadtest.run.outcomes import DONE, GRANTED, OVERLOAD, UNANSWERED, UNNAMED, WRONG, Outcome, outcome_of, wrong
 from loadtest.run.plan import Part
 from loadtest.run.recording import recorder
 from loadtest.told import KINDS, Attempt
@@ -32,7 +33,8 @@ BLOCK_BYTES = 16_384
 class Ask(NamedTuple):
     """
     A request: *kind* says how it is judged and recorded, *what* how Locust's tables call it, *about* the campaign, code
-    or redemption it is asked of. *request* is all of its bytes.
+    or redemption it is asked of. *request* is all of its bytes. *check* gets the body of an answer that grants it, and
+    says why that is wrong, in the same words each time, or nothing.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Ask(NamedTuple):
     key: str = ""
     code: str = ""
     ref: str = ""
+    check: Callable[[bytes], str] | None = None
 
 
 class Answer(NamedTuple):
@@ -113,13 +116,20 @@ def _short(error: BaseException) -> str:
 
 
 class Asker:
-    """Somebody who asks: his connection, and how he goes about it when things go wrong."""
+    """
+    Somebody who asks: his connection, and how he goes about it when things go wrong.
 
-    def __init__(self, environment: Any, part: Part, weather: Weather, dice: random.Random) -> None:
+    *patience_s* is his own, where it is not that of a phone; nothing is slow to him before it is over.
+    """
+
+    def __init__(
+        self, environment: Any, part: Part, weather: Weather, dice: random.Random, patience_s: float | None = None
+    ) -> None:
         self._fire = environment.events.request.fire
-        self._options, self._weather, self._dice = part.options, weather, dice
+        self._weather, self._dice = weather, dice
+        self._slow_ms = part.options.slow_ms if patience_s is None else patience_s * 1000
         self._host = part.host
-        self.line = Line(part.host, part.options.patience)
+        self.line = Line(part.host, patience_s or part.options.patience)
         self._twin: Line | None = None
 
     def close(self) -> None:
@@ -137,6 +147,13 @@ class Asker:
         if body is None:
             return f"{text}\r\n".encode()
         return f"{text}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def ask(
+        self, kind: str, what: str, method: str, path: str, authorization: str, body: bytes | None = None, **more: Any
+    ) -> Ask:
+        """A request, with *more* fields of Ask by name."""
+        request = self.head(method, path, authorization, body, more.get("key", ""))
+        return Ask(kind, what, method, path, request, **{"about": "", "campaign": "", **more})
 
     def claim(self, campaign: str, holder: str, authorization: str, key: str) -> Ask:
         """A claim."""
@@ -196,9 +213,12 @@ class Asker:
             outcome = Outcome(UNANSWERED, says=answer.says)
         else:
             outcome = outcome_of(ask.kind, ask.about, answer.status, answer.replayed, answer.body)
+            if ask.check is not None and outcome.name in GRANTED:
+                found = ask.check(answer.body)
+                outcome = wrong(found) if found else outcome
         says = outcome.says
-        if not says and slowly is None and ms > self._options.slow_ms:
-            says = f"slower than {self._options.slow_ms} ms"
+        if not says and slowly is None and ms > self._slow_ms:
+            says = f"slower than {self._slow_ms} ms"
         self._record(ask, answer.status, outcome, sent_s)
         what = ask.what if slowly is None else f"{ask.what} {SLOW_LINK}"
         kind = ask.kind if slowly is None else f"{ask.kind} {SLOW_LINK}"
@@ -216,7 +236,7 @@ class Asker:
         finally:
             self._record(ask, 0, outcome, sent_s)
         ms = (time.perf_counter() - began_s) * 1000
-        self._tell(ask, DROPPED, f"{ask.what} {DROPPED}", UNANSWERED, ms, 0, outcome.says, sent_s)
+        self._tell(ask, DROPPED, ask.what, DROPPED, ms, 0, outcome.says, sent_s)
         return outcome, self._weather.wait_s(time.time())
 
     def _doubled(self, ask: Ask) -> tuple[Outcome, float]:
@@ -249,7 +269,7 @@ class Asker:
     ) -> None:
         self._fire(
             request_type=ask.method,
-            name=f"{what}: {outcome}",
+            name=what if outcome == DONE and kind in UNNAMED else f"{what}: {outcome}",
             response_time=ms,
             response_length=length,
             response=None,

@@ -55,7 +55,7 @@ class Identities:
         self._turn += 1
         return holder
 
-    def extra(self, who: str) -> Holder:
+    def another(self, who: str) -> Holder:
         """Somebody besides: one bot, one till's own customer."""
         self._extra += 1
         return self._holder(f"{who}{self._seed}-{self._part}-{self._extra}")

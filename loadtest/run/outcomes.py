@@ -13,7 +13,10 @@ import msgspec
 from loadtest.told import ADJUST, CLAIM, REDEEM, RELEASE, RESERVE, ROLLBACK
 
 CLAIMED, REPLAYED, DONE, UNANSWERED, WRONG = "claimed", "replayed", "done", "unanswered", "wrong"
-READ, QUOTE, STATE = "read", "quote", "state"
+READ, QUOTE, STATE, REPORT, STOCKTAKE = "read", "quote", "state", "report", "stocktake"
+GRANTED = frozenset({CLAIMED, REPLAYED, DONE})
+UNNAMED = frozenset({READ, QUOTE, STATE, REPORT, STOCKTAKE})
+"""What nothing but an answer can come of: its row in Locust's tables has no outcome in its name."""
 
 OVERLOAD = {"rate_limited": 429, "overloaded": 503, "not_ready": 503, "unknown": 503}
 """Problem code → status. Nothing is known by them: ask again with the same key."""
@@ -37,9 +40,11 @@ REFUSALS: dict[str, dict[str, int]] = {
     ADJUST: {"stock_floor": 409},
     STATE: {"invalid_state": 409},
     READ: {},
+    REPORT: {"not_found": 404},
+    STOCKTAKE: {},
 }
 """What may be refused, by what was asked: problem code → status."""
-GRANTED_STATUS = {CLAIM: 201, RESERVE: 201, REDEEM: 201, ROLLBACK: 201}
+GRANTED_STATUS = {CLAIM: 201, RESERVE: 201, REDEEM: 201, ROLLBACK: 201, STOCKTAKE: 201}
 """The status of the first time; a replay is 200 with Idempotency-Replayed. Others are 200 each time."""
 
 
@@ -181,4 +186,6 @@ _GRANTED: dict[str, Callable[[bytes, str], Outcome]] = {
     ADJUST: _adjust,
     STATE: _done,
     READ: _done,
+    REPORT: _done,
+    STOCKTAKE: _done,
 }

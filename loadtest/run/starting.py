@@ -35,6 +35,7 @@ USAGE, UNREACHABLE = 2, 6
 PLAN, PLAN_WANTED, READY = "fairclaim_plan", "fairclaim_plan_wanted", "fairclaim_ready"
 READY_S_MAX = 120.0
 """How long the leader waits for its workers' tokens: a million each take a worker ten seconds."""
+DISMISS_S_MAX = 5.0
 _STARTED_AS = os.getpid()
 
 
@@ -181,9 +182,24 @@ def _exit(environment: Environment, code: int, says: str) -> NoReturn:
     runner = environment.runner
     if isinstance(runner, WorkerRunner):
         runner.send_message("quit")
+    if isinstance(runner, MasterRunner):
+        _dismiss(runner, environment)
     if os.getpid() == _STARTED_AS or "--worker" in sys.argv or os.environ.get("LOCUST_MODE_WORKER"):
         print(f"locust: error: {says}", file=sys.stderr, flush=True)
     sys.exit(code)
+
+
+def _dismiss(runner: MasterRunner, environment: Environment) -> None:
+    """
+    Send away the workers that --processes forked. Those that never reached a master would try the next one's port.
+    """
+    parsed = environment.parsed_options
+    if parsed is None or not parsed.processes:
+        return
+    deadline = time.monotonic() + DISMISS_S_MAX
+    while runner.worker_index_max < parsed.processes and time.monotonic() < deadline:
+        gevent.sleep(0.02)
+    runner.quit()
 
 
 def _keep_tagged(environment: Environment) -> None:

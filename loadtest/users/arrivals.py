@@ -20,7 +20,7 @@ from locust.exception import CatchResponseError, StopUser
 from loadtest.run.plan import Part
 from loadtest.run.recording import recorder
 from loadtest.run.schedule import Due, Schedule, dues_s
-from loadtest.users.claimer import Claiming
+from loadtest.users.person import Claiming
 
 log = logging.getLogger("loadtest")
 

@@ -5,15 +5,21 @@ from typing import Any
 
 from locust.contrib.fasthttp import FastHttpUser
 
-from loadtest.run.asking import Asker
+from loadtest.run.asking import Ask, Asker
 from loadtest.run.faults import Weather
+from loadtest.run.identities import Holder
+from loadtest.run.outcomes import CLAIMED, OVERLOAD, REPLAYED, UNANSWERED, WRONG, Outcome
 from loadtest.run.plan import part_of, plan_of
+
+STAFF_PATIENCE_S = 30.0
+"""How long people who work here wait for an answer: nobody who works with reports gives up after a phone's patience."""
 
 
 class Person(FastHttpUser):
     """Somebody with a part, a plan, dice of his own and an asker. Not a user by itself."""
 
     abstract = True
+    patience_s: float | None = None
 
     def on_start(self) -> None:
         """Wait for the plan."""
@@ -22,7 +28,8 @@ class Person(FastHttpUser):
         self.options = self.part.options
         seed = f"{self.plan.seed} {self.part.number} {next(self.part.turns)}"
         self.dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        self.asker = Asker(environment, self.part, Weather(self.options, self.plan), self.dice)
+        weather = Weather(self.options, self.plan)
+        self.asker = Asker(environment, self.part, weather, self.dice, self.patience_s)
 
     def on_stop(self) -> None:
         """Hang up."""
@@ -34,3 +41,53 @@ class Person(FastHttpUser):
         """The campaign he is after this time."""
         campaigns = self.plan.campaigns
         return campaigns[0] if len(campaigns) == 1 else self.dice.choice(campaigns)
+
+    @property
+    def staff(self) -> str:
+        """The header of who works here."""
+        assert self.part.target is not None
+        return f"Bearer {self.part.target.admin_key}"
+
+
+class Claiming(Person):
+    """Somebody who claims. Not a user by itself, and without tasks, which those below would inherit."""
+
+    abstract = True
+
+    def claim_for(
+        self, holder: Holder, campaign: str, due_s: float | None = None, retry_rate: float | None = None
+    ) -> Outcome:
+        """
+        *holder* claims, until he knows. *due_s*: when he should have begun, by time.perf_counter().
+
+        With *retry_rate*, else that of the run, he asks again with the same key though he had an answer, and has to be
+        told of the same coupon; who has none can't have reached the limit; nobody has more than that.
+        """
+        ask = self.asker.claim(campaign, holder.name, holder.authorization, self.part.key())
+        outcome = self.asker.until_answered(ask, due_s)
+        self._heard(ask, holder, outcome)
+        rate = self.options.retry_rate if retry_rate is None else retry_rate
+        if outcome.name not in OVERLOAD and outcome.name != UNANSWERED and self.dice.random() < rate:
+            again = self.asker.until_answered(ask)
+            if not outcome.code:
+                self._heard(ask, holder, again)
+            elif again.name in (CLAIMED, REPLAYED):
+                if (again.name, again.code) != (REPLAYED, outcome.code):
+                    self.asker.accuse(ask, "another coupon for the same key")
+            elif again.name not in (*OVERLOAD, UNANSWERED, WRONG):
+                self.asker.accuse(ask, f"{again.name} for a key that has a coupon")
+        return outcome
+
+    def _heard(self, ask: Ask, holder: Holder, outcome: Outcome) -> None:
+        """Keep what he knows now, and hand a new coupon on to the tills."""
+        if outcome.name in (CLAIMED, REPLAYED):
+            holder.has(ask.campaign, outcome.code)
+            self.part.coupons.append((ask.campaign, holder, outcome.code))
+            if self.plan.created and len(holder.told[ask.campaign]) > self.plan.limit:
+                self.asker.accuse(ask, "more coupons than the limit")
+        elif outcome.name == UNANSWERED or outcome.name in OVERLOAD:
+            holder.uncertain = True
+        elif outcome.name == "limit_reached" and self.plan.created and not holder.uncertain:
+            below = len(holder.told.get(ask.campaign, ())) < self.plan.limit
+            if below:
+                self.asker.accuse(ask, "limit_reached for somebody below it")
