@@ -78,7 +78,7 @@ class Soak:
         life_s_min = self._run_s * LIFE_SHARE_MIN
         levels = self._watch.levels(life_s_min)
         missing = unjudged(levels, [part for part, _ in before])
-        level = not missing and all(each.holds for each in (*levels, *rests))
+        level = not missing and all(each.holds for each in levels) and all(each.holds for each in rests)
         print(f"\n{screen(levels, rests, missing, life_s_min)}")
         self.results.mkdir(parents=True, exist_ok=True)
         report = self.results / "soak.json"
