@@ -4,7 +4,9 @@ The sale for Locust: `locust -f loadtest/locustfile.py` from the project's folde
 docs/loadtest.md says what it does and what it may be told.
 """
 
-from loadtest.run import arguments, starting
+from locust import events
+
+from loadtest.run import arguments, ending, starting
 from loadtest.shapes.sale import Sale
 from loadtest.users.arrivals import Arrivals
 from loadtest.users.bot import Bot
@@ -13,6 +15,8 @@ from loadtest.users.finance import Finance
 from loadtest.users.marketer import Marketer
 from loadtest.users.till import Till
 from loadtest.users.wallet import Wallet
+
+ending.install(events)
 
 __all__ = [
     "Arrivals",
@@ -24,5 +28,6 @@ __all__ = [
     "Till",
     "Wallet",
     "arguments",
+    "ending",
     "starting",
 ]
