@@ -32,7 +32,7 @@ replay: environment ## A recorded sale, TRACE=claims.csv.gz, on the system of FA
 
 clean: ## Remove .venv and caches; data (.fairclaim) stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	@find gateway lua reconciler loadtest tests deploy -name __pycache__ -prune -exec rm -rf {} +
+	@find gateway lua reconciler loadtest vendored tests deploy -name __pycache__ -prune -exec rm -rf {} +
 
 environment:
 	@test -n "$(PYTHON)" || { echo "make: there is no python3 on the PATH; install Python 3.11 or later" >&2; exit 1; }
