@@ -4,7 +4,10 @@ The sale for Locust: `locust -f loadtest/locustfile.py` from the project's folde
 docs/loadtest.md says what it does and what it may be told.
 """
 
+from locust import events
+
 from loadtest.run import arguments, starting
+from loadtest.run.ending import install
 from loadtest.users.bot import Bot
 from loadtest.users.claimer import Claimer
 from loadtest.users.finance import Finance
@@ -13,3 +16,5 @@ from loadtest.users.till import Till
 from loadtest.users.wallet import Wallet
 
 __all__ = ["Bot", "Claimer", "Finance", "Marketer", "Till", "Wallet", "arguments", "starting"]
+
+install(events)

@@ -115,9 +115,7 @@ def _gates(run: Run, environment: Environment, judgement: Judged, own: bool | No
     assert parsed is not None
     duration_s = run.stopped_s - run.plan.started_s
     workers = len(run.gathered.sources.keys() - {LOCAL, MASTER})
-    broken = (
-        {each["msg"]: each["count"] for each in environment.runner.exceptions.values()} if environment.runner else {}
-    )
+    exceptions = environment.runner.exceptions.values() if environment.runner else []
     return [
         *judge_gates(run.asks, timeline, duration_s, errors_count=parsed.exit_code_on_error != 0),
         *workers_gate(workers, lost),

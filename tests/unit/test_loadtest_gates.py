@@ -80,7 +80,7 @@ def test_a_row_says_what_was_asked_and_found() -> None:
 )
 def test_a_wrong_gate_is_refused_by_its_text(text: str, says: str) -> None:
     """What is wrong is named, and what is allowed; nothing is guessed."""
-    with pytest.raises(ValueError, match="^--fail-on: ") as refused:
+    with pytest.raises(ValueError, match=r"^--fail-on: ") as refused:
         read_gates(text)
 
     assert says in str(refused.value)
