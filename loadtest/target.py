@@ -1,10 +1,10 @@
 """The running system a load goes to: where it is, and the tokens and requests of its holders."""
 
-import hmac
+import hashlib
 import json
 import os
 import time
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,11 @@ class NoTarget(Exception):
     """Nothing says where the system is, or how to get in; the text says what to do."""
 
 
-def _segment(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _segment(data: bytes) -> bytes:
+    return b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,21 @@ class TokenMint:
     """Makes HS256 tokens with a fixed head."""
 
     def __init__(self, jwt: dict[str, str], expires_s: int) -> None:
-        self._secret = jwt["secret"].encode()
-        self._head = _segment(json.dumps({"alg": "HS256", "kid": jwt["kid"], "typ": "JWT"}).encode())
+        # HMAC by its two halves, each begun once: a third of what hmac.digest takes, which begins anew for each token.
+        secret = jwt["secret"].encode()
+        block = (secret if len(secret) <= 64 else hashlib.sha256(secret).digest()).ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._head = _segment(json.dumps({"alg": "HS256", "kid": jwt["kid"], "typ": "JWT"}).encode()) + b"."
         self._rest = f'","aud":"{jwt["audience"]}","iss":"{jwt["issuer"]}","exp":{expires_s}}}'
 
     def token(self, holder: str) -> str:
         """A token for *holder* (letters, digits and hyphens)."""
-        claims = '{"sub":"' + holder + self._rest
-        signed = f"{self._head}.{_segment(claims.encode())}"
-        return f"{signed}.{_segment(hmac.digest(self._secret, signed.encode(), 'sha256'))}"
+        signed = self._head + _segment(f'{{"sub":"{holder}{self._rest}'.encode())
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(signed)
+        outer.update(inner.digest())
+        return (signed + b"." + _segment(outer.digest())).decode()
 
 
 def claim_request(campaign: str, token: str, key: str, body: bytes = b"{}") -> bytes:

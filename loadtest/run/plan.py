@@ -1,23 +1,27 @@
 """
 What a run is about, and one process's part in it: its way into the system, its people, the coupons its tills may have.
 
-starting.py makes the plan and brings it here.
+starting.py makes the plan and brings it here. Nothing here imports Locust until there is one.
 """
+
+from __future__ import annotations
 
 import itertools
 import os
 from collections import deque
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import gevent  # type: ignore[import-untyped]
 import msgspec
 from gevent.event import Event  # type: ignore[import-untyped]
-from locust.env import Environment
-from locust.exception import StopUser
 
 from loadtest.run.arguments import Options
 from loadtest.run.identities import TOKEN_S, Holder, Identities
 from loadtest.target import Target
+
+if TYPE_CHECKING:
+    from locust.env import Environment
 
 MINTED_AT_ONCE = 500
 COUPONS_KEPT = 5_000
@@ -26,8 +30,9 @@ COUPONS_KEPT = 5_000
 
 class Plan(msgspec.Struct, frozen=True):
     """
-    What a run is about. *started_s* is seconds since the epoch; *created* whether the campaigns were made for it; of
-    those that were there, *stock* and *limit* are the first one's. *parts* is in how many parts the people are.
+    What a run is about. *started_s* is seconds since the epoch, 0 as long as tokens are minted; *created* whether the
+    campaigns were made for it; of those that were there, *stock* and *limit* are the first one's. *parts* is in how
+    many parts the people are; *host* where the gateway is, if that is not what the ready file says.
     """
 
     run: str
@@ -53,7 +58,8 @@ class Part:
         self.given, self.host_said, self.host_found = given, host, ""
         self.options = given
         self.plan: Plan | None = None
-        self.failed = ""
+        self.failed, self.run = "", ""
+        self._latest: Plan | None = None
         self.identities: Identities | None = None
         self.target: Target | None = None
         self.host = ""
@@ -75,21 +81,42 @@ class Part:
 
     def begin(self) -> None:
         """Forget the run before."""
-        self.plan, self.failed = None, ""
+        self.plan, self._latest, self.failed = None, None, ""
         self.coupons.clear()
         self.settled.clear()
 
     def settle(self, plan: Plan, target: Target, number: int) -> None:
-        """Take *plan*, and mint the people of part *number*; others run meanwhile."""
+        """
+        Take *plan*, and mint the people of part *number*, once a run; others run meanwhile.
+
+        It comes twice: first with no start, so that everybody mints, then with it.
+        """
+        self._latest = plan
+        if self.run == plan.run:
+            if self.identities is not None:
+                self._start()
+            return
+        self.run, self.identities = plan.run, None
         self.target, self.number = target, number
         self.host = self.host_said or plan.host or target.gateway_url
-        count = -(-plan.holders // plan.parts)
-        self.identities = Identities(target.tokens(TOKEN_S), plan.seed, number, count)
-        for minted in self.identities.mint():
+        identities = Identities(target.tokens(TOKEN_S), plan.seed, number, -(-plan.holders // plan.parts))
+        for minted in identities.mint():
             if minted % MINTED_AT_ONCE == 0:
                 gevent.sleep(0)
-        self.plan = plan
-        self.settled.set()
+        self.identities = identities
+        self._start()
+
+    def lead(self, plan: Plan, target: Target) -> None:
+        """Take *plan* in a process without people: the master's."""
+        self.target, self.host = target, self.host_said or plan.host or target.gateway_url
+        self._latest = plan
+        self._start()
+
+    def _start(self) -> None:
+        """Let the users go, where everybody's people are minted."""
+        if self._latest is not None and self._latest.started_s:
+            self.plan = self._latest
+            self.settled.set()
 
     def fail(self, says: str) -> None:
         """There will be no run in this process."""
@@ -97,7 +124,7 @@ class Part:
         self.settled.set()
 
 
-parts: "WeakKeyDictionary[Environment, Part]" = WeakKeyDictionary()
+parts: WeakKeyDictionary[Environment, Part] = WeakKeyDictionary()
 """By Locust's environment, of which a process has one. starting.py fills it."""
 
 
@@ -107,6 +134,8 @@ def part_of(environment: Environment) -> Part:
 
     Errors: StopUser where there will be no run.
     """
+    from locust.exception import StopUser
+
     part = parts[environment]
     part.settled.wait()
     if part.failed:

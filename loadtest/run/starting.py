@@ -22,7 +22,7 @@ from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest.run.arguments import Options
+from loadtest.run.arguments import Options, add_arguments
 from loadtest.run.opening import CantOpen, Gateway, open_campaigns
 from loadtest.run.plan import Part, Plan, parts
 from loadtest.shapes import sales_of
@@ -79,10 +79,12 @@ def on_test_start(environment: Environment, **_more: Any) -> None:
     part.begin()
     try:
         part.options = Options.of(environment.parsed_options)
-        plan = _planned(environment, part)
-        part.settle(plan, part.find(), 0)
+        plan, target = _planned(environment, part), part.find()
         if isinstance(runner, MasterRunner):
-            _hand_out(runner, plan)
+            part.lead(_minted(runner, plan), target)
+            return
+        part.settle(plan, target, 0)
+        part.settle(_started(plan), target, 0)
     except (ValueError, NoTarget, CantOpen) as error:
         _give_up(environment, part, USAGE if isinstance(error, ValueError) else UNREACHABLE, str(error))
 
@@ -111,7 +113,7 @@ def _planned(environment: Environment, part: Part) -> Plan:
         limit=opened[0].limit,
         holders=options.holders,
         seed=options.seed,
-        started_s=time.time(),
+        started_s=0.0,
         shape=options.shape,
         created=all(campaign.created for campaign in opened),
         parts=max(1, runner.worker_count) if isinstance(runner, MasterRunner) else 1,
@@ -125,14 +127,25 @@ def _planned(environment: Environment, part: Part) -> Plan:
 _waiting: "WeakKeyDictionary[MasterRunner, set[str]]" = WeakKeyDictionary()
 
 
-def _hand_out(runner: MasterRunner, plan: Plan) -> None:
-    """Send the plan to every worker, and wait until their tokens are minted. Errors: CantOpen."""
+def _started(plan: Plan) -> Plan:
+    return msgspec.structs.replace(plan, started_s=time.time())
+
+
+def _minted(runner: MasterRunner, plan: Plan) -> Plan:
+    """*plan*, started: every worker has it and, but for who took too long, its tokens."""
     workers = _waiting[runner] = set(runner.clients)
-    for worker in sorted(workers):
-        runner.send_message(PLAN, msgspec.to_builtins(plan), worker)
+    _send(runner, plan)
     deadline = time.monotonic() + READY_S_MAX
     while workers & set(runner.clients) and time.monotonic() < deadline:
         gevent.sleep(0.02)
+    plan = _started(plan)
+    _send(runner, plan)
+    return plan
+
+
+def _send(runner: MasterRunner, plan: Plan) -> None:
+    for worker in list(runner.clients):
+        runner.send_message(PLAN, msgspec.to_builtins(plan), worker)
 
 
 def _on_plan_wanted(environment: Environment, msg: Any, **_more: Any) -> None:
@@ -152,8 +165,9 @@ def _on_ready(environment: Environment, msg: Any, **_more: Any) -> None:
 def _on_plan(environment: Environment, msg: Any, **_more: Any) -> None:
     runner, part = environment.runner, parts[environment]
     assert isinstance(runner, WorkerRunner)
-    part.begin()
     plan = msgspec.convert(msg.data, Plan)
+    if part.run != plan.run:
+        part.begin()
     try:
         part.settle(plan, part.find(), runner.worker_index)
     except NoTarget as error:
@@ -219,6 +233,7 @@ def _keep_tagged(environment: Environment) -> None:
     environment.user_classes[:] = kept
 
 
+events.init_command_line_parser.add_listener(add_arguments)  # type: ignore[no-untyped-call]
 events.init.add_listener(on_init)  # type: ignore[no-untyped-call]
 events.test_start.add_listener(on_test_start)  # type: ignore[no-untyped-call]
 events.test_stop.add_listener(on_test_stop)  # type: ignore[no-untyped-call]
