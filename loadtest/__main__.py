@@ -62,9 +62,12 @@ def main(arguments: Sequence[str]) -> int:
         print(__doc__)
         return 0
     try:
-        with ended_like_ctrl_c(), a_system(ready_file_of(arguments)) as ready_file:
-            with Crowd([*SALE, *arguments], ready_file) as crowd:
-                return crowd.see_out()
+        with (
+            ended_like_ctrl_c(),
+            a_system(ready_file_of(arguments)) as ready_file,
+            Crowd([*SALE, *arguments], ready_file) as crowd,
+        ):
+            return crowd.see_out()
     except KeyboardInterrupt:
         return INTERRUPTED
 
