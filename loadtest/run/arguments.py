@@ -1,7 +1,8 @@
 """
 What a run may be told on the command line, in the environment and in Locust's web page: one table, and the values.
 
-Each argument is also the variable FAIRCLAIM_LOADTEST_<NAME>. docs/loadtest.md has them all, compared by a test.
+Each argument is also the variable FAIRCLAIM_LOADTEST_<NAME>. docs/loadtest.md has them all, compared by a test. Nothing
+here imports Locust, whose import changes the standard library of whoever does it.
 """
 
 import argparse
@@ -10,9 +11,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-from locust import events
-from locust.argument_parser import LocustArgumentParser
 
 from loadtest.shapes import SHAPES
 
@@ -164,21 +162,15 @@ def _checked(argument: Argument) -> Callable[[str], Any]:
     return check
 
 
-def add_arguments(parser: LocustArgumentParser, **_more: Any) -> None:
+def add_arguments(parser: argparse.ArgumentParser, **_more: Any) -> None:
     """Tell Locust of them."""
     group = parser.add_argument_group("Fairclaim", "What the sale is, and what goes wrong in it.")
     for argument in ARGUMENTS:
-        choices = {"choices": list(SHAPES)} if argument.dest == "shape" else {"type": _checked(argument)}
-        action = group.add_argument(
-            f"--{argument.name}",
-            default=argument.default,
-            env_var=argument.variable,
-            metavar=None if argument.dest == "shape" else f"<{type(argument.default).__name__}>",
-            help=argument.says,
-            **choices,
-        )
+        chosen = argument.rule is _SHAPE
+        # Locust's parser knows variables of the environment, which argparse's own types do not.
+        more: dict[str, Any] = {"env_var": argument.variable}
+        more |= {"choices": list(SHAPES)} if chosen else {"type": _checked(argument)}
+        more |= {} if chosen else {"metavar": f"<{type(argument.default).__name__}>"}
+        action = group.add_argument(f"--{argument.name}", default=argument.default, help=argument.says, **more)
         # What a group adds knows nothing of the web page: the parser's own add_argument would have set these.
         vars(action).update(include_in_web_ui=argument.shown, is_secret=False, is_required=False, is_multiple=False)
-
-
-events.init_command_line_parser.add_listener(add_arguments)  # type: ignore[no-untyped-call]

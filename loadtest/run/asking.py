@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import gevent  # type: ignore[import-untyped]
 from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
-from locust.exception import CatchResponseError
 
 from loadtest.run.faults import Weather, drop_reply, trickle
 from loadtest.run.outcomes import DONE, GRANTED, OVERLOAD, UNANSWERED, UNNAMED, WRONG, Outcome, outcome_of, wrong
@@ -28,6 +27,13 @@ TRIES_MAX = 20
 """How often somebody asks before he goes home without an answer."""
 DROPPED, SLOW_LINK = "dropped", "over a slow link"
 BLOCK_BYTES = 16_384
+
+
+class Failed(Exception):
+    """What Locust's tables say of a request that failed: the text alone."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Ask(NamedTuple):
@@ -274,7 +280,7 @@ class Asker:
             response_length=length,
             response=None,
             context={"kind": kind, "outcome": outcome},
-            exception=CatchResponseError(says) if says else None,
+            exception=Failed(says) if says else None,
             start_time=sent_s,
             url=ask.path,
         )

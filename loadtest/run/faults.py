@@ -7,12 +7,13 @@ Which share of requests has it is an argument of the run; a stage of the shape m
 import random
 import time
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import gevent.socket  # type: ignore[import-untyped]
 from geventhttpclient.connectionpool import ConnectionPool
 
 from loadtest.run.arguments import Options
-from loadtest.run.plan import Plan
+from loadtest.run.plan import Part, Plan
 from loadtest.shapes import Stage, stage_at
 
 STAGE_S = 0.1
@@ -60,6 +61,18 @@ class Weather:
         if self.stage.retry_at_s is None:
             return 0.0
         return max(0.0, self._plan.started_s + self.stage.retry_at_s - at_s)
+
+
+_weather: "WeakKeyDictionary[Part, tuple[str, Weather]]" = WeakKeyDictionary()
+
+
+def weather_of(part: Part, plan: Plan) -> Weather:
+    """The weather of *plan*, one for all users of this process."""
+    run, weather = _weather.get(part, ("", None))
+    if weather is None or run != plan.run:
+        weather = Weather(part.options, plan)
+        _weather[part] = plan.run, weather
+    return weather
 
 
 def drop_reply(pool: ConnectionPool, request: bytes, dice: random.Random, patience_s: float) -> None:

@@ -1,23 +1,27 @@
 """
 What a run is about, and one process's part in it: its way into the system, its people, the coupons its tills may have.
 
-starting.py makes the plan and brings it here.
+starting.py makes the plan and brings it here. Nothing here imports Locust until there is one.
 """
+
+from __future__ import annotations
 
 import itertools
 import os
 from collections import deque
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import gevent  # type: ignore[import-untyped]
 import msgspec
 from gevent.event import Event  # type: ignore[import-untyped]
-from locust.env import Environment
-from locust.exception import StopUser
 
 from loadtest.run.arguments import Options
 from loadtest.run.identities import TOKEN_S, Holder, Identities
 from loadtest.target import Target
+
+if TYPE_CHECKING:
+    from locust.env import Environment
 
 MINTED_AT_ONCE = 500
 COUPONS_KEPT = 5_000
@@ -120,7 +124,7 @@ class Part:
         self.settled.set()
 
 
-parts: "WeakKeyDictionary[Environment, Part]" = WeakKeyDictionary()
+parts: WeakKeyDictionary[Environment, Part] = WeakKeyDictionary()
 """By Locust's environment, of which a process has one. starting.py fills it."""
 
 
@@ -130,6 +134,8 @@ def part_of(environment: Environment) -> Part:
 
     Errors: StopUser where there will be no run.
     """
+    from locust.exception import StopUser
+
     part = parts[environment]
     part.settled.wait()
     if part.failed:

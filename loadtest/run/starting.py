@@ -22,7 +22,7 @@ from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest.run.arguments import Options
+from loadtest.run.arguments import Options, add_arguments
 from loadtest.run.opening import CantOpen, Gateway, open_campaigns
 from loadtest.run.plan import Part, Plan, parts
 from loadtest.shapes import sales_of
@@ -233,6 +233,7 @@ def _keep_tagged(environment: Environment) -> None:
     environment.user_classes[:] = kept
 
 
+events.init_command_line_parser.add_listener(add_arguments)  # type: ignore[no-untyped-call]
 events.init.add_listener(on_init)  # type: ignore[no-untyped-call]
 events.test_start.add_listener(on_test_start)  # type: ignore[no-untyped-call]
 events.test_stop.add_listener(on_test_stop)  # type: ignore[no-untyped-call]

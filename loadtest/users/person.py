@@ -6,7 +6,7 @@ from typing import Any
 from locust.contrib.fasthttp import FastHttpUser
 
 from loadtest.run.asking import Ask, Asker
-from loadtest.run.faults import Weather
+from loadtest.run.faults import weather_of
 from loadtest.run.identities import Holder
 from loadtest.run.outcomes import CLAIMED, OVERLOAD, REPLAYED, UNANSWERED, WRONG, Outcome
 from loadtest.run.plan import part_of, plan_of
@@ -28,7 +28,7 @@ class Person(FastHttpUser):
         self.options = self.part.options
         seed = f"{self.plan.seed} {self.part.number} {next(self.part.turns)}"
         self.dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        weather = Weather(self.options, self.plan)
+        weather = weather_of(self.part, self.plan)
         self.asker = Asker(environment, self.part, weather, self.dice, self.patience_s)
 
     def on_stop(self) -> None:
