@@ -6,6 +6,7 @@ time is up, somebody pressed stop or Ctrl-C, or the last worker is gone.
 """
 
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -37,6 +38,10 @@ def install(events: Events, means: Means | None = None) -> None:
 
     def on_init(environment: Environment, **_more: Any) -> None:
         runner = environment.runner
+        # Timers count from when the loop last looked at the clock, which was before Locust was imported: a run of
+        # eight seconds was over after four.
+        gevent.get_hub().loop.update_now()
+        gevent.signal_handler(signal.SIGINT, _interrupt)
         if isinstance(runner, WorkerRunner):
             worker = WorkerEnd(environment, runner)
             _listen(events, worker)
@@ -48,6 +53,16 @@ def install(events: Events, means: Means | None = None) -> None:
             _add(events.worker_connect, ending.leader.on_worker_connect)
 
     _add(events.init, on_init)
+
+
+def _interrupt() -> None:
+    """
+    Ctrl-C is for the greenlet that Locust's main function waits in.
+
+    Python raises it in whichever runs at the moment: a user, or the one that tells what was seen, cut off between
+    taking it and sending it.
+    """
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
 def _listen(events: Events, to: "Ending | WorkerEnd") -> None:
@@ -108,7 +123,7 @@ class Ending:
             log.error("there is no run: %s", error)
             self._exit(USAGE)
             gevent.spawn(runner.quit if self._parsed.headless else runner.stop)
-            return
+            raise gevent.GreenletExit from None  # whoever starts users does so no further
         gathered = Gathered(plan.run, told)
         sampler = Sampler(part.host, part.target.admin_key, plan.campaigns, plan.started_s, lambda: runner.user_count)
         self._run = Run(part, plan, folder, asks, gathered, told, sampler)

@@ -97,7 +97,7 @@ def summed(
         failures=[
             Failure(name=name, says=says, count=count) for (name, says), count in timeline.failures.most_common()
         ],
-        seconds=_seconds(plan, timeline, sampler, duration_s),
+        seconds=_seconds(plan, timeline, sampler, duration_s, left),
         marks=sorted(
             (Mark(at_s=round(each.at_s - int(plan.started_s), 3), says=each.says) for each in gathered.marks),
             key=lambda mark: mark.at_s,
@@ -124,7 +124,9 @@ def _requests(timeline: Timeline, duration_s: float) -> list[Request]:
     return rows
 
 
-def _seconds(plan: Plan, timeline: Timeline, sampler: Sampler, duration_s: float) -> Seconds:
+def _seconds(
+    plan: Plan, timeline: Timeline, sampler: Sampler, duration_s: float, left: Mapping[str, int | None]
+) -> Seconds:
     start_s = int(plan.started_s)
     length = math.ceil(plan.started_s + duration_s) - start_s
     latest = max((at_s - start_s + 1 for at_s in timeline.seconds), default=0)
@@ -142,7 +144,10 @@ def _seconds(plan: Plan, timeline: Timeline, sampler: Sampler, duration_s: float
         p50_ms=[each[0] for each in percentiles],
         p95_ms=[each[1] for each in percentiles],
         p99_ms=[each[2] for each in percentiles],
-        stock={campaign: _series(left, length) for campaign, left in sampler.stock.items()},
+        stock={
+            campaign: [*_series(stock, length - 1), left.get(campaign, stock.get(length - 1))]
+            for campaign, stock in sampler.stock.items()
+        },
         drain_lag_s=[rounded(each) for each in _series(sampler.lag_s, length)],
         drain_lag_seq=_series(sampler.lag_seq, length),
         batch_claims=[rounded(each) for each in _series(sampler.batch_claims, length)],
