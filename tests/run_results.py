@@ -126,7 +126,8 @@ def a_result(
         verdict=Verdict(holds=True, took_s=1.2, checks=[a_check(name) for name in SAYS]),
         product_verdict=ProductVerdict(holds=True),
         gates=[
-            Gate(name="verdict", asked="holds", found="15 checks hold", holds=True),
+            Gate(name="verdict", asked="every check holds", found="all 15 hold", holds=True),
+            Gate(name="product verdict", asked="it holds", found="it holds", holds=True),
             Gate(name="p99", asked="<= 250 ms", found="183 ms", holds=True),
             Gate(name="errors", asked="<= 0.1 %", found="0.02 %", holds=True),
             Gate(name="goodput", asked=">= 500/s", found="812/s", holds=True),

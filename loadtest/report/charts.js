@@ -235,6 +235,7 @@
 
   function draw(plot, width, height) {
     const { chart, place, shown } = plot;
+    const { min, max } = plot.u ? plot.u.scales.x : { min: SPAN[0], max: SPAN[1] };
     if (plot.u) plot.u.destroy();
     const labels = sheet.marks.length ? LANES * LANE + 4 : 10;
     const right = chart.lines.some(line => line.side === 'right') ? 0 : plot.roomy ? RIGHT : 14;
@@ -254,7 +255,7 @@
       },
     }, data(chart, shown), place);
     plot.u.over.addEventListener('dblclick', unzoom);
-    plot.u.setScale('x', { min: SPAN[0], max: SPAN[1] });
+    plot.u.setScale('x', { min, max });
     plot.legend(null);
   }
 

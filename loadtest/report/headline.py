@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from loadtest.report.course import claims_each_second
 from loadtest.report.figures import amount, count, milliseconds, percent, plural, seconds, shortened
-from loadtest.report.result import Campaign, Result
+from loadtest.report.result import Campaign, Gate, Result
 
 CPU_PERCENT_MAX = 90
 """A generator that is busier than that sends late, and what it measures is itself."""
@@ -64,8 +64,13 @@ def _granted_of(campaign: Campaign) -> int:
 def _clean_more(result: Result) -> list[str]:
     checks = result.verdict.checks if result.verdict else []
     told = [f"{plural(len(checks), 'check')} of {plural(sum(c.checked for c in checks), 'row')} hold"] if checks else []
-    others = [gate for gate in result.gates if gate.name != "verdict"]
-    return told + ([f"{plural(len(others), 'gate')} held"] if others else [])
+    asked = [gate for gate in result.gates if not is_verdict(gate)]
+    return told + ([f"{plural(len(asked), 'gate')} held"] if asked else [])
+
+
+def is_verdict(gate: Gate) -> bool:
+    """Whether it is one of the verdicts, which are gates that nobody has to ask for."""
+    return gate.name.endswith("verdict")
 
 
 def _reasons(result: Result) -> list[str]:
@@ -86,7 +91,7 @@ def _reasons(result: Result) -> list[str]:
     told += [
         f"{gate.name} was {gate.found}, asked {gate.asked}"
         for gate in result.gates
-        if not gate.holds and gate.name != "verdict"
+        if not (gate.holds or is_verdict(gate))
     ]
     return [shortened(text, TEXT_MAX) for text in told]
 

@@ -4,6 +4,7 @@ The report of a run as a page of HTML in one file: its style, its script and its
 It opens from a disk and asks nobody for anything, which its policy also forbids. The same result gives the same bytes.
 """
 
+import re
 from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
@@ -14,7 +15,7 @@ from markupsafe import Markup
 
 from loadtest.report.charts import Sheet, sheet_of
 from loadtest.report.figures import clock, seconds
-from loadtest.report.headline import figures_of, headline_of
+from loadtest.report.headline import figures_of, headline_of, is_verdict
 from loadtest.report.result import Result
 from loadtest.report.tables import tables_of
 from vendored import UPLOT
@@ -51,18 +52,25 @@ def render(result: Result) -> str:
         result=result,
         headline=headline_of(result),
         figures=figures_of(result),
+        gates=sorted(result.gates, key=lambda gate: not is_verdict(gate)),
         sheet=sheet,
         tables=tables_of(result),
         started=result.started_at.strftime("%Y-%m-%d %H:%M:%S"),
         zone=result.started_at.strftime("%Z") or "local time",
         took=clock(result.duration_s) if result.duration_s >= 60 else seconds(result.duration_s),
         data=_embedded(sheet),
+        unbroken=_unbroken,
         # Our own files, and a script or style is not escaped.
         style=Markup(_STYLE),  # noqa: S704
         script=Markup(_SCRIPT),  # noqa: S704
         policy=_POLICY,
         uplot=UPLOT,
     )
+
+
+def _unbroken(text: str) -> str:
+    """The same, but a number and its unit stay on one line."""
+    return re.sub(r"(?<=\d) (?=(?:%|ms\b|s\b))", "\u00a0", text)
 
 
 def _embedded(sheet: Sheet) -> Markup:

@@ -102,7 +102,7 @@ async def test_a_report_is_drawn_and_legible(opened: Opened, name: str, result: 
 
 
 async def test_a_report_fits_a_phone(opened: Opened) -> None:
-    """Ten minutes, two campaigns, one of a long name, many marks: no sideways scroll; a wide table scrolls in itself."""
+    """Ten minutes, two campaigns, a long name, many marks: no sideways scroll; a wide table scrolls in itself."""
     marks = [Mark(at_s=3.0 * at, says=f"restock of {at} units") for at in range(200)]
     names = ("sale-7f3a", "a-second-sale-whose-name-is-as-long-as-one-may-be-and-then-some-64")
     page = await opened(a_result(600, campaigns=names, marks=marks), viewport=PHONE, device_scale_factor=2)
@@ -145,7 +145,7 @@ async def test_one_cursor_is_on_all_charts(opened: Opened) -> None:
     await first.hover(position={"x": 300, "y": 120})
     seen = set(await whens.all_inner_texts())
     assert len(seen) == 1
-    assert re.match(r"0:\d\d$|0:\d\d · ", seen.pop())
+    assert re.match(r"\d:\d\d", seen.pop())
 
     await first.focus()
     await page.keyboard.press("Home")
