@@ -5,7 +5,7 @@ ARGS ?=
 TRACE ?=
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes start from these modules: they are compiled once
 
-.PHONY: help up test lint bench replay clean environment
+.PHONY: help up test lint bench loadtest replay soak clean environment
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -27,12 +27,18 @@ lint: environment ## Style, types and import directions
 bench: environment ## Claims beside other gateways on this machine, a quarter of an hour; one minute: ARGS="--quick"
 	@exec .venv/bin/python -m loadtest.bench $(ARGS)
 
+loadtest: environment ## A sale by Locust, two minutes, with a verdict and a report; longer: ARGS="--users 400 --run-time 10m"
+	@exec .venv/bin/python -m loadtest $(ARGS)
+
 replay: environment ## A recorded sale, TRACE=claims.csv.gz, on the system of FAIRCLAIM_READY_FILE or one of its own
 	@exec .venv/bin/python -m loadtest.trace $(TRACE) $(ARGS)
 
+soak: environment ## Mixed traffic with restarts for ten minutes, memory and files level at its end; ARGS="--minutes 720"
+	@exec .venv/bin/python -m loadtest.soak $(ARGS)
+
 clean: ## Remove .venv and caches; data (.fairclaim) stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	@find gateway lua reconciler loadtest tests deploy -name __pycache__ -prune -exec rm -rf {} +
+	@find gateway lua reconciler loadtest vendored tests deploy -name __pycache__ -prune -exec rm -rf {} +
 
 environment:
 	@test -n "$(PYTHON)" || { echo "make: there is no python3 on the PATH; install Python 3.11 or later" >&2; exit 1; }

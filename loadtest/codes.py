@@ -3,8 +3,9 @@ Codes in bulk, through a kill: ask for them, kill every gateway worker half-way,
 
     python -m loadtest.codes --count 1000000
 
-Starts a system of its own, so that what it kills is its own. It ends with checks of its own and with
-`fairclaim verdict`. Exit codes: 0 exactly so many · 1 a check or an invariant does not hold · else that of the verdict.
+Starts a system of its own, so that what it kills is its own. It ends with the verdict of `loadtest.verdict`, a check of
+its own, and the verdict of the product, `fairclaim verdict`. Exit codes: 0 exactly so many · 1 a check or an invariant
+does not hold · else that of `fairclaim verdict`.
 """
 
 import argparse
@@ -21,18 +22,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-import redis
 
-from loadtest.books import Finding, await_drained
-from loadtest.rush import create_campaign
+from loadtest.product import Ended, end, product_verdict
+from loadtest.rush import check_lines, create_campaign, shown
 from loadtest.system import System
 from loadtest.target import Target
-from loadtest.verdict import end, verdict
+from loadtest.verdict import Check, Expected, judge
+from loadtest.verdict.waiting import drained_s
 
 CAMPAIGN = "paper"
 POLL_S = 0.01
 MAKING_S_MAX = 3600.0
-SCAN_CODES = 10_000
 
 
 class Made(NamedTuple):
@@ -56,17 +56,24 @@ def main(arguments: list[str] | None = None) -> int:
         tempfile.TemporaryDirectory(prefix="fairclaim-codes-") as folder,
         System(Path(folder), workers=options.workers, no_demo="true") as system,
     ):
-        made = make(system, options.count, options.shards)
-        found = findings(system.target, made.batch, options.count, options.shards)
-        ended = verdict(system.ready_file, CAMPAIGN, as_json=options.json)
-    report = {
-        "count": options.count,
-        **made._asdict(),
-        "codes_per_s": round(options.count / made.making_s),
-        "clean": all(finding.holds for finding in found) and ended.code == 0,
-        "checks": [finding._asdict() for finding in found],
-    }
+        report, ended = run(system, options.count, options.shards, as_json=options.json)
     return end(report, ended, _screen, as_json=options.json)
+
+
+def run(system: System, count: int, shards: int, *, as_json: bool) -> tuple[dict[str, Any], Ended]:
+    """Have *count* codes made on *system* through a kill; the report, and how the product's verdict ended."""
+    made = make(system, count, shards)
+    verdict = judge(system.target, [Expected(CAMPAIGN, count, 1)], [], wait_s=MAKING_S_MAX)
+    checks = [exactly(system.target, made.batch, count), *verdict.checks]
+    ended = product_verdict(system.ready_file, CAMPAIGN, as_json=as_json)
+    report = {
+        "count": count,
+        **made._asdict(),
+        "codes_per_s": round(count / made.making_s),
+        "clean": all(check.holds for check in checks) and ended.code == 0,
+        "checks": [shown(check) for check in checks],
+    }
+    return report, ended
 
 
 def make(system: System, count: int, shards: int) -> Made:
@@ -89,7 +96,7 @@ def make(system: System, count: int, shards: int) -> Made:
         except (urllib.error.URLError, HTTPException, ConnectionError):
             continue  # the workers are being started again
     making_s = time.monotonic() - began
-    draining_s = await_drained(target.redis_url, target.postgres_url, CAMPAIGN, shards, MAKING_S_MAX)
+    draining_s = drained_s(target, CAMPAIGN, MAKING_S_MAX)
     return Made(batch["id"], killed, round(making_s, 1), round(draining_s, 1))
 
 
@@ -107,42 +114,18 @@ def ask(target: Target, method: str, path: str, body: dict[str, Any] | None = No
         return found
 
 
-def findings(target: Target, batch: str, count: int, shards: int) -> list[Finding]:
-    """Count what is there, in Redis and in the books, by queries of their own."""
-    in_redis: set[bytes] = set()
-    records = stock = claimed = 0
-    with redis.Redis.from_url(target.redis_url) as store:
-        for number in range(shards):
-            key = f"fc:{{{CAMPAIGN}/{number}}}"
-            records += store.hlen(f"{key}:coupons")
-            in_redis.update(code for code, _ in store.hscan_iter(f"{key}:coupons", count=SCAN_CODES))
-            stock += int(store.get(f"{key}:stock") or -1)
-            claimed += int(store.hget(f"{key}:counters", "claimed") or 0)
+def exactly(target: Target, batch: str, count: int) -> Check:
+    """The batch has exactly *count* codes in the books, each once, and nothing of the stock is left."""
     with psycopg.connect(target.postgres_url, autocommit=True) as books:
-        rows = books.execute("SELECT code FROM coupons WHERE batch = %s", [batch]).fetchall()
-        entries = books.execute(
-            "SELECT count(*), count(DISTINCT code) FROM coupon_entries WHERE kind = 'issued'"
-        ).fetchone()
-        balances: dict[str, int] = dict(
-            books.execute(
-                "SELECT account, balance FROM v_balances WHERE commodity = %s", [f"coupon:{CAMPAIGN}"]
-            ).fetchall()
-        )
-    in_books = {code.encode() for (code,) in rows}
-    sizes = {"records": records, "distinct": len(in_redis), "claimed": claimed, "stock": stock}
-    return [
-        Finding(
-            "Redis has exactly so many distinct codes",
-            records == len(in_redis) == claimed == count and stock == 0,
-            sizes,
-        ),
-        Finding(
-            "the books have the same codes, each once",
-            in_books == in_redis and len(rows) == count and entries == (count, count),
-            {"coupons": len(rows), "distinct": len(in_books), "entries": entries},
-        ),
-        Finding("the unit book balances", sum(balances.values()) == 0 and balances["outstanding"] == count, balances),
-    ]
+        rows = books.execute(
+            "SELECT (SELECT count(*) FROM coupons WHERE batch = %(batch)s),"
+            " count(*), count(DISTINCT code) FROM coupon_entries WHERE kind = 'issued' AND ref = %(batch)s",
+            {"batch": batch},
+        ).fetchall()
+    left = ask(target, "GET", f"/v1/campaigns/{CAMPAIGN}")["remaining"]
+    figures = dict(zip(("coupons", "changes", "distinct", "left"), (*rows[0], left), strict=True))
+    wrong = tuple(figures.values()) != (count, count, count, 0)
+    return Check("exactly", "exactly so many codes, each once", count, int(wrong), figures if wrong else None)
 
 
 def _screen(report: dict[str, Any]) -> str:
@@ -150,8 +133,7 @@ def _screen(report: dict[str, Any]) -> str:
         f"{report['count']:,} codes in {report['making_s']} s ({report['codes_per_s']:,} a second), the workers killed "
         f"at {report['done_at_kill']:,}; in the books {report['draining_s']} s later"
     ]
-    lines += [f"  {'ok  ' if each['holds'] else 'FAIL'} {each['name']}: {each['figures']}" for each in report["checks"]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *check_lines(report["checks"])])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ The sale for Locust: `locust -f loadtest/locustfile.py` from the project's folde
 docs/loadtest.md says what it does and what it may be told.
 """
 
-from loadtest.run import arguments, starting
+from locust import events
+
+from loadtest.run import arguments, ending, starting
+from loadtest.shapes.sale import Sale
+from loadtest.users.arrivals import Arrivals
 from loadtest.users.bot import Bot
 from loadtest.users.claimer import Claimer
 from loadtest.users.finance import Finance
@@ -12,4 +16,18 @@ from loadtest.users.marketer import Marketer
 from loadtest.users.till import Till
 from loadtest.users.wallet import Wallet
 
-__all__ = ["Bot", "Claimer", "Finance", "Marketer", "Till", "Wallet", "arguments", "starting"]
+ending.install(events)
+
+__all__ = [
+    "Arrivals",
+    "Bot",
+    "Claimer",
+    "Finance",
+    "Marketer",
+    "Sale",
+    "Till",
+    "Wallet",
+    "arguments",
+    "ending",
+    "starting",
+]

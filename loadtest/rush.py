@@ -3,14 +3,16 @@ A rush: many claims of many holders on one stock through HTTP, then the question
 
     python -m loadtest.rush --ready-file ready.json --claims 200000 --holders 150000 --stock 100000
 
-It ends with checks of its own and with `fairclaim verdict`, which is handed what the crowd was told. Exit codes:
-0 clean · 1 a check or an invariant does not hold · 2 wrong arguments · else that of the verdict.
+It ends with the verdict of `loadtest.verdict` and with that of the product, `fairclaim verdict`, both handed what the
+crowd was told. Exit codes: 0 clean · 1 a check or an invariant does not hold · 2 wrong arguments · else that of
+`fairclaim verdict`.
 """
 
 import argparse
 import json
 import random
 import sys
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -20,10 +22,15 @@ from typing import Any
 
 import uvloop
 
-from loadtest.books import await_drained, findings
 from loadtest.client import Request, Tally, drive
+from loadtest.product import end, product_verdict, told_file
 from loadtest.target import Target, claim_request
-from loadtest.verdict import end, told_file, verdict
+from loadtest.told import CLAIM, UNANSWERED, Attempt, write_told
+from loadtest.verdict import Check, Expected, judge
+from loadtest.verdict.found import row_text
+from loadtest.verdict.waiting import drained_s
+
+BOOKS_S_MAX = 60.0
 
 
 def create_campaign(target: Target, campaign: str, stock: int, per_holder: int, shards: int) -> None:
@@ -63,6 +70,8 @@ class Rush:
         self._order = [*range(min(claims, holders)), *(draw.randrange(holders) for _ in range(claims - holders))]
         draw.shuffle(self._order)
         self._target, self._campaign = target, campaign
+        self._sent_s = [0.0] * len(self._order)
+        self.attempts: list[Attempt] = []
         self.told: dict[str, str] = {}
         self.codes: Counter[str] = Counter()
 
@@ -70,27 +79,44 @@ class Rush:
         """Each claim with a key of its own, so that whoever comes again asks for another coupon."""
         mint = self._target.tokens()
         for number, holder in enumerate(self._order):
-            yield number, claim_request(self._campaign, mint.token(f"holder-{holder}"), f"rush-{number}")
+            request = claim_request(self._campaign, mint.token(f"holder-{holder}"), f"rush-{number}")
+            self._sent_s[number] = time.time()
+            yield number, request
 
     def seen(self, number: int, status: int, head: bytes, body: bytes) -> None:
         """Keep what was told: the coupon of a 201, the code of a refusal."""
         answer = json.loads(body)
-        if status == 201:
+        outcome = {200: "replayed", 201: "claimed"}.get(status) or answer["code"]
+        self.codes[outcome] += 1
+        if status in (200, 201):
             self.told[answer["code"]] = f"holder-{self._order[number]}"
-            self.codes["claimed"] += 1
+            self._keep(number, status, outcome, answer["code"], answer["seq"])
         else:
-            self.codes["replayed" if status == 200 else answer["code"]] += 1
+            self._keep(number, status, outcome)
 
-    def write_told(self, file: Path, unanswered: list[int]) -> None:
+    def unanswered(self, numbers: list[int]) -> None:
+        """Keep the claims that had no answer."""
+        for number in numbers:
+            self._keep(number, UNANSWERED, "unanswered")
+
+    def _keep(self, number: int, status: int, outcome: str, code: str = "", seq: int = 0) -> None:
+        holder, key, sent_s = f"holder-{self._order[number]}", f"rush-{number}", self._sent_s[number]
+        self.attempts.append(
+            Attempt(CLAIM, self._campaign, holder, key, status, outcome, code, seq, "", 0, sent_s, time.time())
+        )
+
+    def write_told(self, file: Path) -> None:
         """What `fairclaim verdict --told` reads: each coupon that was told of, and the claims that had no answer."""
         lines = [f"{code},{holder}" for code, holder in self.told.items()]
-        lines += [f",holder-{self._order[number]}" for number in unanswered]
+        lines += [f",{each.holder}" for each in self.attempts if each.uncertain]
         file.write_text("\n".join(["code,holder", *lines, ""]), encoding="utf-8")
 
 
 async def run(target: Target, rush: Rush, connections: int) -> Tally:
     """Send the whole rush."""
-    return await drive(target.gateway_url, rush.requests(), connections, rush.seen)
+    tally = await drive(target.gateway_url, rush.requests(), connections, rush.seen)
+    rush.unanswered(tally.unanswered)
+    return tally
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,7 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--told", type=Path, help="where to keep what the holders were told, as the verdict reads it")
+    parser.add_argument("--told", type=Path, help="where to keep who was told what, as fairclaim verdict reads it")
+    parser.add_argument("--attempts", type=Path, help="where to keep every attempt, as loadtest.verdict reads it")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     chosen = parser.parse_args(arguments)
     if not 1 <= chosen.holders <= chosen.claims:
@@ -118,14 +145,14 @@ def main(arguments: list[str] | None = None) -> int:
         tally = uvloop.run(run(target, rush, chosen.connections))
     except OSError as error:
         parser.exit(1, f"{parser.prog}: the gateway at {target.gateway_url} does not answer: {error}\n")
-    drained_s = await_drained(target.redis_url, target.postgres_url, campaign, chosen.shards, within_s=60)
-    checks = findings(
-        target.redis_url, target.postgres_url, campaign,
-        shards=chosen.shards, stock=chosen.stock, per_holder=chosen.per_holder, told=rush.told,
-    )  # fmt: skip
+    in_the_books_s = drained_s(target, campaign, BOOKS_S_MAX)
+    if chosen.attempts:
+        write_told(chosen.attempts, rush.attempts)
+    expected = Expected(campaign, chosen.stock, chosen.per_holder)
+    verdict = judge(target, [expected], rush.attempts, wait_s=BOOKS_S_MAX)
     with told_file(chosen.told) as told:
-        rush.write_told(told, tally.unanswered)
-        ended = verdict(chosen.ready_file, campaign, told, as_json=chosen.json)
+        rush.write_told(told)
+        ended = product_verdict(chosen.ready_file, campaign, told, as_json=chosen.json)
     report = {
         "campaign": campaign,
         "claims": chosen.claims,
@@ -135,13 +162,27 @@ def main(arguments: list[str] | None = None) -> int:
         "claims_per_s": round(chosen.claims / tally.elapsed_s),
         "p50_ms": round(tally.percentile_ms(50), 2),
         "p99_ms": round(tally.percentile_ms(99), 2),
-        "drained_after_s": round(drained_s, 2),
+        "drained_after_s": round(in_the_books_s, 2),
         "outcomes": dict(rush.codes.most_common()),
         "unanswered": len(tally.unanswered),
-        "clean": all(check.holds for check in checks) and not tally.unanswered and ended.code == 0,
-        "checks": [check._asdict() for check in checks],
+        "clean": verdict.holds and not tally.unanswered and ended.code == 0,
+        "checks": [shown(check) for check in verdict.checks],
     }
     return end(report, ended, _screen, as_json=chosen.json)
+
+
+def shown(check: Check) -> dict[str, Any]:
+    """A check as the JSON of a load has it."""
+    return {"name": check.name, "holds": check.holds, **check._asdict()}
+
+
+def check_lines(checks: list[dict[str, Any]]) -> list[str]:
+    """The checks of a report for people, with the first row of each that does not hold."""
+    return [
+        f"  {'ok  ' if check['holds'] else 'FAIL'} {check['name']:<14}{check['checked']:>9,}  {check['says']}"
+        + ("" if check["holds"] else f"\n       {check['violated']:,} times; first: {row_text(check['first'])}")
+        for check in checks
+    ]
 
 
 def _screen(report: dict[str, Any]) -> str:
@@ -150,7 +191,7 @@ def _screen(report: dict[str, Any]) -> str:
         f"  {report['claims_per_s']} claims/s, p50 {report['p50_ms']} ms, p99 {report['p99_ms']} ms,"
         f" in the books {report['drained_after_s']} s after the last answer",
         "  " + ", ".join(f"{count} {outcome}" for outcome, count in report["outcomes"].items()),
-        *(f"  {'ok  ' if check['holds'] else 'FAIL'} {check['name']} {check['figures']}" for check in report["checks"]),
+        *check_lines(report["checks"]),
         "clean" if report["clean"] else "NOT CLEAN",
     ]
     return "\n".join(lines)

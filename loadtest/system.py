@@ -31,11 +31,14 @@ class System:
     """
     Started by ``with``; stopped as Ctrl-C stops it, so leaving the block proves a clean stop.
 
-    *settings* are further ones by name: ``no_demo="true"`` is FAIRCLAIM_NO_DEMO.
+    *settings* are further ones by name: ``no_demo="true"`` is FAIRCLAIM_NO_DEMO. *source* is a folder with the
+    source of the build to run, in place of the one that is installed.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 2, fsync: str = "everysec", **settings: str) -> None:
-        self.folder, self.ready_file = folder, folder / "ready.json"
+    def __init__(
+        self, folder: Path, *, workers: int = 2, fsync: str = "everysec", source: Path | None = None, **settings: str
+    ) -> None:
+        self.folder, self.ready_file, self._source = folder, folder / "ready.json", source
         self._environment = {
             **bare_environment(),
             "FAIRCLAIM_DATA_DIR": str(folder / "data"),
@@ -44,6 +47,7 @@ class System:
             "FAIRCLAIM_WORKERS": str(workers),
             "FAIRCLAIM_FSYNC": fsync,
             **{f"FAIRCLAIM_{name.upper()}": value for name, value in settings.items()},
+            **({"PYTHONPATH": str(source)} if source else {}),
         }
 
     def __enter__(self) -> Self:
@@ -51,6 +55,7 @@ class System:
         self._process = subprocess.Popen(  # noqa: S603 - the project's own command
             [program(), "up"],
             env=self._environment,
+            cwd=self._source,  # python -m looks there first
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -90,6 +95,7 @@ class System:
         return subprocess.run(  # noqa: S603 - the project's own command
             [program(), *arguments],
             env=self._environment,
+            cwd=self._source,
             capture_output=True,
             text=True,
             timeout=timeout_s,

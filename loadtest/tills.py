@@ -3,29 +3,30 @@ A rush of tills: every coupon is asked for by two of them at once, on orders of 
 
     python -m loadtest.tills --ready-file ready.json --coupons 10000 --tills 50
 
-It ends with checks of its own and with `fairclaim verdict`. Exit codes: 0 clean · 1 a check or an invariant does not
-hold · 2 wrong arguments · else that of the verdict.
+It ends with the verdict of `loadtest.verdict`, a check of its own, and the verdict of the product, `fairclaim verdict`.
+Exit codes: 0 clean · 1 a check or an invariant does not hold · 2 wrong arguments · else that of `fairclaim verdict`.
 """
 
 import argparse
 import json
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import redis
 import uvloop
 
-from loadtest.books import Finding, await_drained
 from loadtest.client import Request, Tally, drive
-from loadtest.rush import Rush, create_campaign, run
+from loadtest.product import end, product_verdict, told_file
+from loadtest.rush import BOOKS_S_MAX, Rush, check_lines, create_campaign, run, shown
 from loadtest.target import Target
-from loadtest.verdict import end, told_file, verdict
+from loadtest.told import REDEEM, UNANSWERED, Attempt
+from loadtest.verdict import Check, Expected, judge
+from loadtest.verdict.waiting import drained_s
 
 DISCOUNT_MINOR = 500
 """What each coupon of a rush's campaign takes off an order of enough."""
@@ -45,80 +46,57 @@ def redeem_request(api_key: str, code: str, order: str, key: str, price_minor: i
 class Tills:
     """Each of *codes* twice, with other keys and orders, in seeded random order; what each answer told is kept."""
 
-    def __init__(self, target: Target, codes: list[str], seed: int) -> None:
+    def __init__(self, target: Target, campaign: str, codes: list[str], seed: int) -> None:
         self._asks = [(code, ask) for code in codes for ask in "ab"]
         random.Random(seed).shuffle(self._asks)  # noqa: S311 - reproducible, not secret
-        self._target = target
-        self.spent: dict[str, str] = {}
+        self._target, self._campaign = target, campaign
+        self._sent_s = [0.0] * len(self._asks)
+        self.attempts: list[Attempt] = []
         self.outcomes: Counter[str] = Counter()
-        self.twice: list[str] = []
 
     def requests(self) -> Iterator[Request]:
         """Every redemption."""
         for number, (code, ask) in enumerate(self._asks):
             order = f"{code}-{ask}"
+            self._sent_s[number] = time.time()
             yield number, redeem_request(self._target.admin_key, code, order, f"key-{order}", 4000)
 
     def seen(self, number: int, status: int, head: bytes, body: bytes) -> None:
         """Keep a redemption; count a refusal by its code, and the state it names."""
         answer: dict[str, Any] = json.loads(body)
-        code = self._asks[number][0]
-        if status == 201:
-            self.outcomes["redeemed"] += 1
-            if code in self.spent:
-                self.twice.append(code)
-            self.spent[code] = answer["id"]
+        if status in (200, 201):
+            self.outcomes["redeemed" if status == 201 else "replayed"] += 1
+            self._keep(number, status, "done", answer["seq"], answer["id"], answer["discount"]["minor"])
         else:
             self.outcomes[f"{answer.get('code', status)} {answer.get('from', '')}".strip()] += 1
+            self._keep(number, status, str(answer.get("code", "wrong")))
+
+    def unanswered(self, numbers: list[int]) -> None:
+        """Keep the redemptions that had no answer."""
+        for number in numbers:
+            self._keep(number, UNANSWERED, "unanswered")
+
+    def _keep(self, number: int, status: int, outcome: str, seq: int = 0, ref: str = "", minor: int = 0) -> None:
+        code, ask = self._asks[number]
+        key, times = f"key-{code}-{ask}", (self._sent_s[number], time.time())
+        self.attempts.append(Attempt(REDEEM, self._campaign, "", key, status, outcome, code, seq, ref, minor, *times))
 
 
-def findings(target: Target, campaign: str, codes: list[str], tills: Tills) -> list[Finding]:
-    """Compare the drained campaign in Redis, in the books, and as the tills were told."""
-    count = len(codes)
-    with redis.Redis.from_url(target.redis_url) as store:
-        records: dict[bytes, bytes] = store.hgetall(f"fc:{{{campaign}/0}}:coupons")
-        seq = int(store.hget(f"fc:{{{campaign}/0}}:counters", "seq") or 0)
-    letters = Counter(record[:1].decode() for record in records.values())
-    with psycopg.connect(target.postgres_url, autocommit=True) as books:
-        booked: dict[str, str] = dict(
-            books.execute("SELECT code, id FROM redemptions WHERE campaign = %s", [campaign]).fetchall()
-        )
-        [(rows, minor)] = books.execute(
-            "SELECT count(*), coalesce(sum(minor), 0)::bigint FROM redemptions WHERE campaign = %s", [campaign]
-        ).fetchall()
-        states: dict[str, int] = dict(
-            books.execute("SELECT state, count(*) FROM coupons WHERE campaign = %s GROUP BY 1", [campaign]).fetchall()
-        )
-        [(low, high, entries, redeemed)] = books.execute(
-            "SELECT min(seq), max(seq), count(*), count(*) FILTER (WHERE kind = 'redeemed') FROM coupon_entries"
-            " WHERE shard = %s",
-            [f"{campaign}/0"],
-        ).fetchall()
-        balances: dict[str, int] = dict(
-            books.execute(
-                "SELECT account, sum(amount)::bigint FROM (SELECT destination AS account, amount, commodity"
-                " FROM postings UNION ALL SELECT source, -amount, commodity FROM postings) AS moves"
-                " WHERE commodity = %s GROUP BY account",
-                [f"coupon:{campaign}"],
-            ).fetchall()
-        )
-    told = {"redeemed": count, "invalid_state redeemed": count}
-    left = {account: balance for account, balance in balances.items() if balance}
-    return [
-        Finding("one of two tills had each coupon", dict(tills.outcomes) == told, dict(tills.outcomes)),
-        Finding("no coupon was told twice", not tills.twice and len(tills.spent) == count, {"twice": tills.twice[:5]}),
-        Finding("Redis has every coupon redeemed", letters == {"u": count}, dict(letters)),
-        Finding("the books have every coupon redeemed", states == {"redeemed": count}, states),
-        Finding("the books have the redemptions that were told", booked == tills.spent, {"books": len(booked)}),
-        Finding("each once, for what it was worth", (rows, minor) == (count, count * DISCOUNT_MINOR), {"minor": minor}),
-        Finding("seq runs from 1 without a gap", (low, high, entries, redeemed) == (1, seq, seq, count), {"seq": seq}),
-        Finding("the unit book balances", left == {"supply": -count, "redeemed": count}, left),
-    ]
+def each_once(codes: list[str], tills: Tills) -> Check:
+    """Of the two tills that asked for a coupon one had it, for what it is worth, and the other was told it is spent."""
+    spent = Counter(each.code for each in tills.attempts if each.granted and each.minor == DISCOUNT_MINOR)
+    wrong = [code for code in codes if spent[code] != 1]
+    told = {"redeemed": len(codes), "invalid_state redeemed": len(codes)}
+    violated = len(wrong) or int(dict(tills.outcomes) != told)
+    first = {"code": wrong[0], "told": spent[wrong[0]]} if wrong else dict(tills.outcomes) if violated else None
+    return Check("each_once", "one of two tills had each coupon", len(codes), violated, first)
 
 
 async def spend(target: Target, tills: Tills, connections: int) -> Tally:
     """Ask for every coupon."""
-    return await drive(target.gateway_url, tills.requests(), connections, tills.seen)
+    tally = await drive(target.gateway_url, tills.requests(), connections, tills.seen)
+    tills.unanswered(tally.unanswered)
+    return tally
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,15 +113,18 @@ def main(arguments: list[str] | None = None) -> int:
     campaign = chosen.campaign or f"tills-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     create_campaign(target, campaign, chosen.coupons, 1, 1)
     rush = Rush(target, campaign, chosen.coupons, chosen.coupons, chosen.seed)
-    claiming = uvloop.run(run(target, rush, 128))
+    uvloop.run(run(target, rush, 128))
     codes = sorted(rush.told)
-    tills = Tills(target, codes, chosen.seed)
+    tills = Tills(target, campaign, codes, chosen.seed)
     tally = uvloop.run(spend(target, tills, chosen.tills))
-    drained_s = await_drained(target.redis_url, target.postgres_url, campaign, 1, within_s=60)
-    checks = findings(target, campaign, codes, tills)
+    in_the_books_s = drained_s(target, campaign, BOOKS_S_MAX)
+    verdict = judge(
+        target, [Expected(campaign, chosen.coupons, 1)], [*rush.attempts, *tills.attempts], wait_s=BOOKS_S_MAX
+    )
+    checks = [each_once(codes, tills), *verdict.checks]
     with told_file(None) as told:
-        rush.write_told(told, claiming.unanswered)
-        ended = verdict(chosen.ready_file, campaign, told, as_json=chosen.json)
+        rush.write_told(told)
+        ended = product_verdict(chosen.ready_file, campaign, told, as_json=chosen.json)
     report = {
         "campaign": campaign,
         "coupons": len(codes),
@@ -152,14 +133,14 @@ def main(arguments: list[str] | None = None) -> int:
         "redemptions_per_s": round(sum(tally.statuses.values()) / tally.elapsed_s),
         "p50_ms": round(tally.percentile_ms(50), 2),
         "p99_ms": round(tally.percentile_ms(99), 2),
-        "drained_after_s": round(drained_s, 2),
+        "drained_after_s": round(in_the_books_s, 2),
         "outcomes": dict(tills.outcomes.most_common()),
         "unanswered": len(tally.unanswered),
         "clean": len(codes) == chosen.coupons
         and all(check.holds for check in checks)
         and not tally.unanswered
         and ended.code == 0,
-        "checks": [check._asdict() for check in checks],
+        "checks": [shown(check) for check in checks],
     }
     return end(report, ended, _screen, as_json=chosen.json)
 
@@ -170,7 +151,7 @@ def _screen(report: dict[str, Any]) -> str:
         f"  {report['redemptions_per_s']} answers/s, p50 {report['p50_ms']} ms, p99 {report['p99_ms']} ms,"
         f" in the books {report['drained_after_s']} s after the last answer",
         "  " + ", ".join(f"{count} {outcome}" for outcome, count in report["outcomes"].items()),
-        *(f"  {'ok  ' if check['holds'] else 'FAIL'} {check['name']} {check['figures']}" for check in report["checks"]),
+        *check_lines(report["checks"]),
         "clean" if report["clean"] else "NOT CLEAN",
     ]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from typing import Any
 
 from locust import LoadTestShape, User
 
+from loadtest.marks import MARKS, Lines
 from loadtest.run.arguments import Options
 from loadtest.run.plan import known_plan
 from loadtest.run.recording import recorder
@@ -21,8 +22,6 @@ from loadtest.shapes.stages import OVER, Stage, classes_at, stage_at
 
 log = logging.getLogger("loadtest")
 
-MARKS = "FAIRCLAIM_LOADTEST_MARKS"
-"""A file that whoever does something to the system while the run goes on appends to, a line each: the soak."""
 PROGRESS_S = 10.0
 
 Tick = tuple[int, float, list[type[User]] | None]
@@ -35,10 +34,10 @@ class Sale(LoadTestShape):
     use_common_options = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._asked_s = self._told_s = 0.0
         self._stage = ""
-        self._marks_read = 0
+        self._marks: Lines | None = None
 
     def tick(self) -> Tick | None:
         """Users, users a second, and of which classes; None when the run is over."""
@@ -47,7 +46,11 @@ class Sale(LoadTestShape):
         if self.runner.shape_last_tick is None:
             self._begin()
         plan = known_plan(environment)
-        options = Options.of(environment.parsed_options)
+        try:
+            options = Options.of(environment.parsed_options)
+        except ValueError as error:  # what somebody wrote into the web page
+            log.error("%s", error)
+            return None
         # A run begins with its plan: what it takes to open the sale is no part of it.
         running = plan is not None and plan.started_s >= self._asked_s
         elapsed_s = time.time() - plan.started_s if plan is not None and running else 0.0
@@ -67,23 +70,15 @@ class Sale(LoadTestShape):
         self._asked_s = self._told_s = time.time()
         self._stage = ""
         file = os.environ.get(MARKS)
-        self._marks_read = Path(file).stat().st_size if file and Path(file).exists() else 0
+        self._marks = Lines(Path(file)) if file else None
 
     def _mark(self, stage: Stage) -> None:
         if stage.name not in (self._stage, OVER, "steady"):
             recorder.mark(stage.name)
             log.info("%s: %d users", stage.name, stage.users)
         self._stage = stage.name
-        file = os.environ.get(MARKS)
-        if not file or not Path(file).exists():
-            return
-        with Path(file).open("rb") as lines:
-            lines.seek(self._marks_read)
-            for line in lines:
-                if not line.endswith(b"\n"):  # the rest of it is still to be written
-                    break
-                self._marks_read += len(line)
-                recorder.mark(line.decode().strip())
+        for line in self._marks.new() if self._marks else ():
+            recorder.mark(line)
 
     def _progress(self, stage: Stage, elapsed_s: float, environment: Any) -> None:
         """How far it is, where nothing else is printed: a line that is written over, or one every ten seconds."""
@@ -99,4 +94,5 @@ class Sale(LoadTestShape):
             f"  {total.num_requests:8,} requests  {total.current_rps:6.0f}/s"
             f"  p99 {total.get_current_response_time_percentile(0.99) or 0:5.0f} ms  {total.num_failures:5,} failed"
         )
-        print(f"\r{line}" if over else line, end="" if over and stage.name != OVER else "\n", file=sys.stderr, flush=True)
+        before, after = ("\r" if over else ""), ("" if over and stage.name != OVER else "\n")
+        print(f"{before}{line}", end=after, file=sys.stderr, flush=True)

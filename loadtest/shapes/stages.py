@@ -33,7 +33,8 @@ class Stage(NamedTuple):
 
     *users* is how many there are in all, reached by *spawn_rate* a second; the ones that are added are of *classes*,
     empty for all. *drop_replies* is the share of replies that are lost on the way, in place of --drop-replies where
-    there is one; whoever misses one asks again at *retry_at_s* seconds into the run, all in the same instant.
+    there is one; whoever misses one asks again at *retry_at_s* seconds into the run, all in the same instant. *restock*
+    is whether the marketer may add to what is sold out.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Stage(NamedTuple):
     classes: tuple[str, ...] = ()
     drop_replies: float | None = None
     retry_at_s: float | None = None
+    restock: bool = True
 
 
 class _Part(NamedTuple):
@@ -55,6 +57,12 @@ class _Part(NamedTuple):
     slowly: bool = False
     classes: tuple[str, ...] = ()
     drop_replies: float | None = None
+    restock: bool = True
+
+    @property
+    def not_yet(self) -> "_Part":
+        """The same, and the marketer waits."""
+        return self._replace(restock=False)
 
 
 class Shape(NamedTuple):
@@ -103,9 +111,9 @@ SHAPES: dict[str, Shape] = {
         "sold out, few look in, then all come again for what the marketer adds",
         90.0,
         (
-            _DOORS,
-            _Part("rush", 1.0, 0.3, classes=CLAIMING),
-            _Part("sold out", 0.2, 0.2),
+            _DOORS.not_yet,
+            _Part("rush", 1.0, 0.3, classes=CLAIMING).not_yet,
+            _Part("sold out", 0.2, 0.2).not_yet,
             _Part("restock", 1.0, 0.3, classes=CLAIMING),
             _Part("after", 0.2, 0.1),
         ),
@@ -114,11 +122,11 @@ SHAPES: dict[str, Shape] = {
         "a whole sale: spike, retries, restock, tills",
         120.0,
         (
-            _DOORS,
-            _Part("spike", 1.0, 0.2, classes=CLAIMING),
-            _SILENCE,
-            _Part("retries", 1.0, 0.2, classes=CLAIMING),
-            _Part("sold out", 0.3, 0.1),
+            _DOORS.not_yet,
+            _Part("spike", 1.0, 0.2, classes=CLAIMING).not_yet,
+            _SILENCE.not_yet,
+            _Part("retries", 1.0, 0.2, classes=CLAIMING).not_yet,
+            _Part("sold out", 0.3, 0.1).not_yet,
             _Part("restock", 0.8, 0.15, classes=CLAIMING),
             _Part("leaving", 0.3, 0.05),
             _Part("tills", 0.6, 0.2, classes=TILLS),
@@ -161,7 +169,7 @@ def _stages(shape: str, peak: int, spawn_rate: float, length: float) -> tuple[St
         change = abs(users - before)
         rate = max(0.01, change / lasts) if part.slowly else max(1.0, change)
         retry_at_s = end if part.drop_replies else None
-        stages.append(Stage(part.name, end, users, rate, part.classes, part.drop_replies, retry_at_s))
+        stages.append(Stage(part.name, end, users, rate, part.classes, part.drop_replies, retry_at_s, part.restock))
         before = users
     return tuple(stages)
 
@@ -177,7 +185,7 @@ def stage_at(shape: str, elapsed_s: float, size: Size) -> Stage:
 
 def classes_at(stage: Stage, present: Sequence[str], arrivals: bool) -> tuple[str, ...]:
     """
-    Which of the classes that are *present* are added in *stage*: with *arrivals*, Arrivals claims in place of the others.
+    Which of the classes that are *present* are added in *stage*; with *arrivals* Arrivals claims in place of others.
 
     Shape: never empty where *present* is not; who chose classes that have no part in a stage gets those he chose.
     """

@@ -7,30 +7,34 @@ a moment of garbage does not bend. It is level if at that slope it grew by no mo
 the crowd has gone, it has no more files open than before the crowd came.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from statistics import median
 from typing import NamedTuple
 
-LIFE_S_MIN = 20.0
-SAMPLES_MIN = 8
+LIFE_SHARE_MIN = 0.3
+"""Of a run: whatever is started again last lives longer than this (restarts.py)."""
+SAMPLES_MIN = 5
 PAIRED_MAX = 200
 """So many samples of a long life are compared in pairs: 20,000 pairs, evenly chosen."""
 GROWTH_SHARE_MAX, GROWTH_BYTES_MAX = 0.05, 4 * 2**20
 """
 A process may grow by a twentieth, or by 4 MiB where that is more: allocators take memory in pieces of a mebibyte, and
-a process of 60 MB that is level wavers by one or two of them. At 500 claims a second, five minutes of second half
-find whatever keeps 30 bytes a claim; twelve hours find one byte in three claims.
+a process of 60 MB that is level wavers by one or two of them. At 200 requests a second the last two minutes of ten find
+whatever keeps 200 bytes a request; those of two hours find 15 bytes.
 """
 ENTRY_BYTES = 320
 """
-What a state change may take in Redis: 142 to 190 bytes a coupon and 44 while on the stream, and as much again for the
-tables of a hash that grows.
+What a state change may take in Redis: 142 to 190 bytes a coupon and 44 while on the stream, and half as much again for
+the tables of a hash that grows.
 """
-FILES_MAX = 16
-"""Beyond what was open before: a pool of connections that was not full yet, a log that was turned."""
-STAYS = ("redis", "supervisor", "clerk", "postgres")
-"""Parts that nobody restarts: one generation each, and each of them has to be judged."""
+FILES_MAX = 48
+"""
+Beyond what was open before the first request: pools of connections to Redis and PostgreSQL that were not full yet. Ten
+minutes at 200 requests a second find what keeps one file in 2,500 requests.
+"""
+POSTGRES_BYTES_MAX = 32 * 2**20
+"""PostgreSQL instead of GROWTH_BYTES_MAX: what its queries sort in comes and goes, 4 MiB and more in each of them."""
 
 
 class Sample(NamedTuple):
@@ -53,20 +57,20 @@ class Life(NamedTuple):
 
 class Level(NamedTuple):
     """
-    How a generation was judged. *grown* is what it gained over the second half at its slope, *may_grow* the bound.
+    How a generation was judged. *grown* is what it gained over the second half at its slope, *may_grow* the bound;
+    *memory_middle* is what it took when that half began.
 
-    *judged* is False for one that did not live long enough. *files_at_rest* compares -1 where it is unknown.
+    *judged* is False for one that did not live long enough. Units: seconds, bytes, open files.
     """
 
     part: str
     pid: int
     life_s: float
-    memory_first: int
+    memory_middle: int
     memory_last: int
     resident_max: int
     grown: int
     may_grow: int
-    files_first: int
     files_max: int
     files_last: int
     judged: bool
@@ -84,7 +88,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return median([(b - a) / (t - s) for (s, a), (t, b) in combinations(chosen, 2) if t > s] or [0.0])
 
 
-def judge(life: Life) -> Level:
+def judge(life: Life, life_s_min: float) -> Level:
     """Whether the memory of one generation is level. Errors: ValueError without a sample."""
     if not life.samples:
         raise ValueError(f"{life.part}: there is no sample")
@@ -94,13 +98,14 @@ def judge(life: Life) -> Level:
     half = [life.samples[at] for at in late]
     half_s = last.at_s - half[0].at_s
     grown = slope([(sample.at_s, sample.memory) for sample in half]) * half_s
-    may_grow = max(GROWTH_BYTES_MAX, GROWTH_SHARE_MAX * median(sample.memory for sample in half))
+    least = POSTGRES_BYTES_MAX if life.part == "postgres" else GROWTH_BYTES_MAX
+    may_grow = max(least, GROWTH_SHARE_MAX * median(sample.memory for sample in half))
     if life.seqs:
         may_grow += ENTRY_BYTES * (life.seqs[-1] - life.seqs[late[0]])
     return Level(
-        life.part, life.pid, lived_s, first.memory, last.memory, max(sample.resident for sample in life.samples),
-        round(grown), round(may_grow), first.files, max(sample.files for sample in life.samples), last.files,
-        lived_s >= LIFE_S_MIN and len(half) >= SAMPLES_MIN,
+        life.part, life.pid, round(lived_s, 1), half[0].memory, last.memory,
+        max(sample.resident for sample in life.samples), round(grown), round(may_grow),
+        max(sample.files for sample in life.samples), last.files, lived_s >= life_s_min and len(half) >= SAMPLES_MIN,
     )  # fmt: skip
 
 
@@ -142,9 +147,5 @@ def _most(files: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def unjudged(levels: Sequence[Level], parts: Iterable[str]) -> list[str]:
-    """The kinds among *parts* of which no generation lived long enough: nothing is known about them."""
-    judged = {kind_of(level.part) for level in levels if level.judged}
-    return sorted({kind_of(part) for part in parts} - judged)
-
-
-Say = Callable[[str], None]
+    """Those of *parts* of which no generation lived long enough: nothing is known about them."""
+    return sorted({*parts} - {level.part for level in levels if level.judged})

@@ -9,6 +9,7 @@ from locust import constant, tag, task
 
 from loadtest.run.outcomes import DONE, READ, REPLAYED, STATE
 from loadtest.run.recording import recorder
+from loadtest.shapes import stage_at
 from loadtest.told import ADJUST
 from loadtest.users.person import STAFF_PATIENCE_S, Person
 
@@ -22,7 +23,7 @@ _campaign = msgspec.json.Decoder(_Campaign)
 
 
 class Marketer(Person):
-    """Looks at each campaign four times a second; what he does is marked in the report."""
+    """Looks at each campaign four times a second; what he does is marked in the report. The shape may have him wait."""
 
     fixed_count = 1
     wait_time = constant(0.25)
@@ -40,8 +41,9 @@ class Marketer(Person):
     @task
     def watch(self) -> None:
         """Look, and do what is to be done."""
+        stage = stage_at(self.plan.shape, time.time() - self.plan.started_s, self.plan)
         for campaign in self.plan.campaigns:
-            if self._sold_out(campaign) and self.restocks_left[campaign]:
+            if self._sold_out(campaign) and self.restocks_left[campaign] and stage.restock:
                 self.restocks_left[campaign] -= 1
                 self._restock(campaign)
         if self.pause_at_s is not None and time.time() >= self.pause_at_s:

@@ -42,7 +42,7 @@ async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterat
 @pytest_asyncio.fixture(loop_scope="session")
 async def watch(site: Worker) -> AsyncIterator[Watch]:
     """What the pages of this test must not do; the test fails at its end if one did."""
-    watch = Watch(f"127.0.0.1:{site.port}")
+    watch = Watch(f"http://127.0.0.1:{site.port}/")
     yield watch
     watch.check()
 

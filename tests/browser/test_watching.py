@@ -28,7 +28,7 @@ async def test_each_kind_of_trouble_is_seen(
 ) -> None:
     """An error in the console, one uncaught, a request elsewhere, a refusal, a breach of the policy are seen."""
     host = f"127.0.0.1:{site.port}"
-    watch = Watch(host)
+    watch = Watch(f"http://{host}/")
     context = await browser.new_context()
     watch.follow(context)
     page = await context.new_page()

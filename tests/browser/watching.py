@@ -27,8 +27,9 @@ class Watch:
     An answer of 400 and more is one of them; a test that asks for it says so with expect_status().
     """
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, ours: str) -> None:
+        """Watch for requests whose address does not begin with *ours*."""
+        self._ours = ours
         self.wrong: list[str] = []
         self._expected: set[int] = set()
 
@@ -50,7 +51,7 @@ class Watch:
             self.wrong.append(f"console {message.type}: {message.text}")
 
     def _on_request(self, request: Request) -> None:
-        if not request.url.startswith((f"http://{self._host}/", "data:", "blob:")):
+        if not request.url.startswith((self._ours, "data:", "blob:")):
             self.wrong.append(f"a request to {request.url}")
 
     def check(self) -> None:

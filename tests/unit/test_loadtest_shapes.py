@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.shapes import OVER, SHAPES, length_s, sales_of, stage_at, stages_of
+from loadtest.shapes import OVER, SHAPES, classes_at, length_s, sales_of, stage_at, stages_of
 
 
 class Told(NamedTuple):
@@ -82,9 +82,31 @@ def test_after_a_silence_all_ask_in_the_same_instant(shape: str, run_s: float) -
     assert silence.until_s - before.until_s == pytest.approx(min(4.0, run_s / 10))
 
 
+@pytest.mark.parametrize("shape", ["restock", "sale"])
+def test_what_is_sold_out_stays_so_until_the_restock(shape: str) -> None:
+    """The marketer adds to the stock when the stage of that name has come, and not as soon as he can."""
+    stages = stages_of(shape, Told())
+    at = [stage.name for stage in stages].index("restock")
+
+    assert [stage.restock for stage in stages] == [number >= at for number in range(len(stages))]
+
+
+@given(st.sampled_from(TABLES), sizes, st.booleans())
+def test_a_stage_never_lacks_somebody_to_play_it(shape: str, told: Told, arrivals: bool) -> None:
+    """Arrivals claims in an open loop, Claimer and Bot else; who chose other classes gets those."""
+    everybody = ("Arrivals", "Bot", "Claimer", "Finance", "Marketer", "Till", "Wallet")
+    for stage in stages_of(shape, told):
+        added = classes_at(stage, everybody, arrivals)
+
+        assert added
+        assert not {"Claimer", "Bot"} & {*added} if arrivals else "Arrivals" not in added
+        assert ("Till" in added) == (not stage.classes or "Till" in stage.classes)
+        assert classes_at(stage, ["Finance"], arrivals) == ("Finance",)
+
+
 def test_steady_is_what_locust_was_told() -> None:
     """Locust's own users and rate hold to the end of --run-time, and for ever without one."""
-    assert stage_at("steady", 1e9, Told(7, 3.5)) == ("steady", math.inf, 7, 3.5, (), None, None)
+    assert stage_at("steady", 1e9, Told(7, 3.5)) == ("steady", math.inf, 7, 3.5, (), None, None, True)
     assert stage_at("steady", 29.9, Told(7, 3.5, 30.0)).users == 7
     assert stage_at("steady", 30.0, Told(7, 3.5, 30.0)).name == OVER
 

@@ -1,4 +1,4 @@
-"""What a load ends with: `fairclaim verdict` on its campaign, held to what the crowd was told."""
+"""What a load ends with besides the verdict of our own: that of the product, `fairclaim verdict`, on its campaign."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ class Ended(NamedTuple):
         return json.loads(self.printed) if self.code in (0, 1) else None
 
 
-def verdict(ready_file: Path, campaign: str, told: Path | None = None, *, as_json: bool = False) -> Ended:
+def product_verdict(ready_file: Path, campaign: str, told: Path | None = None, *, as_json: bool = False) -> Ended:
     """
     The verdict on *campaign*, held to the answers in the CSV *told*; what it complains of goes to stderr.
 
