@@ -26,11 +26,9 @@ from loadtest.run.linking import link_report
 from loadtest.run.plan import part_of
 from loadtest.run.sampling import Sampler
 from loadtest.run.shipping import Leader, WorkerEnd
-from loadtest.run.summing import UNJUDGED
+from loadtest.run.summing import INTERRUPTED, UNJUDGED, USAGE
 
 log = logging.getLogger("loadtest")
-
-USAGE, INTERRUPTED = 2, 130
 
 
 def install(events: Events, means: Means | None = None) -> None:

@@ -10,14 +10,26 @@ import pytest
 
 from loadtest.report.files import write_results
 from loadtest.report.junit import junit
-from loadtest.report.result import Gate, Result, read_result
+from loadtest.report.result import (
+    Campaign,
+    Failure,
+    Gate,
+    Generator,
+    ProductVerdict,
+    Request,
+    Result,
+    Seconds,
+    read_result,
+)
+from loadtest.report.result import Mark as MarkRow
+from loadtest.run.gates import ERRORS, UNITS
 from loadtest.run.gathering import Gathered, ToldFile
 from loadtest.run.plan import Plan
 from loadtest.run.recording import Mark
 from loadtest.run.sampling import Sampler, figures
 from loadtest.run.screen import screen
 from loadtest.run.standing import verdict_gate
-from loadtest.run.summing import CLEAN, UNCLEAN, UNJUDGED, summed
+from loadtest.run.summing import CLEAN, INTERRUPTED, UNCLEAN, UNJUDGED, USAGE, summed
 from loadtest.run.timeline import Timeline
 from tests.run_results import a_red_result, a_result
 
@@ -200,3 +212,40 @@ def test_figures_are_read_off_the_metrics() -> None:
     assert figures(page) == {
         "fairclaim_batch_claims_sum": 120, "fairclaim_batch_claims_count": 40, "fairclaim_drain_lag_seq": 7
     }  # fmt: skip
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "loadtest.md").read_text(encoding="utf-8")
+
+
+def section(name: str) -> str:
+    """A section of docs/loadtest.md."""
+    return PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
+def test_every_field_of_a_result_is_in_its_table() -> None:
+    """docs/loadtest.md names each field of result.json and of its rows, and none that is gone."""
+    text = section("What comes out").partition("| field | is |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1:3] for line in text.splitlines()]
+    fields = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    structs = {
+        "generator": Generator, "campaigns": Campaign, "gates": Gate, "requests": Request, "failures": Failure,
+        "seconds": Seconds, "marks": MarkRow, "product_verdict": ProductVerdict,
+    }  # fmt: skip
+
+    assert sorted(fields) == sorted(Result.__struct_fields__)
+    for field, struct in structs.items():
+        [says] = [row[1] for row in rows if f"`{field}`" in row[0]]
+        assert {*struct.__struct_fields__} <= {*re.findall(r"`(\w+)`", says)}, field
+
+
+def test_every_measure_exit_code_and_gate_is_in_the_page() -> None:
+    """docs/loadtest.md lists what --fail-on may measure, the gates that come by themselves, and how a run may end."""
+    text = section("Gates")
+    measures = text.partition("| measure | of | bound |")[2].partition("\n\n")[0]
+    listed = [name for line in measures.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    always = {*re.findall(r"^\| `([a-z ]+)` \|", text.partition("| gate | holds when |")[2], re.MULTILINE)}
+
+    assert listed == list(UNITS)
+    assert codes == {CLEAN, UNCLEAN, USAGE, UNJUDGED, INTERRUPTED}
+    assert always == {ERRORS, "workers", "users", "verdict", "product verdict"}
