@@ -40,6 +40,7 @@ def install(events: Events, means: Means | None = None) -> None:
         # eight seconds was over after four.
         gevent.get_hub().loop.update_now()
         gevent.signal_handler(signal.SIGINT, _interrupt)
+        _check_gates(environment)
         if isinstance(runner, WorkerRunner):
             worker = WorkerEnd(environment, runner)
             _listen(events, worker)
@@ -51,6 +52,22 @@ def install(events: Events, means: Means | None = None) -> None:
             _add(events.worker_connect, ending.leader.on_worker_connect)
 
     _add(events.init, on_init)
+
+
+def _check_gates(environment: Environment) -> None:
+    """
+    End the program where its gates can't be read.
+
+    Those that were forked off by --processes read the same, and end by themselves: nobody would tell them to.
+    """
+    parsed = environment.parsed_options
+    assert parsed is not None
+    try:
+        read_gates(parsed.fail_on)
+    except ValueError as error:
+        if not isinstance(environment.runner, WorkerRunner):
+            print(f"locust: error: {error}", file=sys.stderr, flush=True)
+        sys.exit(USAGE)
 
 
 def _interrupt() -> None:
@@ -90,11 +107,6 @@ class Ending:
         self._code = 0
         self._screens: list[str] = []
         self._newest: Path | None = None
-        try:
-            read_gates(self._parsed.fail_on)
-        except ValueError as error:
-            print(f"locust: error: {error}", file=sys.stderr, flush=True)
-            sys.exit(USAGE)
         if environment.web_ui is not None:
             link_report(environment.web_ui, self._parsed.web_base_path or "", lambda: self._newest)
 
@@ -118,7 +130,8 @@ class Ending:
             told = ToldFile(folder / TOLD)
             asks = read_gates(part.options.fail_on)
         except (OSError, ValueError) as error:
-            log.error("there is no run: %s", error)
+            wrong = f"results can't be kept: {error}" if isinstance(error, OSError) else str(error)
+            log.error("there is no run: %s", wrong)
             self._exit(USAGE)
             gevent.spawn(runner.quit if self._parsed.headless else runner.stop)
             raise gevent.GreenletExit from None  # whoever starts users does so no further
