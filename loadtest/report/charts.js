@@ -91,7 +91,7 @@
 
   function axesOf(chart) {
     const shared = { stroke: colour('soft'), font: FONT, grid: { stroke: colour('grid'), width: 1 }, ticks: { show: false } };
-    const seconds = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+    const seconds = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
     const values = (u, splits) => splits.map(value => (value === null ? '' : tick(value)));
     const ones = u => {
       const { min, max } = u.scales.y, found = [];
@@ -103,7 +103,7 @@
     const left = { ...shared, scale: 'y', size: LEFT, gap: 6, values };
     if (chart.scale === 'log') Object.assign(left, { splits: ones, filter: (u, splits) => splits });
     else left.space = 34;
-    const axes = [{ ...shared, size: 26, gap: 5, space: 56, incrs: seconds, values: (u, at) => at.map(s => clock(s)) }, left];
+    const axes = [{ ...shared, size: 26, gap: 5, space: 46, incrs: seconds, values: (u, at) => at.map(s => clock(s)) }, left];
     if (chart.lines.some(line => line.side === 'right'))
       axes.push({ ...shared, scale: 'right', side: 1, size: RIGHT, gap: 6, space: 34, values, grid: { show: false } });
     return axes;

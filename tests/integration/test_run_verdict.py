@@ -103,6 +103,7 @@ def limited_early(attempts: Attempts) -> Attempts:
 
 TOLD: list[tuple[str, str, Damage]] = [
     ("stock", "more was told than was put in", more(CLAIM, "k1", "flo", STOCK, holder="new-%d", code="NEW-%d")),
+    ("sequence", "a number was told that Redis has not counted to", changed(CLAIM, "k1", "flo", seq=999)),
     ("sold_out", "there was stock all the while", too_early),
     ("adjusted", "booked as other units", changed(ADJUST, "pallet", minor=3)),
     ("adjusted", "booked as other units", changed(ADJUST, "pallet", status=UNANSWERED, minor=1)),

@@ -7,7 +7,7 @@ import pytest
 from loadtest.told import KINDS, Attempt
 from loadtest.verdict.__main__ import main
 from loadtest.verdict.found import SAYS
-from tests.test_docs import names, page, table
+from tests.test_docs import names, page, table, tables
 
 PAGE = page("loadtest")
 
@@ -21,8 +21,7 @@ def test_every_check_is_in_its_table() -> None:
 
 def test_every_column_of_what_was_told_is_in_its_table() -> None:
     """The columns in their order, and every kind of attempt."""
-    rows = table(PAGE, "column", "is")
-    [told] = [rows for rows in [rows] if names(rows) == [*Attempt._fields]]
+    [told] = [rows for rows in tables(PAGE, "column", "is") if names(rows) == [*Attempt._fields]]
 
     assert re.findall(r"`(\w+)`", told[0][1]) == [*KINDS]
 
