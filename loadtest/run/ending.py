@@ -6,7 +6,6 @@ time is up, somebody pressed stop or Ctrl-C, or the last worker is gone.
 """
 
 import logging
-import signal
 import sys
 import time
 from pathlib import Path
@@ -39,7 +38,6 @@ def install(events: Events, means: Means | None = None) -> None:
         # Timers count from when the loop last looked at the clock, which was before Locust was imported: a run of
         # eight seconds was over after four.
         gevent.get_hub().loop.update_now()
-        gevent.signal_handler(signal.SIGINT, _interrupt)
         _check_gates(environment)
         if isinstance(runner, WorkerRunner):
             worker = WorkerEnd(environment, runner)
@@ -68,16 +66,6 @@ def _check_gates(environment: Environment) -> None:
         if not isinstance(environment.runner, WorkerRunner):
             print(f"locust: error: {error}", file=sys.stderr, flush=True)
         sys.exit(USAGE)
-
-
-def _interrupt() -> None:
-    """
-    Ctrl-C is for the greenlet that Locust's main function waits in.
-
-    Python raises it in whichever runs at the moment: a user, or the one that tells what was seen, cut off between
-    taking it and sending it.
-    """
-    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
 def _listen(events: Events, to: "Ending | WorkerEnd") -> None:
