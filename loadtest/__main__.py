@@ -21,10 +21,10 @@ from loadtest.system import System
 READY = "FAIRCLAIM_READY_FILE"
 WORKERS = 2
 SALE = (
-    "--shape=sale", "--users=120", "--run-time=2m", "--stop-timeout=10",
+    "--shape=sale", "--users=80", "--run-time=2m", "--stop-timeout=10",
     "--stock=3000", "--holders=20000", "--restock=1000", "--restocks=1",
     "--retry-rate=0.1", "--drop-replies=0.02", "--slow-links=0.02", "--reconnects=0.02", "--duplicate-sends=0.02",
-    "--fail-on=p99<=1500,errors<=1%,goodput>=50",
+    "--slow-ms=4000", "--fail-on=p99<=2000,errors<=1%,goodput>=50",
 )  # fmt: skip
 """
 A sale that two cores can play beside the system they play it on, with some of every fault.

@@ -31,8 +31,8 @@ class System:
     """
     Started by ``with``; stopped as Ctrl-C stops it, so leaving the block proves a clean stop.
 
-    *settings* are further ones by name: ``no_demo="true"`` is FAIRCLAIM_NO_DEMO. *source* is a folder with the source of
-    the build to run, in place of the one that is installed.
+    *settings* are further ones by name: ``no_demo="true"`` is FAIRCLAIM_NO_DEMO. *source* is a folder with the
+    source of the build to run, in place of the one that is installed.
     """
 
     def __init__(

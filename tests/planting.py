@@ -30,8 +30,8 @@ def build(folder: Path, bug: Bug | None) -> Path:
 
 _WRITE = "if count > 0 then\n  local counter_call"
 _ENTRY = "entry_write(entries_key, first_seq, count, '\\153' .. head .. grants)"
-_LOST = "first_seq <= 20 and 20 < first_seq + count"
-"""The call that takes the 20th number."""
+_LOST = "stock < 100 and stock + count >= 100"
+"""The one call that takes the hundredth unit from the last."""
 
 BUGS = {
     "oversell by one": Bug(

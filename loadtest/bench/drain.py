@@ -26,10 +26,10 @@ import psycopg
 import redis
 from psycopg import sql
 
+from loadtest.bench.drained import await_drained
 from loadtest.bench.figures import Spread, ratios, spread
 from loadtest.bench.script_shard import ShardDriver
 from loadtest.bench.targets import Verdict, judge
-from loadtest.books import await_drained
 from loadtest.rush import create_campaign
 from loadtest.system import System
 

@@ -11,10 +11,10 @@ import msgspec
 import redis
 
 from loadtest.bench.cpu import Cores, allowed_cores, kept_to, machine_busy_s, pin, share_out, spent_s
+from loadtest.bench.drained import await_drained
 from loadtest.bench.entrants import ENTRANTS, Contender, started
 from loadtest.bench.generator import Generator, Load, write_asks
 from loadtest.bench.plan import Say
-from loadtest.books import await_drained
 from loadtest.system import System
 
 REDIS_MEMORY_MB = 6144

@@ -16,13 +16,14 @@ from locust.env import Environment
 from loadtest.report.files import write_results
 from loadtest.report.result import Gate, Generator, Result, Setting
 from loadtest.run.arguments import Options
-from loadtest.run.gates import NOTHING, Ask, judge_gates
-from loadtest.run.gathering import Gathered, ToldFile
+from loadtest.run.gates import Ask, judge_gates
+from loadtest.run.gathering import Gathered
 from loadtest.run.judging import Judge, Judged, judged, product_verdict
 from loadtest.run.plan import Part, Plan
 from loadtest.run.sampling import Sampler
 from loadtest.run.screen import screen
 from loadtest.run.shipping import LOCAL, MASTER, Leader
+from loadtest.run.standing import product_gate, users_gate, verdict_gate, workers_gate
 from loadtest.run.summing import UNJUDGED, summed
 
 log = logging.getLogger("loadtest")
@@ -55,7 +56,6 @@ class Run:
     folder: Path
     asks: list[Ask]
     gathered: Gathered
-    told: ToldFile
     sampler: Sampler
     stopped_s: float = 0.0
 
@@ -99,7 +99,7 @@ def _judgement(run: Run, means: Means) -> Judged:
     target = run.part.target
     assert target is not None
     try:
-        file = run.told.keep()
+        file = run.gathered.told.keep()
     except OSError as error:
         return Judged(None, f"what was told can't be written: {error}")
     if run.gathered.broken:
@@ -114,37 +114,15 @@ def _gates(run: Run, environment: Environment, judgement: Judged, own: bool | No
     timeline, parsed = run.gathered.timeline, environment.parsed_options
     assert parsed is not None
     duration_s = run.stopped_s - run.plan.started_s
-    gates = judge_gates(run.asks, timeline, duration_s, errors_count=parsed.exit_code_on_error != 0)
     workers = len(run.gathered.sources.keys() - {LOCAL, MASTER})
-    if workers or lost:
-        found = f"{workers - len(lost)} of {workers}{': without ' + ', '.join(lost) if lost else ''}"
-        gates.append(Gate(name="workers", asked="all tell what they saw", found=found, holds=not lost))
-    broken = list(environment.runner.exceptions.values()) if environment.runner else []
-    if broken:
-        found = f"{sum(each['count'] for each in broken)}, as in: {broken[0]['msg']}"
-        gates.append(Gate(name="users", asked="none breaks", found=found, holds=False))
-    return [*gates, _verdict_gate(judgement, timeline.count), *_own_gate(own)]
-
-
-def _verdict_gate(judgement: Judged, requests: int) -> Gate:
-    verdict = judgement.verdict
-    if verdict is None:
-        found = f"not judged: {judgement.unjudged}"
-    elif not requests:
-        found = NOTHING
-    elif verdict.holds:
-        found = f"all {len(verdict.checks)} hold"
-    else:
-        found = ", ".join(check.name for check in verdict.checks if not check.holds) or "it does not hold"
-    holds = verdict is not None and verdict.holds and requests > 0
-    return Gate(name="verdict", asked="every check holds", found=found, holds=holds)
-
-
-def _own_gate(own: bool | None) -> list[Gate]:
-    if own is None:
-        return []
-    found = "it holds" if own else "it does not hold"
-    return [Gate(name="product verdict", asked="it holds", found=found, holds=own)]
+    exceptions = environment.runner.exceptions.values() if environment.runner else []
+    return [
+        *judge_gates(run.asks, timeline, duration_s, errors_count=parsed.exit_code_on_error != 0),
+        *workers_gate(workers, lost),
+        *users_gate({each["msg"]: each["count"] for each in exceptions}),
+        verdict_gate(judgement.verdict, judgement.unjudged, timeline.count),
+        *product_gate(own),
+    ]
 
 
 def _generator(gathered: Gathered, lost: list[str]) -> Generator:

@@ -26,11 +26,9 @@ from loadtest.run.linking import link_report
 from loadtest.run.plan import part_of
 from loadtest.run.sampling import Sampler
 from loadtest.run.shipping import Leader, WorkerEnd
-from loadtest.run.summing import UNJUDGED
+from loadtest.run.summing import INTERRUPTED, UNJUDGED, USAGE
 
 log = logging.getLogger("loadtest")
-
-USAGE, INTERRUPTED = 2, 130
 
 
 def install(events: Events, means: Means | None = None) -> None:
@@ -126,7 +124,7 @@ class Ending:
             raise gevent.GreenletExit from None  # whoever starts users does so no further
         gathered = Gathered(plan.run, told)
         sampler = Sampler(part.host, part.target.admin_key, plan.campaigns, plan.started_s, lambda: runner.user_count)
-        self._run = Run(part, plan, folder, asks, gathered, told, sampler)
+        self._run = Run(part, plan, folder, asks, gathered, sampler)
         self.leader.begin(gathered)
         sampler.start()
 

@@ -23,14 +23,17 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 MAX, ERRORS, GOODPUT = "max", "errors", "goodput"
 UNITS: dict[str, dict[str, float]] = {
     **{latency: {"": 1.0, "ms": 1.0, "s": 1000.0} for latency in (*PERCENTILES, MAX)},
-    ERRORS: {"%": 1.0},
+    ERRORS: {"%": 1.0, "": 100.0},
     GOODPUT: {"": 1.0, "/s": 1.0},
 }
-"""What each measure may be given in, and how much of the first that is; errors need their %: none is misread."""
-_EXAMPLES = {
-    **{measure: f"{measure}<=250ms" for measure in (*PERCENTILES, MAX)},
-    ERRORS: "errors<=0.1%",
-    GOODPUT: "goodput>=500/s",
+"""
+What each measure may be given in, and what one of it is: in milliseconds, per cent, or claims a second. Errors without
+their % are a share, as in 0.001, and so below 1: nobody shall write 1 and mean a per cent.
+"""
+EXAMPLES = {
+    **{measure: f"{measure}<=250, {measure}<=250ms or {measure}<=0.25s" for measure in (*PERCENTILES, MAX)},
+    ERRORS: "errors<=0.1% or errors<=0.001",
+    GOODPUT: "goodput>=500",
 }
 NOTHING = "nothing was asked"
 
@@ -117,10 +120,9 @@ def _read(part: str) -> Ask:
     if (comparison[0] == ">") != (measure == GOODPUT):
         allowed = "> and >=" if measure == GOODPUT else "< and <="
         raise ValueError(f"--fail-on: {part!r}: {measure} is compared by {allowed}")
-    if unit not in UNITS[measure] and not (measure == ERRORS and not unit and float(number) == 0):
-        units = " or ".join(known or "none" for known in UNITS[measure])
-        raise ValueError(f"--fail-on: {part!r}: the unit of {measure} is {units}, as in {_EXAMPLES[measure]}")
-    return Ask(measure, of or "", comparison, float(number) * UNITS[measure].get(unit, 1.0))
+    if unit not in UNITS[measure] or (measure == ERRORS and not unit and float(number) >= 1):
+        raise ValueError(f"--fail-on: {part!r}: write a bound of {measure} as in {EXAMPLES[measure]}")
+    return Ask(measure, of or "", comparison, float(number) * UNITS[measure][unit])
 
 
 def judge_gates(asks: Sequence[Ask], timeline: Timeline, duration_s: float, *, errors_count: bool = True) -> list[Gate]:
@@ -133,5 +135,5 @@ def judge_gates(asks: Sequence[Ask], timeline: Timeline, duration_s: float, *, e
     if errors_count and not any(ask.measure == ERRORS for ask in asks):
         found = f"{timeline.failed:,} of {timeline.count:,}" if timeline.count else NOTHING
         holds = timeline.count > 0 and timeline.failed == 0
-        rows.append(Gate(name=ERRORS, asked="none, as --fail-on has no errors", found=found, holds=holds))
+        rows.append(Gate(name=ERRORS, asked="none", found=found, holds=holds))
     return rows

@@ -59,7 +59,7 @@ class Gathered:
     """What was gathered of one run, *run*. Attempts go to *told*."""
 
     def __init__(self, run: str, told: ToldFile) -> None:
-        self.run, self._told = run, told
+        self.run, self.told = run, told
         self.timeline = Timeline()
         self.marks: list[Mark] = []
         self.codes: defaultdict[str, set[str]] = defaultdict(set)
@@ -90,8 +90,8 @@ class Gathered:
 
     def _count(self, chunk: Chunk) -> None:
         try:
-            self._told.add(chunk.attempts)
-        except OSError as error:
+            self.told.add(chunk.attempts)
+        except (OSError, ValueError) as error:  # the disk is full, or the file was closed
             self.broken = f"what was told can't be written: {error}"
         for each in chunk.attempts:
             if each.kind == CLAIM and each.granted:

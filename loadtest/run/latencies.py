@@ -8,6 +8,7 @@ was.
 from collections import defaultdict
 from collections.abc import Iterable
 from math import ceil, exp, log
+from typing import Any
 
 _PER_MS = 1 / log(1.01)
 _SHORTEST_MS = 0.001
@@ -64,18 +65,15 @@ class Latencies:
                 found.append(min(exp((at + 0.5 - _FIRST) / _PER_MS), self._longest_ms))
         return found
 
-    def to_wire(self) -> list[object]:
+    def to_wire(self) -> list[Any]:
         """Plain values that `of_wire` makes the same of."""
-        return [self._longest_ms, self._classes]
+        return [self._longest_ms, dict(self._classes)]
 
     @classmethod
-    def of_wire(cls, wire: list[object]) -> "Latencies":
+    def of_wire(cls, wire: list[Any]) -> "Latencies":
         """What `to_wire` made plain."""
         made = cls()
-        longest_ms, classes = wire
-        assert isinstance(longest_ms, float)
-        assert isinstance(classes, dict)
-        made._longest_ms = longest_ms
+        made._longest_ms, classes = wire
         made._classes.update(classes)
         return made
 

@@ -68,7 +68,7 @@ def _verdict(result: Result) -> Iterator[str]:
 def _gates(result: Result) -> Iterator[str]:
     yield "Gates"
     for gate in result.gates:
-        yield f"  {'ok' if gate.holds else 'NO':<4}{gate.name:<20}{gate.asked:<32}{gate.found}"
+        yield f"  {'ok' if gate.holds else 'NO':<4}{gate.name:<20}{gate.asked:<26}{gate.found}"
 
 
 def _end(result: Result, folder: Path, unwritten: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 import msgspec
+from locust import runners
 from locust.env import Environment
 from locust.exception import RPCError, StopUser
 from locust.runners import STATE_CLEANUP, STATE_MISSING, STATE_STOPPED, MasterRunner, WorkerRunner
@@ -30,6 +31,8 @@ AGAIN_S = 2.0
 """How long until the master asks a worker once more to finish."""
 FINISH_S_MAX = 60.0
 """How long the master waits for workers that live, beyond the time users have to stop in."""
+SILENT_S_MAX = 10
+"""How long a worker may say nothing before it counts as missing, and again until nobody waits for it at the end."""
 HEARD_S_MAX = 10.0
 """How long a worker that ends waits until the master has its last chunk."""
 LOCAL, MASTER = "local", "master"
@@ -163,6 +166,8 @@ class Leader:
         self._missing: set[str] = set()
         self.telling = Telling(self._tell_directly)
         if runner:
+            # Locust has three seconds, and then stops a run whose workers have a busy machine.
+            runners.HEARTBEAT_LIVENESS = SILENT_S_MAX
             runner.register_message(TOLD, self._on_told)
 
     def begin(self, gathered: Gathered) -> None:
@@ -186,8 +191,9 @@ class Leader:
         """
         assert self._gathered is not None
         self.telling.finish()
-        until, again = time.monotonic() + stop_s_max + FINISH_S_MAX, 0.0
-        while (coming := self._coming()) and time.monotonic() < until:
+        began, again = time.monotonic(), 0.0
+        until = began + stop_s_max + FINISH_S_MAX
+        while (coming := self._coming(began)) and time.monotonic() < until:
             if time.monotonic() >= again:
                 again = time.monotonic() + AGAIN_S
                 for worker in coming:
@@ -199,12 +205,17 @@ class Leader:
             log.error("worker %s is gone, and nobody knows what it asked: the run can't be clean", worker)
         return lost
 
-    def _coming(self) -> list[str]:
-        """Workers that live and have not told everything."""
+    def _coming(self, began: float) -> list[str]:
+        """Workers that have not told everything, and may still: they live, or have not been silent for long."""
         if self._runner is None or self._gathered is None:
             return []
-        clients = self._runner.clients
-        return [each for each in self._gathered.untold if each in clients and clients[each].state != STATE_MISSING]
+        clients, patient = self._runner.clients, time.monotonic() < began + SILENT_S_MAX
+        return [
+            worker
+            for worker in self._gathered.untold
+            if worker in clients
+            and (clients[worker].state != STATE_MISSING or (patient and clients[worker].heartbeat > -SILENT_S_MAX))
+        ]
 
     def _on_told(self, msg: Any, **_more: Any) -> None:
         chunk, number = decode(msg.data["chunk"]), 0

@@ -10,6 +10,7 @@ before anything shows them or sends them on.
 import logging
 import os
 import secrets
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ _STARTED_AS = os.getpid()
 
 def on_init(environment: Environment, **_more: Any) -> None:
     """Keep what this process was given, take secrets out of Locust's hands, and find the system."""
+    _catch_ctrl_c()
     parsed = environment.parsed_options
     assert parsed is not None
     try:
@@ -133,18 +135,22 @@ def _started(plan: Plan) -> Plan:
 
 def _minted(runner: MasterRunner, plan: Plan) -> Plan:
     """*plan*, started: every worker has it and, but for who took too long, its tokens."""
-    workers = _waiting[runner] = set(runner.clients)
+    workers = _waiting[runner] = _present(runner)
     _send(runner, plan)
     deadline = time.monotonic() + READY_S_MAX
-    while workers & set(runner.clients) and time.monotonic() < deadline:
+    while workers & _present(runner) and time.monotonic() < deadline:
         gevent.sleep(0.02)
     plan = _started(plan)
     _send(runner, plan)
     return plan
 
 
+def _present(runner: MasterRunner) -> set[str]:
+    return {worker.id for worker in [*runner.clients.ready, *runner.clients.spawning, *runner.clients.running]}
+
+
 def _send(runner: MasterRunner, plan: Plan) -> None:
-    for worker in list(runner.clients):
+    for worker in _present(runner):
         runner.send_message(PLAN, msgspec.to_builtins(plan), worker)
 
 
@@ -195,7 +201,8 @@ def _exit(environment: Environment, code: int, says: str) -> NoReturn:
     """One line, then the end; those forked off by --processes leave the line to the one that forked them."""
     runner = environment.runner
     if isinstance(runner, WorkerRunner):
-        runner.send_message("quit")
+        # Not "quit", after which a master without other workers would never take another one.
+        runner.send_message("client_stopped")
     if isinstance(runner, MasterRunner):
         _dismiss(runner, environment)
     if os.getpid() == _STARTED_AS or "--worker" in sys.argv or os.environ.get("LOCUST_MODE_WORKER"):
@@ -214,6 +221,18 @@ def _dismiss(runner: MasterRunner, environment: Environment) -> None:
     while runner.worker_index_max < parsed.processes and time.monotonic() < deadline:
         gevent.sleep(0.02)
     runner.quit()
+
+
+def _catch_ctrl_c() -> None:
+    """
+    See to it that Ctrl-C ends the program, and not what a user was about just then.
+
+    Python raises KeyboardInterrupt in whatever runs: mostly somebody's request, where a bare except of the HTTP client
+    was seen to swallow it one time in six.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        hub = gevent.get_hub()
+        gevent.signal_handler(signal.SIGINT, hub.handle_system_error, KeyboardInterrupt, KeyboardInterrupt())
 
 
 def _keep_tagged(environment: Environment) -> None:

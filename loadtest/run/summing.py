@@ -31,8 +31,8 @@ from loadtest.run.timeline import Second, Timeline
 
 TAIL_S_MAX = 60
 """How long after the end an answer may still come in a second of its own."""
-CLEAN, UNCLEAN, UNJUDGED = 0, 1, 6
-"""Exit codes: every gate holds; one does not; nobody can tell, or tell it to anybody."""
+CLEAN, UNCLEAN, USAGE, UNJUDGED, INTERRUPTED = 0, 1, 2, 6, 130
+"""Exit codes: every gate holds; one does not; an argument is wrong; nobody can tell, or tell it to anybody; left."""
 
 Figure = TypeVar("Figure", int, float)
 

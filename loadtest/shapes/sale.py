@@ -46,7 +46,11 @@ class Sale(LoadTestShape):
         if self.runner.shape_last_tick is None:
             self._begin()
         plan = known_plan(environment)
-        options = Options.of(environment.parsed_options)
+        try:
+            options = Options.of(environment.parsed_options)
+        except ValueError as error:  # what somebody wrote into the web page
+            log.error("%s", error)
+            return None
         # A run begins with its plan: what it takes to open the sale is no part of it.
         running = plan is not None and plan.started_s >= self._asked_s
         elapsed_s = time.time() - plan.started_s if plan is not None and running else 0.0

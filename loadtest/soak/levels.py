@@ -57,7 +57,8 @@ class Life(NamedTuple):
 
 class Level(NamedTuple):
     """
-    How a generation was judged. *grown* is what it gained over the second half at its slope, *may_grow* the bound.
+    How a generation was judged. *grown* is what it gained over the second half at its slope, *may_grow* the bound;
+    *memory_middle* is what it took when that half began.
 
     *judged* is False for one that did not live long enough. Units: seconds, bytes, open files.
     """
@@ -65,7 +66,7 @@ class Level(NamedTuple):
     part: str
     pid: int
     life_s: float
-    memory_first: int
+    memory_middle: int
     memory_last: int
     resident_max: int
     grown: int
@@ -102,7 +103,7 @@ def judge(life: Life, life_s_min: float) -> Level:
     if life.seqs:
         may_grow += ENTRY_BYTES * (life.seqs[-1] - life.seqs[late[0]])
     return Level(
-        life.part, life.pid, round(lived_s, 1), first.memory, last.memory,
+        life.part, life.pid, round(lived_s, 1), half[0].memory, last.memory,
         max(sample.resident for sample in life.samples), round(grown), round(may_grow),
         max(sample.files for sample in life.samples), last.files, lived_s >= life_s_min and len(half) >= SAMPLES_MIN,
     )  # fmt: skip

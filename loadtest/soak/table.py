@@ -10,14 +10,14 @@ MIB = 2**20
 
 
 def screen(levels: Sequence[Level], rests: Sequence[Rest], missing: Sequence[str], life_s_min: float) -> str:
-    """The table of generations, then what was open at rest. One that was too young is left out if it has grown up."""
+    """The table of generations by the second half of their lives, then what was open at rest."""
     lines = [f"  {'part':<12}{'lived':>8}  {'memory MiB':>15}  {'grew / may':>12}  {'RSS':>7}  {'files':>9}"]
     young = 0
     for level in levels:
         if not level.judged:
             young += 1
             continue
-        memory = f"{level.memory_first / MIB:.1f} → {level.memory_last / MIB:.1f}"
+        memory = f"{level.memory_middle / MIB:.1f} → {level.memory_last / MIB:.1f}"
         grew = f"{level.grown / MIB:+.1f} / {level.may_grow / MIB:.1f}"
         files = f"{_count(level.files_last)} ≤ {_count(level.files_max)}"
         lines.append(

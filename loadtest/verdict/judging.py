@@ -59,6 +59,9 @@ def judge(
     began, tallies = time.perf_counter(), Tallies()
     expected = {each.campaign: each for each in campaigns}
     told = _read(attempts, expected, tallies, watch)
+    with snapshot(target.postgres_url) as books:
+        for campaign in told:
+            terms_of(books, campaign)  # before anything is waited for
     until = time.monotonic() + wait_s
     with Gateway(target.gateway_url) as gateway:
         for campaign, (crowd, _) in told.items():

@@ -1,0 +1,175 @@
+"""
+Real Locust against a system, as a process of its own; and what came of it, written down by listeners beside the crowd.
+
+This module is also a locustfile: Locust loads it after the crowd's, in every process it has.
+"""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TextIO
+
+from loadtest.system import bare_environment
+from loadtest.told import Attempt
+
+ROOT = Path(__file__).parents[2]
+SEEN = "TEST_CROWD_SEEN"
+WITHIN_S = 90
+
+
+class Request(NamedTuple):
+    """One row of Locust's, as its event had it."""
+
+    name: str
+    kind: str
+    outcome: str
+    ms: float
+    says: str
+
+
+class Ran(NamedTuple):
+    """How it ended, and what the listeners wrote."""
+
+    code: int
+    text: str
+    requests: list[Request]
+    attempts: list[Attempt]
+    marks: list[str]
+
+    @property
+    def names(self) -> Counter[str]:
+        """How often each name was seen."""
+        return Counter(request.name for request in self.requests)
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Each failure with its name."""
+        return Counter(f"{request.name}: {request.says}" for request in self.requests if request.says)
+
+
+class Crowd:
+    """
+    Locust with *arguments*, its output in *folder*; *variables* are added to its environment.
+
+    Used by ``with``, so that it does not outlive its test.
+    """
+
+    def __init__(self, folder: Path, ready_file: Path, *arguments: str, **variables: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+        self.log = folder / "log"
+        given = {"FAIRCLAIM_READY_FILE": str(ready_file), "PYTHONPATH": str(ROOT), SEEN: str(folder), **variables}
+        environment = {**bare_environment(), **given}
+        command = [sys.executable, "-m", "locust", "-f", f"loadtest/locustfile.py,{Path(__file__).relative_to(ROOT)}"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--results", str(folder / "results"), *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def text(self) -> str:
+        """What it printed so far."""
+        return self.log.read_text(encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.process.kill()
+        self.process.wait(WITHIN_S)
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+
+    def ended(self) -> Ran:
+        """Wait until it is over; what it came to."""
+        code = self.process.wait(WITHIN_S)
+        return Ran(code, self.text(), *self._seen())
+
+    async def seen(self, *names: str, marks: int = 0, people: int = 0) -> bool:
+        """
+        Wait until Locust has a row of each of *names*, so many marks were made and so many people claimed.
+
+        False if it ended before.
+        """
+        deadline = time.monotonic() + WITHIN_S
+        while self.process.poll() is None:
+            requests, attempts, made = self._seen()
+            came = {attempt.holder for attempt in attempts if attempt.holder.startswith("h")}
+            if set(names) <= {request.name for request in requests} and len(made) >= marks and len(came) >= people:
+                return True
+            missing = set(names) - {request.name for request in requests}
+            assert time.monotonic() < deadline, f"not seen: {missing}\n{self.text()}"
+            await asyncio.sleep(0.2)
+        return False
+
+    def _seen(self) -> tuple[list[Request], list[Attempt], list[str]]:
+        requests, attempts, marks = list[Request](), list[Attempt](), list[str]()
+        for file in self._folder.glob("*.seen"):
+            for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+                if not line.endswith("\n"):
+                    continue
+                what, row = json.loads(line)
+                if what == "request":
+                    requests.append(Request(*row))
+                elif what == "attempt":
+                    attempts.append(Attempt(*row))
+                else:
+                    marks.append(row)
+        return requests, attempts, marks
+
+
+def a_port() -> str:
+    """A port for a master that nobody else of these tests has: by the process, far from the usual ones."""
+    return str(20_000 + os.getpid() % 20_000)
+
+
+def without_log_lines(text: str) -> list[str]:
+    """What is printed beside Locust's log."""
+    return [line for line in text.splitlines() if line and not re.match(r"\[\d{4}-", line)]
+
+
+def _listen(folder: Path) -> None:
+    """Write down what Locust and the recorder are told, each process into a file of its own."""
+    from locust import events
+
+    from loadtest.run.recording import recorder
+
+    attempt, mark = recorder.attempt, recorder.mark
+    files = dict[int, TextIO]()
+
+    def write(what: str, row: Any) -> None:
+        # --processes forks after this module was loaded.
+        if os.getpid() not in files:
+            files[os.getpid()] = (folder / f"{os.getpid()}.seen").open("a", buffering=1, encoding="utf-8")
+        files[os.getpid()].write(json.dumps((what, row)) + "\n")
+
+    def on_request(name: str, response_time: float, context: dict[str, str], exception: object, **_more: Any) -> None:
+        says = str(exception) if exception else ""
+        write("request", (name, context["kind"], context["outcome"], response_time, says))
+
+    def on_attempt(row: Attempt) -> None:
+        write("attempt", row)
+        attempt(row)
+
+    def on_mark(says: str) -> None:
+        write("mark", says)
+        mark(says)
+
+    events.request.add_listener(on_request)  # type: ignore[no-untyped-call]
+    vars(recorder).update(attempt=on_attempt, mark=on_mark)
+
+
+if os.environ.get(SEEN):
+    _listen(Path(os.environ[SEEN]))
