@@ -176,6 +176,9 @@ AGAIN = (
 FLO = "holder = 'flo' AND kind = 'claimed'"
 BOOKS: list[tuple[str, str, str]] = [
     ("sequence", "numbers are missing", f"DELETE FROM coupon_entries WHERE shard = 'sale/0' AND {FLO}"),
+    ("sequence", "numbers and checkpoint end differently",
+     "DELETE FROM coupon_entries AS e USING checkpoints AS c"
+     " WHERE c.shard = 'sale/0' AND (e.shard, e.seq) = (c.shard, c.seq)"),
     ("stock", "nothing was left of it", ENTRY.format("delta = 7", "seq = 2")),
     ("sold_out", "demand was higher, and something is left", ENTRY.format("delta = 9", "seq = 2")),
     ("adjusted", "it was made with another stock", ENTRY.format("delta = 9", "seq = 2")),
