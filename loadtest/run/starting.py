@@ -57,6 +57,7 @@ def on_init(environment: Environment, **_more: Any) -> None:
     runner = environment.runner
     if isinstance(runner, WorkerRunner):
         runner.register_message(PLAN, _on_plan, concurrent=True)
+        _keep_tagged(environment)
         return
     part.host_found = "" if environment.host else target.gateway_url
     environment.host = environment.host or target.gateway_url

@@ -86,7 +86,7 @@ async def test_what_goes_wrong_on_the_way_costs_and_wins_nothing(system: System,
 
     assert ran.code == 0, ran.text
     assert ran.failures == {}
-    assert {request.outcome for request in ran.requests if request.name == "claim: dropped"} == {"unanswered"}
+    assert {request.outcome for request in ran.requests if request.name == "claim: dropped"} == {"dropped"}
     assert {request.kind for request in ran.requests if request.name == "claim: dropped"} == {"dropped"}
     assert "claim over a slow link" in {request.kind for request in ran.requests}
     by_key: dict[str, set[str]] = {}
