@@ -18,7 +18,7 @@ from locust.env import Environment
 from locust.exception import RPCError, StopUser
 from locust.runners import STATE_CLEANUP, STATE_MISSING, STATE_STOPPED, MasterRunner, WorkerRunner
 
-from loadtest.run.chunks import Chunk, Teller, decode
+from loadtest.run.chunks import ATTEMPTS_MAX, Chunk, Teller, decode
 from loadtest.run.gathering import Gathered
 from loadtest.run.plan import plan_of
 from loadtest.run.recording import recorder
@@ -35,16 +35,18 @@ SILENT_S_MAX = 10
 """How long a worker may say nothing before it counts as missing, and again until nobody waits for it at the end."""
 HEARD_S_MAX = 10.0
 """How long a worker that ends waits until the master has its last chunk."""
+AT_ONCE_MAX = 200
+"""Attempts that are gathered in one go where users run in the same process: two milliseconds in which none gets on."""
 LOCAL, MASTER = "local", "master"
 
 
 class Telling:
     """What this process saw, told to *send* in chunks: one a second from `begin` on, the last by `finish`."""
 
-    def __init__(self, send: Callable[[Chunk], None]) -> None:
+    def __init__(self, send: Callable[[Chunk], None], attempts_max: int = ATTEMPTS_MAX) -> None:
         self._send = send
         self._greenlet: gevent.Greenlet | None = None
-        self.teller = Teller(recorder)
+        self.teller = Teller(recorder, attempts_max)
         self.run, self.finished = "", True
 
     def on_request(
@@ -72,7 +74,9 @@ class Telling:
         self.run = run_of()
         while True:
             gevent.sleep(EVERY_S)
-            self._tell()
+            for chunk in self.teller.take(self.run):
+                self._send(chunk)
+                gevent.sleep(0)  # users wait for their answers in this process
 
     def finish(self) -> None:
         """Nobody asks any more: tell the rest, once a run."""
@@ -81,15 +85,12 @@ class Telling:
         self.finished = True
         self._hush()
         if self.run:
-            self._tell(last=True)
+            self.teller.take(self.run, last=True)
+            self.again()
 
     def again(self) -> None:
         """Tell what was not heard of once more."""
         for chunk in self.teller.unheard:
-            self._send(chunk)
-
-    def _tell(self, *, last: bool = False) -> None:
-        for chunk in self.teller.take(self.run, last=last):
             self._send(chunk)
 
     def _hush(self) -> None:
@@ -164,7 +165,7 @@ class Leader:
         self._own = MASTER if runner else LOCAL
         self._gathered: Gathered | None = None
         self._missing: set[str] = set()
-        self.telling = Telling(self._tell_directly)
+        self.telling = Telling(self._tell_directly, AT_ONCE_MAX)
         if runner:
             # Locust has three seconds, and then stops a run whose workers have a busy machine.
             runners.HEARTBEAT_LIVENESS = SILENT_S_MAX
