@@ -14,8 +14,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TextIO
+
+import gevent  # type: ignore[import-untyped]
 
 from loadtest.system import bare_environment
 from loadtest.told import Attempt
@@ -65,7 +68,9 @@ class Crowd:
     Used by ``with``, so that it does not outlive its test.
     """
 
-    def __init__(self, folder: Path, ready_file: Path, *arguments: str, judged: bool = False, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, ready_file: Path, *arguments: str, judged: bool = False, variables: Mapping[str, str] = {}
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
         self.log = folder / "log"
@@ -185,5 +190,10 @@ if os.environ.get(SEEN):
     from loadtest.users.marketer import Marketer  # noqa: F401 - as above
     from loadtest.users.till import Till  # noqa: F401 - as above
     from loadtest.users.wallet import Wallet  # noqa: F401 - as above
+
+    if "loadtest.run.ending" not in sys.modules:
+        # What follows a run has this too: Ctrl-C is for Locust's main function, and not for whichever user runs then.
+        stop = gevent.get_hub().handle_system_error
+        gevent.signal_handler(signal.SIGINT, stop, KeyboardInterrupt, KeyboardInterrupt())
 
     _listen(Path(os.environ[SEEN]))
