@@ -46,6 +46,11 @@ class Crowd:
         self._tell(signal.SIGKILL)  # its processes, where it ran in several
         self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Its process id, and that of its group."""
+        return self._process.pid
+
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Its exit code; None where it still runs after *timeout_s*."""
         try:

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 CLAIMING = ("Claimer", "Bot", "Wallet")
 TILLS = ("Till",)
+LOOKING = ("Wallet", "Marketer", "Finance")
+"""Who is there before the crowd: however fast the machine, nothing is sold out before the doors open."""
 OVER = "over"
 """The name of what comes after the last stage."""
 FIXED_SHARE_MAX = 0.1
@@ -75,7 +77,7 @@ class Shape(NamedTuple):
 
 
 _OVER = Stage(OVER, math.inf, 0, 1.0)
-_DOORS = _Part("doors", 0.1, 0.1)
+_DOORS = _Part("doors", 0.1, 0.1, classes=LOOKING)
 _SILENCE = _Part("silence", 1.0, lasts_s=4.0, classes=CLAIMING, drop_replies=1.0)
 
 SHAPES: dict[str, Shape] = {

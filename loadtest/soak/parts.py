@@ -37,7 +37,7 @@ def part_of(command: str) -> str:
     """Which part runs *command*: ``gateway 0`` is worker 0."""
     ours = re.search(r"gateway\.cli (\w+)(?:.* --slot (\d+))?", command)
     if ours:
-        return {"worker": f"gateway {ours[2]}", "reconcile": "reconciler"}.get(ours[1], ours[1])
+        return {"worker": f"gateway {ours[2]}", "reconcile": "reconciler", "up": "supervisor"}.get(ours[1], ours[1])
     words = (("valkey-server", "redis"), ("redis-server", "redis"), ("postgres", POSTGRES))
     return next((part for word, part in words if word in command), "supervisor")
 

@@ -52,7 +52,7 @@ async def test_everybody_comes_to_a_sale(system: System, tmp_path: Path) -> None
     claims = {f"claim: {name}" for name in ("claimed", "sold_out", "replayed", "limit_reached", "campaign_paused")}
     tills = {"quote", "reserve: done", "redeem: done", "rollback: done"}
     others = {"restock: done", "pause", "resume", "stock", "report", "claims mine", "wallet"}
-    with Crowd(tmp_path / "run", system.ready_file, *FEW, *sale, *written) as crowd:
+    with Crowd(tmp_path / "run", system.ready_file, *FEW, *sale, *written, judged=True) as crowd:
         assert await crowd.seen(*claims, *tills, *others, marks=4), crowd.text()
         crowd.stop()
         ran = crowd.ended()
@@ -79,7 +79,7 @@ async def test_what_goes_wrong_on_the_way_costs_and_wins_nothing(system: System,
     """
     faults = ("--drop-replies", "0.2", "--slow-links", "0.1", "--reconnects", "0.2", "--duplicate-sends", "0.2")
     names = ("claim: dropped", "redeem: dropped", "claim over a slow link: claimed", "claim: replayed")
-    with Crowd(tmp_path / "run", system.ready_file, *FEW, "--stock", "100000", *faults) as crowd:
+    with Crowd(tmp_path / "run", system.ready_file, *FEW, "--stock", "100000", *faults, judged=True) as crowd:
         assert await crowd.seen(*names), crowd.text()
         crowd.stop()
         ran = crowd.ended()

@@ -1,0 +1,180 @@
+"""Runs as `make loadtest` and a person start them, against a whole system: a sale, an open loop, and being stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import takewhile
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from gateway.stack.processes import await_until
+from loadtest import crowd
+from loadtest.crowd import Crowd
+from loadtest.report.result import read_result
+from loadtest.run.schedule import dues_s
+from loadtest.soak.parts import sample
+from loadtest.told import read_told
+from tests.integration.stacks import Stack, environment, lives
+
+ROOT = Path(__file__).parents[2]
+RATE, RUN_S, STALLED_S = 60.0, 7.0, 1.5
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A system that runs as long as this module."""
+    folder = tmp_path_factory.mktemp("system")
+    with Stack(folder / "data", "--no-demo", "--workers", "2", stocktake_s=3600) as running:
+        yield running
+
+
+@pytest.fixture
+def ready_file(stack: Stack) -> Path:
+    """Where it says how to get in."""
+    return stack.data_dir.parent / "data.ready.json"
+
+
+def test_a_sale_goes_from_its_doors_to_its_tills(ready_file: Path, tmp_path: Path) -> None:
+    """
+    `python -m loadtest` on the system that FAIRCLAIM_READY_FILE names: every stage in order but one that is too
+    short here, a restock when it is due, everybody's replies lost at once, coupons spent, and exit code 0.
+    """
+    arguments = ["--run-time", "12s", "--users", "16", "--stock", "200", "--restock", "50", "--fail-on", "errors<=5%"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "loadtest", *arguments, "--results", str(tmp_path / "results")],
+        env=environment(FAIRCLAIM_READY_FILE=str(ready_file), PYTHONPATH=str(ROOT)),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == 0, output
+    result = read_result(tmp_path / "results" / "result.json")
+    marks = [mark.says for mark in result.marks]
+
+    assert "starting a system" not in output
+    assert str(tmp_path / "results" / "report.html") in output
+    assert (result.shape, result.mode, result.clean) == ("sale", "closed", True)
+    stages = ["doors", "spike", "silence", "retries", "sold out", "restock", "tills"]
+    assert [says for says in marks if says in stages] == stages
+    assert marks.index("restock of 50") > marks.index("sold out")  # a stage is marked within a second
+    assert result.campaigns[0].granted == 250
+    assert {"claim: sold_out", "claim: dropped", "redeem: done"} <= {each.name for each in result.requests}
+
+
+def test_claims_of_an_open_loop_leave_while_the_gateway_stands_still(
+    stack: Stack, ready_file: Path, tmp_path: Path
+) -> None:
+    """
+    They leave at the times that the seed says, and those that are due while nobody answers too: their latency counts
+    from then, so the 99th percentile knows of the standstill.
+    """
+    results, output = tmp_path / "results", tmp_path / "output"
+    arguments = [
+        "--arrivals",
+        f"{RATE:g}",
+        "-u",
+        "150",
+        "--run-time",
+        f"{RUN_S:g}s",
+        "--retry-rate",
+        "0",
+        "--seed",
+        "7",
+    ]
+    with output.open("wb") as out:
+        locust = subprocess.Popen(
+            [*crowd.locust(arguments), "--results", str(results), "Arrivals"],
+            env=environment(FAIRCLAIM_READY_FILE=str(ready_file), PYTHONPATH=str(ROOT)),
+            stdout=out,
+            stderr=out,
+        )
+    workers = stack.parts("gateway.cli worker")
+    try:
+        assert await_until(lambda: "All users spawned" in output.read_text() or locust.poll() is not None, 60)
+        assert await_until(_after(3.0), 10)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        began_s = time.time()
+        assert await_until(_after(STALLED_S), 10)
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+        code = locust.wait(90)
+    result = read_result(results / "result.json")
+    sent_s = sorted(row.sent_s for row in read_told(results / "told.csv.gz"))
+    dues = list(takewhile(lambda due: due < RUN_S, dues_s(RATE, 7, 0)))
+    late = [sent - sent_s[0] - (due - dues[0]) for sent, due in zip(sent_s, dues, strict=False)]
+    [claims] = [each for each in result.requests if each.name == "claim: claimed"]
+
+    assert result.mode == "open"
+    assert code == 0 or "lost the connection" in output.read_text()  # an idle one may be closed just as it is used
+    assert len(sent_s) >= RATE * (RUN_S - 3)
+    assert abs(median(late)) < 0.3
+    assert sum(began_s < sent < began_s + STALLED_S for sent in sent_s) > RATE * STALLED_S / 3
+    assert claims.p50_ms is not None
+    assert claims.p99_ms is not None
+    assert claims.p50_ms < 500 < claims.p99_ms
+    assert any(mark.says.startswith("open loop: ") for mark in result.marks)
+
+
+def _after(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds have passed since now."""
+    until_s = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until_s
+
+
+def test_every_part_of_a_system_is_seen_from_outside(stack: Stack) -> None:
+    """What a soak watches: each worker by its slot, everything else once, each with memory and open files."""
+    taken = sample(stack.process.pid, 0.0)
+
+    assert sorted(part for part, _ in taken) == [
+        "clerk", "gateway 0", "gateway 1", "postgres", "reconciler", "redis", "supervisor"
+    ]  # fmt: skip
+    assert all(each.memory > 2**20 and each.files > 3 for each in taken.values())
+
+
+STUBBORN = """
+import os, signal, sys, time
+child = os.fork()
+signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True) if child else None
+while True: time.sleep(1)
+"""
+
+
+def test_nothing_of_a_crowd_outlives_its_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However stubborn: processes that ignore Ctrl-C and SIGTERM, and those they started, are gone with the block."""
+    monkeypatch.setattr(crowd, "locust", lambda arguments: [sys.executable, "-c", STUBBORN])
+    monkeypatch.setattr(crowd, "LEAVING_S_MAX", 0.5)
+    with Crowd([], tmp_path / "ready.json") as stubborn:
+        assert await_until(lambda: bool(_group(stubborn)[1:]), 10)
+        pids = _group(stubborn)
+        stubborn.call_off()
+        assert stubborn.wait(0.2) is None
+
+    assert len(pids) == 2
+    assert await_until(lambda: not any(lives(pid) for pid in pids), 10)
+    assert "it is killed" in capfd.readouterr().err
+
+
+def _group(of: Crowd) -> list[int]:
+    """The processes of its session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == of.pid and fields[0] != "Z":
+            found.append(int(folder.name))
+    return found
