@@ -67,3 +67,16 @@ BUGS = {
     ),
 }
 """Every bug a verdict has to catch, by what it does."""
+
+CAUGHT: dict[str, tuple[str, set[str], dict[str, object]]] = {
+    "oversell by one": ("stock", {"shard", "seq", "code", "holder"}, {"why": "nothing was left of it", "left": -1}),
+    "limit off by one": ("limit", {"shard", "seq", "code", "holder"}, {"has": 3, "limit": 2}),
+    "lost entry, its numbers taken": ("sequence", {"seq", "found"}, {"why": "a record is missing on the stream"}),
+    "lost entry, its numbers given again": ("told", {"code", "holder", "key", "seq"}, {"why": "it has no row"}),
+    "double entry": ("sequence", {"seq", "found"}, {"why": "a record came twice"}),
+    "double entry, numbered on": ("sequence", {"seq", "found"}, {"why": "a record came twice"}),
+    "replay that grants": (
+        "replays", {"holder", "key", "code", "and_then"}, {"why": "one key was given two coupons"},
+    ),
+}  # fmt: skip
+"""Bug → the check that has to name it, and what its first row tells: which fields, and what some of them say."""

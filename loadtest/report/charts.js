@@ -9,7 +9,8 @@
   const LEFT = 54, RIGHT = 46, LANES = 2, LANE = 14; // px; one width for all axes, so that the times of a column meet
   const PAPER = 318; // px, half an A4
   const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif';
-  const SPAN = [Math.min(times[0], ...sheet.marks.map(m => m[0])), Math.max(...times, ...sheet.marks.map(m => m[0]))];
+  const SPAN = [times[0], times[times.length - 1] + sheet.step_s]; // to the end of the last second
+  const FLOOR = 0.05; // ms: a scale of decades has no zero
   const spoken = document.getElementById('spoken'), whole = document.getElementById('whole');
   const plots = [];
 
@@ -36,6 +37,8 @@
 
   // The values to draw: a pile is drawn from its top down, each layer to the ground over the one before.
   function drawn(chart, shown) {
+    const above = value => (value === null ? null : Math.max(value, FLOOR));
+    if (chart.scale === 'log') return chart.lines.map(line => line.values.map(above));
     if (chart.kind !== 'pile') return chart.lines.map(line => line.values);
     const sums = times.map(() => 0);
     return chart.lines.map((line, at) => {
@@ -77,9 +80,9 @@
   function scalesOf(chart) {
     const limits = chart.limits.map(limit => limit.value);
     const top = max => Math.max(max, ...limits.filter(limit => limit < 2.5 * max));
-    const level = (u, min, max) => (max > 0 ? [0, top(max) * 1.06] : [0, 1]);
+    const level = (u, min, max) => [Math.min(0, min * 1.06 || 0), max > 0 ? top(max) * 1.06 : 1]; // what is below zero is seen
     const decades = (u, min, max) => {
-      const low = Math.max(min || 1, 0.05), high = Math.max(top(max || 1), low);
+      const low = Math.max(min || 1, FLOOR), high = Math.max(top(max || 1), low);
       return [low / 1.4, Math.max(high * 1.3, low * 4)];
     };
     return {

@@ -89,7 +89,7 @@ def _reasons(result: Result) -> list[str]:
     if result.product_verdict and not result.product_verdict.holds:
         told.append("The gateway's own verdict does not hold")
     told += [
-        f"{gate.name} was {gate.found}, asked {gate.asked}"
+        f"{gate.name}: {gate.found}, asked: {gate.asked}"
         for gate in result.gates
         if not (gate.holds or is_verdict(gate))
     ]

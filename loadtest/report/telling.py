@@ -67,8 +67,9 @@ def stock(result: Result) -> str:
             continue
         gone = next((at for at, value in zip(course.at_s, values, strict=True) if value == 0), None)
         when = f", nothing left at {clock(gone)}" if gone is not None else ""
-        added = sum(max(0, after - before) for before, after in pairwise(read))
-        more = f", {count(added)} more in between" if added else ""
+        read_at = [at for at, value in zip(course.at_s, values, strict=True) if value is not None]
+        rises = [at for at, (before, after) in zip(read_at[1:], pairwise(read), strict=True) if after > before]
+        more = f", up at {', '.join(map(clock, rises[:3]))}{' and later' if len(rises) > 3 else ''}" if rises else ""
         told.append(f"{campaign}: {count(read[0])} at first{when}{more}, {count(read[-1])} at the end")
     if not any(known(values) for values in course.stock.values()):
         return UNREAD

@@ -16,7 +16,7 @@ from loadtest.run.timeline import Timeline
 from loadtest.told import Attempt
 
 ATTEMPTS_MAX = 5000
-"""In one chunk: half a megabyte, a tenth of a second's work for the master."""
+"""In one chunk: half a megabyte, some fifty milliseconds of work for the master."""
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
@@ -65,11 +65,11 @@ class Teller:
     """
     Cuts what a process sees into chunks, and keeps each until it is known to have arrived.
 
-    *recorder* has the attempts and marks; the timeline is its own, and `saw` adds to it.
+    *recorder* has the attempts and marks; the timeline is here. A chunk has at most *attempts_max*.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, attempts_max: int = ATTEMPTS_MAX) -> None:
+        self._recorder, self._attempts_max = recorder, attempts_max
         self._busy = Busy()
         self._number = 0
         self._unheard: deque[Chunk] = deque()
@@ -91,12 +91,12 @@ class Teller:
         attempts, marks = self._recorder.take()
         timeline, self.timeline = self.timeline, Timeline()
         busy = self._busy.percent()
-        starts = range(0, max(len(attempts), 1), ATTEMPTS_MAX)
+        starts = range(0, max(len(attempts), 1), self._attempts_max)
         made = [
             Chunk(
                 run=run,
                 number=self._number + place,
-                attempts=attempts[start : start + ATTEMPTS_MAX],
+                attempts=attempts[start : start + self._attempts_max],
                 marks=marks if place == 1 else [],
                 timeline=timeline.to_wire() if place == 1 else Timeline().to_wire(),
                 cpu_percent=busy,

@@ -6,7 +6,6 @@ time is up, somebody pressed stop or Ctrl-C, or the last worker is gone.
 """
 
 import logging
-import signal
 import sys
 import time
 from pathlib import Path
@@ -39,7 +38,7 @@ def install(events: Events, means: Means | None = None) -> None:
         # Timers count from when the loop last looked at the clock, which was before Locust was imported: a run of
         # eight seconds was over after four.
         gevent.get_hub().loop.update_now()
-        gevent.signal_handler(signal.SIGINT, _interrupt)
+        _check_gates(environment)
         if isinstance(runner, WorkerRunner):
             worker = WorkerEnd(environment, runner)
             _listen(events, worker)
@@ -53,14 +52,20 @@ def install(events: Events, means: Means | None = None) -> None:
     _add(events.init, on_init)
 
 
-def _interrupt() -> None:
+def _check_gates(environment: Environment) -> None:
     """
-    Ctrl-C is for the greenlet that Locust's main function waits in.
+    End the program where its gates can't be read.
 
-    Python raises it in whichever runs at the moment: a user, or the one that tells what was seen, cut off between
-    taking it and sending it.
+    Those that were forked off by --processes read the same, and end by themselves: nobody would tell them to.
     """
-    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+    parsed = environment.parsed_options
+    assert parsed is not None
+    try:
+        read_gates(parsed.fail_on)
+    except ValueError as error:
+        if not isinstance(environment.runner, WorkerRunner):
+            print(f"locust: error: {error}", file=sys.stderr, flush=True)
+        sys.exit(USAGE)
 
 
 def _listen(events: Events, to: "Ending | WorkerEnd") -> None:
@@ -90,11 +95,6 @@ class Ending:
         self._code = 0
         self._screens: list[str] = []
         self._newest: Path | None = None
-        try:
-            read_gates(self._parsed.fail_on)
-        except ValueError as error:
-            print(f"locust: error: {error}", file=sys.stderr, flush=True)
-            sys.exit(USAGE)
         if environment.web_ui is not None:
             link_report(environment.web_ui, self._parsed.web_base_path or "", lambda: self._newest)
 
@@ -118,7 +118,8 @@ class Ending:
             told = ToldFile(folder / TOLD)
             asks = read_gates(part.options.fail_on)
         except (OSError, ValueError) as error:
-            log.error("there is no run: %s", error)
+            wrong = f"results can't be kept: {error}" if isinstance(error, OSError) else str(error)
+            log.error("there is no run: %s", wrong)
             self._exit(USAGE)
             gevent.spawn(runner.quit if self._parsed.headless else runner.stop)
             raise gevent.GreenletExit from None  # whoever starts users does so no further

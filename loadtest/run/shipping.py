@@ -18,7 +18,7 @@ from locust.env import Environment
 from locust.exception import RPCError, StopUser
 from locust.runners import STATE_CLEANUP, STATE_MISSING, STATE_STOPPED, MasterRunner, WorkerRunner
 
-from loadtest.run.chunks import Chunk, Teller, decode
+from loadtest.run.chunks import ATTEMPTS_MAX, Chunk, Teller, decode
 from loadtest.run.gathering import Gathered
 from loadtest.run.plan import plan_of
 from loadtest.run.recording import recorder
@@ -35,17 +35,19 @@ SILENT_S_MAX = 10
 """How long a worker may say nothing before it counts as missing, and again until nobody waits for it at the end."""
 HEARD_S_MAX = 10.0
 """How long a worker that ends waits until the master has its last chunk."""
+AT_ONCE_MAX = 200
+"""Attempts that are gathered in one go where users run in the same process: two milliseconds in which none gets on."""
 LOCAL, MASTER = "local", "master"
 
 
 class Telling:
     """What this process saw, told to *send* in chunks: one a second from `begin` on, the last by `finish`."""
 
-    def __init__(self, send: Callable[[Chunk], None]) -> None:
+    def __init__(self, send: Callable[[Chunk], None], attempts_max: int = ATTEMPTS_MAX) -> None:
         self._send = send
         self._greenlet: gevent.Greenlet | None = None
-        self.teller = Teller(recorder)
-        self.run, self.finished = "", True
+        self.teller = Teller(recorder, attempts_max)
+        self.run, self.finished, self._ended = "", True, False
 
     def on_request(
         self,
@@ -65,31 +67,34 @@ class Telling:
         """A run starts, whose name *run_of* waits for."""
         self._hush()
         self.teller.begin()
-        self.run, self.finished = "", False
+        self.run, self.finished, self._ended = "", False, False
         self._greenlet = gevent.spawn(self._tell_on, run_of)
 
     def _tell_on(self, run_of: Callable[[], str]) -> None:
         self.run = run_of()
         while True:
             gevent.sleep(EVERY_S)
-            self._tell()
+            for chunk in self.teller.take(self.run):
+                self._send(chunk)
+                gevent.sleep(0)  # users wait for their answers in this process
 
-    def finish(self) -> None:
-        """Nobody asks any more: tell the rest, once a run."""
-        if self.finished:
-            return
+    def finish(self, run: str = "") -> None:
+        """
+        Nobody asks any more: tell the rest, and what was not heard of.
+
+        *run* is the one that is finished, where somebody says so: this process may not have come to know its name, or
+        have come too late to have users in it.
+        """
         self.finished = True
         self._hush()
-        if self.run:
-            self._tell(last=True)
-
-    def again(self) -> None:
-        """Tell what was not heard of once more."""
+        if run and self.run != run:
+            if self.run:
+                self.teller.begin()
+            self.run, self._ended = run, False
+        if self.run and not self._ended:
+            self._ended = True
+            self.teller.take(self.run, last=True)
         for chunk in self.teller.unheard:
-            self._send(chunk)
-
-    def _tell(self, *, last: bool = False) -> None:
-        for chunk in self.teller.take(self.run, last=last):
             self._send(chunk)
 
     def _hush(self) -> None:
@@ -140,16 +145,11 @@ class WorkerEnd:
             self.telling.teller.heard(msg.data["number"])
 
     def _on_finish(self, msg: Any, **_more: Any) -> None:
-        run = msg.data["run"]
-        if self.telling.finished and self.telling.run == run:
-            self.telling.again()
-        elif not self.telling.finished:
-            if self._runner.state != STATE_CLEANUP:
-                self._runner.stop()
-        else:  # it came too late to have users in this run
-            self.telling.begin(lambda: "")
-            self.telling.run = run
-            self.telling.finish()
+        if not self.telling.finished:
+            if self._runner.state == STATE_CLEANUP:
+                return  # its users are being stopped; it is asked again
+            self._runner.stop()
+        self.telling.finish(msg.data["run"])
 
 
 class Leader:
@@ -164,7 +164,7 @@ class Leader:
         self._own = MASTER if runner else LOCAL
         self._gathered: Gathered | None = None
         self._missing: set[str] = set()
-        self.telling = Telling(self._tell_directly)
+        self.telling = Telling(self._tell_directly, AT_ONCE_MAX)
         if runner:
             # Locust has three seconds, and then stops a run whose workers have a busy machine.
             runners.HEARTBEAT_LIVENESS = SILENT_S_MAX
@@ -191,9 +191,9 @@ class Leader:
         """
         assert self._gathered is not None
         self.telling.finish()
-        began, again = time.monotonic(), 0.0
-        until = began + stop_s_max + FINISH_S_MAX
-        while (coming := self._coming(began)) and time.monotonic() < until:
+        again, patient_until = 0.0, time.monotonic() + stop_s_max + SILENT_S_MAX
+        until = patient_until + FINISH_S_MAX
+        while (coming := self._coming(time.monotonic() < patient_until)) and time.monotonic() < until:
             if time.monotonic() >= again:
                 again = time.monotonic() + AGAIN_S
                 for worker in coming:
@@ -205,16 +205,19 @@ class Leader:
             log.error("worker %s is gone, and nobody knows what it asked: the run can't be clean", worker)
         return lost
 
-    def _coming(self, began: float) -> list[str]:
-        """Workers that have not told everything, and may still: they live, or have not been silent for long."""
+    def _coming(self, patient: bool) -> list[str]:
+        """
+        Workers that have not told everything, and may still: they live, or it has not been long.
+
+        Locust knows nothing of a worker between its last word as a user of this run and its first of the next.
+        """
         if self._runner is None or self._gathered is None:
             return []
-        clients, patient = self._runner.clients, time.monotonic() < began + SILENT_S_MAX
+        clients = self._runner.clients
         return [
             worker
             for worker in self._gathered.untold
-            if worker in clients
-            and (clients[worker].state != STATE_MISSING or (patient and clients[worker].heartbeat > -SILENT_S_MAX))
+            if patient or (worker in clients and clients[worker].state != STATE_MISSING)
         ]
 
     def _on_told(self, msg: Any, **_more: Any) -> None:

@@ -49,6 +49,8 @@ def snapshot(url: str) -> Iterator[psycopg.Connection[Any]]:
     """The books at one instant, to be read only. Errors: psycopg.Error."""
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # Right after a rush PostgreSQL does not know how many rows there are, and loops over all of them in a loop.
+        connection.execute("SET LOCAL enable_nestloop = off")
         yield connection
         connection.rollback()
 

@@ -59,9 +59,12 @@ class Crowd:
         self.sold_out = SoldOut()
         self.limits_told = 0
         self.first_sent_s = float("inf")
+        self._holders: dict[str, str] = {}
 
     def add(self, attempt: Attempt) -> None:
         """One claim."""
+        # Each line of a file has a text of its own for the holder: one is enough.
+        attempt = attempt._replace(holder=self._holders.setdefault(attempt.holder, attempt.holder))
         ask = (attempt.holder, attempt.key)
         self.first_sent_s = min(self.first_sent_s, attempt.sent_s)
         if attempt.granted and attempt.code:

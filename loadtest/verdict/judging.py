@@ -12,7 +12,7 @@ from loadtest.verdict.claims import check_keys, check_limit_reached, check_limit
 from loadtest.verdict.crowd import Crowd
 from loadtest.verdict.found import Tallies, Verdict
 from loadtest.verdict.live import Live
-from loadtest.verdict.rows import check_rows, check_units
+from loadtest.verdict.rows import check_ends, check_rows, check_units
 from loadtest.verdict.spent import Spent
 from loadtest.verdict.stock import check_adjustments, check_sold_out, check_stock
 from loadtest.verdict.tills import check_redemptions, check_rollbacks
@@ -116,6 +116,7 @@ def _judge_one(
         check_sold_out(crowd, walk, put_in, tallies)
         check_redemptions(books, spent, before_s, tallies)
         check_rollbacks(books, spent, before_s, tallies)
+        check_ends(books, expected.campaign, walk, tallies)
         check_rows(books, expected.campaign, terms, walk, tallies)
         check_units(books, expected.campaign, terms, walk, put_in, tallies)
     watch(f"comparing Redis and the books of {expected.campaign}")

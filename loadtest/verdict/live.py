@@ -18,7 +18,8 @@ from loadtest.verdict.crowd import Crowd
 from loadtest.verdict.found import Tallies
 from loadtest.verdict.waiting import take_stock
 
-SAMPLES = 100
+SAMPLES = 50
+"""Coupons, and holders, that are asked for one by one; a stocktake draws twice as many of either side itself."""
 AGAIN_S, AGAIN_TIMES = 0.5, 4
 """What differs is read again from both sides: a coupon may have lapsed or expired between the two."""
 
@@ -61,7 +62,7 @@ class Live:
         )  # fmt: skip
 
     def _stocktake(self) -> None:
-        for shard in take_stock(self._gateway, self._target, self.campaign, SAMPLES):
+        for shard in take_stock(self._gateway, self._target, self.campaign, 2 * SAMPLES):
             self._check.checked += len(shard["figures"]) + sum(shard["sampled"].values())
             if shard["unfinished"]:
                 self._check.violate("a shard can't be compared", shard=shard["shard"], unfinished=shard["unfinished"])

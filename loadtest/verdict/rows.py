@@ -79,6 +79,17 @@ def check_rows(books: psycopg.Connection[Any], campaign: str, terms: Terms, walk
             check.violate(pair.why, count, campaign=campaign, **(first or {}))
 
 
+def check_ends(books: psycopg.Connection[Any], campaign: str, walk: Walk, tallies: Tallies) -> None:
+    """The numbers of each shard go on to the one its checkpoint says."""
+    for row in named(books, "SELECT shard, seq FROM checkpoints WHERE campaign = %s ORDER BY shard", [campaign]):
+        last = walk.last_seq.get(row.shard, 0)
+        if last != row.seq:
+            tallies["sequence"].violate(
+                "numbers and checkpoint end differently", abs(row.seq - last), campaign=campaign, shard=row.shard,
+                seq=last + 1, checkpoint=row.seq,
+            )  # fmt: skip
+
+
 def check_units(
     books: psycopg.Connection[Any], campaign: str, terms: Terms, walk: Walk, put_in: int, tallies: Tallies
 ) -> None:

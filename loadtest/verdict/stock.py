@@ -27,7 +27,7 @@ def check_adjustments(spent: Spent, walk: Walk, made_with: int | None, before_s:
     for key, units in unsure.items():
         found = booked.pop(key, 0)
         put_in += found
-        if not min(units, 0) <= found <= max(units, 0):
+        if units and not min(units, 0) <= found <= max(units, 0):
             check.violate("booked as other units", campaign=spent.campaign, key=key, asked=units, booked=found)
     if made_with is None:
         late = [key for key in booked if walk.adjusted_at[key] >= before_s]

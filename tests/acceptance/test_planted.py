@@ -9,26 +9,13 @@ from loadtest.system import System
 from loadtest.verdict import Expected, Verdict, judge, waiting
 from loadtest.verdict.found import row_text
 from tests.crowds import Crowd
-from tests.planting import BUGS, Bug, build
+from tests.planting import BUGS, CAUGHT, Bug, build
 
 STOCK, LIMIT, HOLDERS = 150, 2, 100
 """100 holders want three coupons each; so some are told that they have enough, others that nothing is left."""
 
 STOPPED_S = 1.0
 """For how long a drain that has stopped is watched: none of these bugs goes away by itself."""
-
-CAUGHT: dict[str, tuple[str, set[str], dict[str, object]]] = {
-    "oversell by one": ("stock", {"shard", "seq", "code", "holder"}, {"left": -1}),
-    "limit off by one": ("limit", {"shard", "seq", "code", "holder"}, {"has": 3, "limit": 2}),
-    "lost entry, its numbers taken": ("sequence", {"seq", "found"}, {"why": "a record is missing on the stream"}),
-    "lost entry, its numbers given again": ("told", {"code", "holder", "key", "seq"}, {"why": "it has no row"}),
-    "double entry": ("sequence", {"seq", "found"}, {"why": "a record came twice"}),
-    "double entry, numbered on": ("sequence", {"seq", "found"}, {"why": "a record came twice"}),
-    "replay that grants": (
-        "replays", {"holder", "key", "code", "and_then"}, {"why": "one key was given two coupons"},
-    ),
-}  # fmt: skip
-"""Bug → the check that has to name it, and what its first row tells: which fields, and what some of them say."""
 
 
 def put_under_load(folder: Path, bug: Bug | None) -> Verdict:

@@ -18,12 +18,23 @@ from tests.run_results import a_red_result, a_result, an_empty_result
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Opened = Callable[..., Awaitable[Page]]
-DRAWN = """() => [...document.querySelectorAll('.plot canvas')].map(canvas => {
-  const all = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data, colours = new Set();
-  for (let at = 0; at < all.length; at += 4) if (all[at + 3] > 200) colours.add(all.slice(at, at + 3).join());
-  return colours.size;
+DRAWN = """() => [...document.querySelectorAll('.plot')].map(plot => {
+  const shown = plot.querySelector('canvas'), copy = new OffscreenCanvas(shown.width, shown.height);
+  const pen = copy.getContext('2d', { willReadFrequently: true });
+  pen.drawImage(shown, 0, 0);
+  const all = pen.getImageData(0, 0, copy.width, copy.height).data;
+  const lines = [...plot.nextElementSibling.querySelectorAll('.swatch')]
+    .map(swatch => getComputedStyle(swatch).backgroundColor.match(/\\d+/g).map(Number));
+  return Math.max(...lines.map(line => {
+    let pixels = 0;
+    for (let at = 0; at < all.length; at += 4)
+      if (all[at + 3] > 200 && [0, 1, 2].every(i => Math.abs(all[at + i] - line[i]) < 8)) pixels++;
+    return pixels;
+  }));
 })"""
-"""How many colours each chart has."""
+"""How many pixels of each chart have the colour of one of its lines: those of the line that has most."""
+PIXELS_MIN = 5
+"""A dot has more."""
 FAINT = """() => {
   const parse = text => { const n = text.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
   const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
@@ -94,7 +105,7 @@ async def test_a_report_is_drawn_and_legible(opened: Opened, name: str, result: 
     page = await opened(result, color_scheme=scheme)
 
     await picture(page, f"loadtest-report-{name}-{scheme}")
-    assert [colours > 20 for colours in await page.evaluate(DRAWN)] == [True] * 6
+    assert [pixels > PIXELS_MIN for pixels in await page.evaluate(DRAWN)] == [True] * 6
     assert await page.evaluate(FAINT) == []
     parts = await page.evaluate(UNNAMED)
     assert parts == {"nameless": 0, "twice": [], "landmarks": [1, 1, 1, 1], "headless": 0}
@@ -108,7 +119,7 @@ async def test_a_report_fits_a_phone(opened: Opened) -> None:
     page = await opened(a_result(600, campaigns=names, marks=marks), viewport=PHONE, device_scale_factor=2)
 
     await picture(page, "loadtest-report-phone")
-    assert [colours > 20 for colours in await page.evaluate(DRAWN)] == [True] * 6
+    assert [pixels > PIXELS_MIN for pixels in await page.evaluate(DRAWN)] == [True] * 6
     assert await overflow(page) == 0
     wide = page.locator("#requests .scroll")
     assert await wide.evaluate("one => one.scrollWidth > one.clientWidth && getComputedStyle(one).overflowX === 'auto'")
@@ -121,7 +132,7 @@ async def test_odd_runs_are_pages(opened: Opened, length: int) -> None:
 
     await picture(page, f"loadtest-report-{'second' if length else 'nothing'}")
     assert await page.get_by_text("Nothing to draw").count() == (0 if length else 6)
-    assert len(await page.evaluate(DRAWN)) == (6 if length else 0)
+    assert [pixels > PIXELS_MIN for pixels in await page.evaluate(DRAWN)] == [True] * (6 if length else 0)
     assert await overflow(page) == 0
 
 
@@ -162,7 +173,8 @@ async def test_a_closer_look_is_one_at_all_charts(opened: Opened) -> None:
     """Dragging over one chart stretches the time of all, + and the button too; double-click or the button ends it."""
     page = await opened(a_result())
     whole, plot = page.get_by_role("button", name="Show the whole run"), page.locator(".plot").first
-    before = await page.evaluate(DRAWN)
+    pictures = "() => [...document.querySelectorAll('.plot canvas')].map(canvas => canvas.toDataURL())"
+    before = await page.evaluate(pictures)
     box = await plot.locator(".u-over").bounding_box()
     assert box is not None
     assert not await whole.is_visible()
@@ -173,7 +185,7 @@ async def test_a_closer_look_is_one_at_all_charts(opened: Opened) -> None:
     await page.mouse.up()
     await picture(page, "loadtest-report-closer")
     assert await whole.is_visible()
-    assert [one != other for one, other in zip(before, await page.evaluate(DRAWN), strict=True)] == [True] * 6
+    assert [one != other for one, other in zip(before, await page.evaluate(pictures), strict=True)] == [True] * 6
     await whole.click()
     await whole.wait_for(state="hidden")
 
@@ -246,6 +258,19 @@ async def test_paper_has_all_of_it(opened: Opened) -> None:
     assert await overflow(page) == 0
 
 
+async def test_figures_that_must_not_be_are_drawn(opened: Opened) -> None:
+    """A stock below nothing, an answer in no time, a mark by a wrong clock: seen, and the rest is not pressed flat."""
+    seconds = a_result(30).seconds
+    odd = msgspec.structs.replace(seconds, stock={"sold-too-often": [4 - at for at in range(30)]}, p50_ms=[0.0] * 30)
+    page = await opened(a_result(30, seconds=odd, marks=[Mark(at_s=-3.0, says="before"), Mark(at_s=1e9, says="never")]))
+
+    await picture(page, "loadtest-report-odd")
+    assert [pixels > PIXELS_MIN for pixels in await page.evaluate(DRAWN)] == [True] * 6
+    await page.locator("#chart-stock .u-over").hover()  # its middle
+    assert await page.locator("#chart-stock .legend .when").inner_text() == "0:15"
+    assert await page.locator("#chart-stock .legend b").inner_text() == "-11"
+
+
 async def test_a_part_that_could_not_be_read_is_a_gap(opened: Opened) -> None:
     """Between seconds without a figure a line has a gap, and a lonely figure is a dot; nothing breaks."""
     seconds = a_result(30).seconds
@@ -253,4 +278,4 @@ async def test_a_part_that_could_not_be_read_is_a_gap(opened: Opened) -> None:
     page = await opened(a_result(30, seconds=msgspec.structs.replace(seconds, batch_claims=holes, p99_ms=holes)))
 
     await picture(page, "loadtest-report-gaps")
-    assert [colours > 20 for colours in await page.evaluate(DRAWN)] == [True] * 6
+    assert [pixels > PIXELS_MIN for pixels in await page.evaluate(DRAWN)] == [True] * 6

@@ -1,7 +1,8 @@
 """
 Real Locust against a system, as a process of its own; and what came of it, written down by listeners beside the crowd.
 
-This module is also a locustfile: Locust loads it after the crowd's, in every process it has.
+This module is also a locustfile: Locust loads it after the crowd's, in every process it has. By itself it has the
+crowd's users without what follows a run, for tests that are not about that.
 """
 
 import asyncio
@@ -13,13 +14,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TextIO
+
+import gevent  # type: ignore[import-untyped]
 
 from loadtest.system import bare_environment
 from loadtest.told import Attempt
 
 ROOT = Path(__file__).parents[2]
+LOCUSTFILE = "loadtest/locustfile.py"
 SEEN = "TEST_CROWD_SEEN"
 WITHIN_S = 90
 
@@ -58,19 +63,24 @@ class Crowd:
     """
     Locust with *arguments*, its output in *folder*; *variables* are added to its environment.
 
+    Where it is *judged* it is the crowd as people run it, with the verdict at its end.
+
     Used by ``with``, so that it does not outlive its test.
     """
 
-    def __init__(self, folder: Path, ready_file: Path, *arguments: str, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, ready_file: Path, *arguments: str, judged: bool = False, variables: Mapping[str, str] = {}
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
         self.log = folder / "log"
         given = {"FAIRCLAIM_READY_FILE": str(ready_file), "PYTHONPATH": str(ROOT), SEEN: str(folder), **variables}
         environment = {**bare_environment(), **given}
-        command = [sys.executable, "-m", "locust", "-f", f"loadtest/locustfile.py,{Path(__file__).relative_to(ROOT)}"]
+        files = [LOCUSTFILE] * judged + [str(Path(__file__).relative_to(ROOT))]
+        command = [sys.executable, "-m", "locust", "-f", ",".join(files), "--results", str(folder / "results")]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--results", str(folder / "results"), *arguments],
+                [*command, *arguments],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -172,4 +182,18 @@ def _listen(folder: Path) -> None:
 
 
 if os.environ.get(SEEN):
+    from loadtest.run import starting  # noqa: F401 - it listens
+    from loadtest.shapes.sale import Sale  # noqa: F401 - Locust looks for it here
+    from loadtest.users.bot import Bot  # noqa: F401 - as above
+    from loadtest.users.claimer import Claimer  # noqa: F401 - as above
+    from loadtest.users.finance import Finance  # noqa: F401 - as above
+    from loadtest.users.marketer import Marketer  # noqa: F401 - as above
+    from loadtest.users.till import Till  # noqa: F401 - as above
+    from loadtest.users.wallet import Wallet  # noqa: F401 - as above
+
+    if "loadtest.run.ending" not in sys.modules:
+        # What follows a run has this too: Ctrl-C is for Locust's main function, and not for whichever user runs then.
+        stop = gevent.get_hub().handle_system_error
+        gevent.signal_handler(signal.SIGINT, stop, KeyboardInterrupt, KeyboardInterrupt())
+
     _listen(Path(os.environ[SEEN]))

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.crowding import a_port
 from tests.integration.crowds import Crowd
 from tests.integration.stacks import Stack
 
+PORT = a_port()
+TWO = ("--processes", "2", "--master-bind-port", PORT, "--master-port", PORT)
 EVERYTHING = {"junit.xml", "report.html", "result.json", "told.csv.gz"}
 
 
@@ -26,7 +29,7 @@ def test_ctrl_c_ends_a_run_of_two_processes_with_everything_told(ready_file: Pat
     The terminal interrupts workers and master at once, and yet no attempt is missing: the verdict, which misses one
     that was granted, holds. Both workers' are there, the figures agree with the file, and the files are whole.
     """
-    with Crowd(tmp_path, ready_file, "-u", "6", "-r", "6", "--processes", "2", "--fail-on", "errors<=5%") as crowd:
+    with Crowd(tmp_path, ready_file, "-u", "6", "-r", "6", *TWO, "--fail-on", "errors<=5%") as crowd:
         crowd.until_asked()
         crowd.interrupt()
         code = crowd.ended()
@@ -77,7 +80,7 @@ def test_a_verdict_that_fails_is_exit_code_1_without_any_gate(ready_file: Path, 
 
 def test_a_worker_that_is_killed_is_named_and_the_run_is_not_clean(ready_file: Path, tmp_path: Path) -> None:
     """What a dead worker asked is known to nobody, so whatever else holds, the run does not pass."""
-    with Crowd(tmp_path, ready_file, "-u", "4", "-r", "4", "--processes", "2", "--fail-on", "errors<=5%") as crowd:
+    with Crowd(tmp_path, ready_file, "-u", "4", "-r", "4", *TWO, "--fail-on", "errors<=5%") as crowd:
         crowd.until_asked(10_000)
         os.kill(crowd.workers()[0], signal.SIGKILL)
         crowd.process.send_signal(signal.SIGINT)
