@@ -1,4 +1,4 @@
-"""Who is at the console: the session in the cookie, the person behind it, and whether a form came from a page of ours."""
+"""Who is at the console: the session in the cookie, the person behind it, whether a form came from a page of ours."""
 
 from starlette.requests import Request
 
