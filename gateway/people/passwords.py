@@ -55,12 +55,13 @@ def check_password(password: str, *names: str) -> str:
     """
     one = _normal(password)
     if not PASSWORD_CHARS_MIN <= len(one) <= PASSWORD_CHARS_MAX:
-        raise InvalidUser(f"password: {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
+        chars = {"low": PASSWORD_CHARS_MIN, "high": PASSWORD_CHARS_MAX}
+        raise InvalidUser("password", "%(low)s to %(high)s characters", **chars)
     folded = one.casefold()
     if any(name and not folded.replace(_normal(name).casefold(), "").strip() for name in names):
-        raise InvalidUser("password: it must not be the name")
+        raise InvalidUser("password", "it must not be the name")
     if folded in COMMON or len(set(folded)) == 1:
-        raise InvalidUser("password: it is one of those that are tried first; take another one")
+        raise InvalidUser("password", "it is one of those that are tried first; take another one")
     return password
 
 

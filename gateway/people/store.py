@@ -130,7 +130,7 @@ async def set_disabled(connection: Connection, name: str, disabled: bool, actor:
 async def set_look(connection: Connection, name: str, look: Look, actor: str) -> None:
     """Keep how a user wants the console to look; his sessions go on. Errors: InvalidUser, NoUser."""
     if look.theme not in THEMES:
-        raise InvalidUser("theme: light, dark or none")
+        raise InvalidUser("theme", "light, dark or none")
     async with connection.transaction():
         before = await row(connection, _QUERIES["user_by_name"], name=name)
         if before is None:
