@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -47,31 +47,48 @@ def catalogue(language: str) -> NullTranslations:
     return Translations(compiled, DOMAIN)
 
 
-def choose(chosen: str, accepted: str) -> str:
-    """The language *chosen* where there is such a one; else the best of what a browser accepts (RFC 9110 §12.5.4)."""
-    if chosen in LANGUAGES:
-        return chosen
-    wishes = []
+def choose(chosen: str, accepted: str) -> tuple[str, Locale]:
+    """
+    A language and how people of a place write numbers and times in it.
+
+    The language is *chosen* where there is such a one, else the best of what a browser accepts (RFC 9110 §12.5.4), and
+    the place is the best that it accepts in that language.
+    """
+    wishes = [(wish, _language_of(wish)) for wish in _wishes(accepted)]
+    language = chosen if chosen in LANGUAGES else next((each for _, each in wishes if each), next(iter(LANGUAGES)))
+    for wish, each in wishes:
+        if each == language:
+            try:
+                return language, Locale.parse(wish, sep="-")
+            except (ValueError, UnknownLocaleError):
+                continue
+    return language, Locale.parse(language)
+
+
+def _wishes(accepted: str) -> list[str]:
+    """The tags of an Accept-Language header, best first."""
+    found = []
     for part in accepted[:200].split(","):
         tag, _, quality = part.strip().partition(";q=")
         try:
-            wishes.append((float(quality or 1), tag.strip().lower()))
+            found.append((float(quality or 1), tag.strip()))
         except ValueError:
             continue
-    for _, tag in sorted(wishes, key=lambda wish: -wish[0]):
-        for language in LANGUAGES:
-            if tag.partition("-")[0] == language.partition("_")[0]:
-                return language
-    return next(iter(LANGUAGES))
+    return [tag for _, tag in sorted(found, key=lambda wish: -wish[0])]
+
+
+def _language_of(tag: str) -> str | None:
+    short = tag.lower().partition("-")[0]
+    return next((language for language in LANGUAGES if language.partition("_")[0] == short), None)
 
 
 class Words:
-    """One language and one zone: everything that is said to one person."""
+    """One language, the habits of one place, and one zone: everything that is said to one person."""
 
-    def __init__(self, language: str, zone: str) -> None:
+    def __init__(self, language: str, locale: Locale, zone: str) -> None:
         self.language, self.zone = language, zone
         self.tag = language.replace("_", "-")
-        self._locale, self._place = Locale.parse(language), ZoneInfo(zone)
+        self._locale, self._place = locale, ZoneInfo(zone)
         self._catalogue = catalogue(language)
 
     def say(self, text: str, **values: Any) -> str:

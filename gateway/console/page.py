@@ -21,7 +21,7 @@ from gateway.console.sessions import Session
 from gateway.console.words import Trouble, trouble_of
 from gateway.errors import Refusal, draw_retry_after_s
 from gateway.forms import Fields, one
-from gateway.people.person import Person
+from gateway.people.person import Look, Person
 from gateway.services import Services, services
 from gateway.zones import zone_of
 
@@ -77,11 +77,10 @@ class Visit:
     @property
     def words(self) -> Words:
         """How to say something to whoever it is."""
-        look = self.person.look if self.person else None
-        language = choose(
-            (look and look.language) or self.session.language, self.request.headers.get("accept-language", "")
-        )
-        return Words(language, zone_of((look and look.zone) or self.session.zone))
+        look = self.person.look if self.person else Look()
+        accepted = self.request.headers.get("accept-language", "")
+        language, locale = choose(look.language or self.session.language, accepted)
+        return Words(language, locale, zone_of(look.zone or self.session.zone))
 
     @property
     def menu(self) -> list[Page]:
