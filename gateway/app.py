@@ -21,6 +21,8 @@ from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.console import routes as console
+from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
@@ -45,6 +47,8 @@ from gateway.issuing.revoking import Revoking
 from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
 from gateway.limiter import Limiter
+from gateway.people.passwords import Passwords
+from gateway.people.people import People
 from gateway.pressure import Pressure
 from gateway.probing import Probing
 from gateway.redeeming.calls import Calls
@@ -128,7 +132,11 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *docs.routes,
     ]
     app = Starlette(
-        routes=[*routes, *till.routes],  # the pages are for people, so the document for programs leaves them out
+        routes=[
+            *routes,
+            *till.routes,
+            *console.routes,
+        ],  # the pages are for people, so the document for programs leaves them out
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
@@ -152,21 +160,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         )
     )
     stack.push_async_callback(door.close)
-    seconds = settings.postgres_ms_max / 1000
-    pool = AsyncConnectionPool(
-        settings.postgres_url,
-        min_size=0,
-        max_size=settings.postgres_connections_max,
-        timeout=seconds,
-        max_waiting=256,
-        open=False,
-        kwargs={
-            "autocommit": True,
-            "row_factory": dict_row,
-            "connect_timeout": max(2, round(seconds)),
-            "options": f"-c role={POSTGRES_ROLE} -c statement_timeout={settings.postgres_ms_max}",
-        },
-    )
+    pool = _pool(settings)
     await pool.open()  # does not wait: claims go on without Postgres
     stack.push_async_callback(pool.close)
     pressure = Pressure(door.redis, settings.redis_memory_percent_max, telemetry)
@@ -186,6 +180,9 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     calls = Calls(link, settings)
     stack.push_async_callback(calls.close)
     guessing = Guessing(limiter, probing, settings, telemetry)
+    passwords, throttle = Passwords(), Throttle(settings, telemetry)
+    stack.callback(passwords.close)
+    stack.push_async_callback(throttle.close)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
     background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks)])
@@ -202,10 +199,31 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         claims=Claims(batcher, pressure, settings, telemetry),
         pressure=pressure,
         guessing=guessing,
+        people=People(pool, passwords),
+        throttle=throttle,
         resolver=resolver,
         redeeming=redeeming,
         background=background,
         telemetry=telemetry,
+    )
+
+
+def _pool(settings: Settings) -> AsyncConnectionPool[Any]:
+    """Connections in the gateway's role, none of them open yet."""
+    seconds = settings.postgres_ms_max / 1000
+    return AsyncConnectionPool(
+        settings.postgres_url,
+        min_size=0,
+        max_size=settings.postgres_connections_max,
+        timeout=seconds,
+        max_waiting=256,
+        open=False,
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "connect_timeout": max(2, round(seconds)),
+            "options": f"-c role={POSTGRES_ROLE} -c statement_timeout={settings.postgres_ms_max}",
+        },
     )
 
 

@@ -17,7 +17,7 @@ from tests.integration.stacks import Stack, descendants, lives
 
 READY_KEYS = {
     "gateway_url", "console_url", "redis_url", "postgres_url", "admin_key", "store_key", "finance_key",
-    "demo_campaign", "jwt",
+    "demo_campaign", "jwt", "console_user", "console_password",
 }  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def test_first_start_answers_the_printed_claim_and_the_next_start_finds_it(data_
         assert set(first.ready) == READY_KEYS
         assert set(first.ready["jwt"]) == {"secret", "kid", "audience", "issuer"}
         assert stat.S_IMODE((data_dir / "ready.json").stat().st_mode) == 0o600
+        assert first.ready["console_password"] in first.output
         claim, wallet = re.findall(r"^curl .*", first.output, re.MULTILINE)
         answers = [_curl(claim).splitlines() for _ in range(2)]
         assert [answer[0].split()[1] for answer in answers] == ["201", "200"]
@@ -44,7 +45,9 @@ def test_first_start_answers_the_printed_claim_and_the_next_start_finds_it(data_
         assert not (data_dir / "ready.json").exists()
 
     with Stack(data_dir) as second:
-        same = ("admin_key", "store_key", "finance_key", "jwt", "demo_campaign")
+        assert second.ready["console_user"] == "admin"
+        assert first.ready["console_password"] not in second.output
+        same = ("admin_key", "store_key", "finance_key", "console_password", "jwt", "demo_campaign")
         assert {name: second.ready[name] for name in same} == {name: first.ready[name] for name in same}
         assert second.claim("ann").status_code == 200, "not at once: the ready file came too early"
         assert second.wallet("ann") == [code]
