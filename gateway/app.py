@@ -47,6 +47,7 @@ from gateway.keys import KeyRing
 from gateway.limiter import Limiter
 from gateway.pressure import Pressure
 from gateway.probing import Probing
+from gateway.proposals.applying import Applying
 from gateway.redeeming.calls import Calls
 from gateway.redeeming.recovery import Recovery
 from gateway.redeeming.redeeming import Redeeming
@@ -60,6 +61,7 @@ from gateway.routes import (
     home,
     ops,
     paper,
+    proposals,
     redemptions,
     reservations,
     revocations,
@@ -111,6 +113,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *codes.routes,
         *paper.routes,
         *revocations.routes,
+        *proposals.routes,
         *entities.routes,
         *periods.routes,
         *period_reports.routes,
@@ -188,7 +191,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     guessing = Guessing(limiter, probing, settings, telemetry)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
-    background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks)])
+    works = (Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks), Applying(pool, door))
+    background = Background(works)
     for loop in background.loops():
         _beside(stack, loop)
     return Services(
