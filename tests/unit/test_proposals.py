@@ -96,7 +96,7 @@ def test_a_body_that_says_nothing_is_refused_by_field(body: dict[str, Any], fiel
 
 
 def test_what_it_rests_on_is_compared() -> None:
-    """Of a change the version, of stock its value and not how much is left; what differs is told as it was and as it is."""
+    """Of a change the version, of stock its value and not how much is left; what differs is told, as it was and is."""
     assert moved_on(asked(CHANGE), {"version": 2, "value": 1}, {"version": 3, "value": 1}) == "version was 2 and is 3"
     worth = {"value": {"minor": 5}, "currency": "CNY"}
     assert moved_on(asked(STOCK), {"stock": 9, **worth}, {"stock": 2, **worth}) == ""
