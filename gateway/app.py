@@ -21,6 +21,8 @@ from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.console import routes as console
+from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
@@ -45,6 +47,8 @@ from gateway.issuing.revoking import Revoking
 from gateway.key_file import follow, signing_keys
 from gateway.keys import KeyRing
 from gateway.limiter import Limiter
+from gateway.people.passwords import Passwords
+from gateway.people.people import People
 from gateway.pressure import Pressure
 from gateway.probing import Probing
 from gateway.proposals.applying import Applying
@@ -131,7 +135,11 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *docs.routes,
     ]
     app = Starlette(
-        routes=[*routes, *till.routes],  # the pages are for people, so the document for programs leaves them out
+        routes=[
+            *routes,
+            *till.routes,
+            *console.routes,
+        ],  # the pages are for people, so the document for programs leaves them out
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
@@ -189,6 +197,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     calls = Calls(link, settings)
     stack.push_async_callback(calls.close)
     guessing = Guessing(limiter, probing, settings, telemetry)
+    passwords = await asyncio.to_thread(Passwords)
+    stack.callback(passwords.close)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
     works = (Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks), Applying(pool, door))
@@ -206,6 +216,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         claims=Claims(batcher, pressure, settings, telemetry),
         pressure=pressure,
         guessing=guessing,
+        people=People(pool, passwords),
+        throttle=Throttle(limiter, settings, telemetry),
         resolver=resolver,
         redeeming=redeeming,
         background=background,

@@ -1,10 +1,11 @@
 """
-Who a holder's credential names: a token, or for a claim a ticket too; and the sessions of tills, under the same keys.
+Who a holder's credential names: a token, or for a claim a ticket too; and the sessions of pages, under the same keys.
 
 Synchronous and without HTTP, so that any front asks the same question and gets the same answer. API keys
 are looked up elsewhere (keys.py): they name staff.
 """
 
+from gateway.console.sessions import Sessions as ConsoleSessions
 from gateway.errors import Refusal
 from gateway.settings import Settings
 from gateway.tickets import TICKET_PREFIX, Tickets
@@ -20,6 +21,7 @@ class Credentials:
         leeway_s = settings.jwt_leeway_s
         self.tickets = Tickets(keys, leeway_s)
         self.sessions = Sessions(keys, settings.till_idle_s_max)
+        self.console = ConsoleSessions(keys, settings.console_idle_s_max, settings.console_signed_in_s_max)
         self.tokens = TokenVerifier(
             keys, settings.jwt_audience, settings.jwt_issuer, leeway_s, cache_max=settings.token_cache_max
         )
@@ -29,6 +31,7 @@ class Credentials:
         self.tokens.use_keys(keys)
         self.tickets.use_keys(keys)
         self.sessions.use_keys(keys)
+        self.console.use_keys(keys)
 
     def claimant(self, credential: str, campaign: str, now_s: float) -> HolderId:
         """

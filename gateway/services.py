@@ -10,10 +10,12 @@ from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
 from gateway.guessing import Guessing
 from gateway.issuing.resolve import Resolver
 from gateway.keys import KeyRing
+from gateway.people.people import People
 from gateway.pressure import Pressure
 from gateway.redeeming.redeeming import Redeeming
 from gateway.settings import Settings
@@ -35,6 +37,8 @@ class Services:
     claims: Claims
     pressure: Pressure
     guessing: Guessing
+    people: People
+    throttle: Throttle
     resolver: Resolver
     redeeming: Redeeming
     background: Background

@@ -65,6 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 65_536
     ticket_s_max: Annotated[int, _meta("s", "how long a claim ticket is good at most", low=60, high=604_800)] = 86_400
     till_idle_s_max: Annotated[int, _meta("s", "a till stays signed in without being used", low=60, high=43_200)] = 1800
+    console_idle_s_max: Annotated[
+        int, _meta("s", "somebody stays signed in to the console without using it", low=60, high=86_400)
+    ] = 1800
+    console_signed_in_s_max: Annotated[
+        int, _meta("s", "somebody stays signed in to the console at all", low=300, high=604_800)
+    ] = 43_200
     api_key_cache_s: Annotated[int, _meta("s", "how long a revoked API key may still work", low=0, high=60)] = 2
 
     code_failures_holder_max: Annotated[
@@ -85,6 +91,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     code_limiter_ms_max: Annotated[
         int, _meta("ms", "how long a request may wait for the limiter of these", low=10, high=5000)
     ] = 200
+    sign_in_failures_name_address_max: Annotated[
+        int, _meta("failures/min", "wrong passwords for a name from one address", low=1, high=100_000)
+    ] = 5
+    sign_in_failures_address_max: Annotated[
+        int, _meta("failures/min", "wrong sign-ins from an address, whatever the name", low=1, high=1_000_000)
+    ] = 30
+    sign_in_failures_name_max: Annotated[
+        int, _meta("failures/min", "wrong passwords for a name from everywhere", low=1, high=1_000_000)
+    ] = 100
     trusted_proxies: Annotated[
         str, _meta("address or network,…", "proxies whose X-Forwarded-For is believed; empty: none")
     ] = ""
@@ -188,6 +203,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 self.code_failures_key_address_max <= self.code_failures_key_max,
                 "code_failures_key_address_max",
                 "code_failures_key_max",
+                "at most",
+            ),
+            (
+                self.console_idle_s_max <= self.console_signed_in_s_max,
+                "console_idle_s_max",
+                "console_signed_in_s_max",
+                "at most",
+            ),
+            (
+                self.sign_in_failures_name_address_max <= self.sign_in_failures_address_max,
+                "sign_in_failures_name_address_max",
+                "sign_in_failures_address_max",
+                "at most",
+            ),
+            (
+                self.sign_in_failures_name_address_max <= self.sign_in_failures_name_max,
+                "sign_in_failures_name_address_max",
+                "sign_in_failures_name_max",
                 "at most",
             ),
             (self.drain_block_ms < self.redis_call_ms_max, "drain_block_ms", "redis_call_ms_max", "below"),

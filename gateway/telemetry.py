@@ -59,10 +59,17 @@ RESERVATIONS = Metric(
 )
 REDEMPTIONS = Metric("fairclaim_redemptions_total", "counter", "Redemptions answered, by outcome.", "outcome", ANSWERED)
 ROLLBACKS = Metric("fairclaim_rollbacks_total", "counter", "Rollbacks answered, by outcome.", "outcome", ANSWERED)
+SIGN_INS = Metric(
+    "fairclaim_sign_ins_total",
+    "counter",
+    "Sign-ins to the console, by outcome.",
+    "outcome",
+    ("done", "wrong", "limited"),
+)
 METRICS = (
     *(CLAIMS, CLAIM_SECONDS, BATCH_CLAIMS, SCRIPT_SECONDS, QUEUE_CLAIMS, ADMISSION_CLOSED, RESPONSES),
     *(CODE_FAILURES, LIMITER_AWAY),
-    *(QUOTES, RESERVATIONS, REDEMPTIONS, ROLLBACKS),
+    *(QUOTES, RESERVATIONS, REDEMPTIONS, ROLLBACKS, SIGN_INS),
 )
 """Everything a worker counts. /metrics adds what only Redis and Postgres know (routes/ops.py)."""
 
@@ -150,12 +157,21 @@ class Telemetry:
 
     def render(self) -> str:
         """All workers' counters in the Prometheus text format."""
+        totals = self._totals()
+        return "\n".join(line for metric in METRICS for line in _lines(metric, totals)) + "\n"
+
+    def count(self, metric: Metric) -> int:
+        """What all workers have counted of a counter, whatever its label."""
+        at = _OFFSETS[metric.name]
+        return sum(self._totals()[at : at + _width(metric)])
+
+    def _totals(self) -> list[int]:
         totals = [0] * _SIZE
         for path in sorted(self._folder.glob(f"{_LAYOUT}-*.counters")):
             data = path.read_bytes()
             if len(data) == _SIZE * 8:
                 totals = [total + cell for total, cell in zip(totals, memoryview(data).cast("q"), strict=True)]
-        return "\n".join(line for metric in METRICS for line in _lines(metric, totals)) + "\n"
+        return totals
 
     def close(self) -> None:
         """Let go of the file; what was counted stays in it, what was so at the moment does not."""

@@ -3,7 +3,7 @@ The command line, and the one room that may import gateway, reconciler and loadt
 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile clerk migrate doctor           run and look after the processes
-    campaign codes claim token key status proposal           talk to a running gateway
+    campaign codes claim token key user status proposal      talk to a running gateway
     ledger period entity report export                       finance: reads the books, and closes them
     stocktake breaks verdict outside                         finance: compares
     replay                                                   plays a recorded sale against a running gateway
@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period, proposal
+from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period, proposal, user
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor
@@ -73,6 +73,7 @@ app.add_typer(codes.app, name="codes")
 app.command("claim")(claim)
 app.command("token")(token)
 app.add_typer(key.app, name="key")
+app.add_typer(user.app, name="user")
 app.add_typer(ledger.app, name="ledger")
 app.command("report")(report)
 app.add_typer(export.app, name="export")

@@ -33,6 +33,6 @@ def flag_of(command: str, *spellings: str, help: str, **more: Any) -> Any:
 
     The command is in the name, so that a variable meant for one act never decides another one.
     """
-    name = next(text for text in spellings if text.startswith("--"))[2:]
+    name = next(text for text in spellings if text.startswith("--"))[2:].partition("/")[0]
     variable = f"{PREFIX}{command} {name}".upper().replace(" ", "_").replace("-", "_")
     return typer.Option(*spellings, envvar=variable, show_envvar=False, help=help, **more)

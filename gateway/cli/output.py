@@ -13,7 +13,7 @@ EXIT_CODES = {
     OK: "done",
     FAILURE: "failed, or a check failed",
     USAGE: "a flag, an argument or a setting is wrong",
-    NOT_FOUND: "there is no such campaign, key or coupon",
+    NOT_FOUND: "there is no such campaign, key, user or coupon",
     CONFLICT: "in the way: a busy port, a second `up`, a claim or change that was refused",
     AUTH: "no valid API key or token",
     UNAVAILABLE: "a server can't be reached or did not answer in time",

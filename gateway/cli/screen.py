@@ -16,14 +16,14 @@ from gateway.tokens import mint_token
 TOKEN_TTL_S = 86_400
 
 
-def screen(ready: Ready, settings: Settings, now_s: float) -> str:
-    """Links, a claim to paste, how to see it, how to stop."""
+def screen(ready: Ready, settings: Settings, now_s: float, show_password: bool) -> str:
+    """Links, a claim to paste, how to see it, how to stop; the first admin's password where *show_password* says so."""
     lines = [
         f"Fairclaim {version('fairclaim')} is up: {settings.workers} gateway workers, the reconciler, the clerk, "
         "the servers.",
         "",
         f"  gateway    {ready.gateway_url}",
-        f"  page       {ready.console_url}",
+        f"  console    {ready.console_url}   ({_sign_in(ready, show_password)})",
         f"  till       {ready.gateway_url}/till   (sign in with the store key)",
         f"  API        {ready.gateway_url}/docs",
         f"  state      {ready.gateway_url}/readyz   {ready.gateway_url}/metrics",
@@ -35,6 +35,14 @@ def screen(ready: Ready, settings: Settings, now_s: float) -> str:
     return "\n".join(
         [*lines, "", "Stop with Ctrl-C: it drains and stops; the data stays.", f"{_command(settings)} --help"]
     )
+
+
+def _sign_in(ready: Ready, show_password: bool) -> str:
+    if ready.console_user is None:
+        return "sign in; `fairclaim user list` shows who may"
+    if show_password:
+        return f"sign in as {ready.console_user}, password {ready.console_password}, shown this once"
+    return f"sign in as {ready.console_user}; the password is with the keys"
 
 
 def _claim(ready: Ready, settings: Settings, now_s: float) -> list[str]:

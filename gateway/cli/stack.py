@@ -15,6 +15,8 @@ from gateway.cli.output import emit
 from gateway.cli.running import await_ready, say
 from gateway.cli.screen import screen
 from gateway.keys import keep_key, make_key
+from gateway.people.first import FirstAdmin, keep_admin
+from gateway.people.passwords import generate_password
 from gateway.settings import Settings
 from gateway.stack.demo import publish_demo
 from gateway.stack.findings import Finding, raise_fatal
@@ -43,11 +45,11 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     sockets = listen_each(settings.host, settings.port, settings.workers)
     for listening in sockets:
         supervisor.before_stop(listening.close)  # else the kernel would go on accepting for us
-    secrets = load_secrets(data_dir, lambda: make_key().text)
+    secrets = load_secrets(data_dir, lambda: make_key().text, generate_password)
     settings = await _start_servers(settings, secrets, supervisor)
     raise_fatal(await _examine(settings))
     _migrate(settings.postgres_url)
-    await _keep_keys(settings.postgres_url, secrets)
+    admin = await _keep_credentials(settings.postgres_url, secrets)
 
     reconciler = Program("reconciler", ["reconcile"], settings, data_dir / "logs" / "reconciler.log")
     workers = worker_programs(settings, sockets, data_dir / "logs")
@@ -61,8 +63,8 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     await await_attached(settings, supervisor)
     demo = None if settings.no_demo else await asyncio.to_thread(publish_demo, url, secrets.admin_key)
 
-    ready = describe(_with_minting_key(settings), secrets, sockets[0], demo)
-    emit(ready, as_json, lambda: screen(ready, settings, time.time()))
+    ready = describe(_with_minting_key(settings), secrets, sockets[0], demo, admin.name if admin.is_good else None)
+    emit(ready, as_json, lambda: screen(ready, settings, time.time(), admin.is_new))
     write_ready(ready, paths)  # last: whoever waits for the file finds all of it there, the screen too
     supervisor.before_stop(lambda: remove_ready(paths))
 
@@ -115,8 +117,8 @@ def _migrate(url: str) -> None:
         raise StackError(str(error)) from None
 
 
-async def _keep_keys(url: str, secrets: Secrets) -> None:
-    """See to it that the API keys of this data directory are in the database."""
+async def _keep_credentials(url: str, secrets: Secrets) -> FirstAdmin:
+    """See to it that the API keys of this data directory are in the database, and somebody who may sign in."""
     import psycopg
 
     try:
@@ -125,6 +127,7 @@ async def _keep_keys(url: str, secrets: Secrets) -> None:
         ) as connection:
             for role in ("admin", "store", "finance"):
                 await keep_key(connection, getattr(secrets, f"{role}_key"), f"{role} of up", role, ACTOR)
+            return await keep_admin(connection, secrets.console_password, ACTOR)
     except psycopg.Error as error:
         raise StackError(f"PostgreSQL: {' '.join(str(error).split())}") from error
 

@@ -1,0 +1,3 @@
+"""
+The web console at /console: one place to run a sale and review its books.
+"""

@@ -17,7 +17,15 @@ _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 class InvalidUser(ValueError):
-    """A user can't be like that; the text names the field and what is allowed."""
+    """
+    A user can't be like that; the text names the field and what is allowed.
+
+    *says* and *values* are that text before it is put together, so that it can be said in other languages.
+    """
+
+    def __init__(self, field: str, says: str, **values: object) -> None:
+        super().__init__(f"{field}: {says % values}")
+        self.field, self.says, self.values = field, says, values
 
 
 class Look(NamedTuple):
@@ -63,15 +71,19 @@ class User(msgspec.Struct, frozen=True):
 
 def read_name(text: str) -> str:
     """*text* as a user's name. Errors: InvalidUser."""
-    if not _NAME.fullmatch(text):
-        raise InvalidUser(f"name: 1 to {NAME_CHARS_MAX} of a-z, 0-9, dot, underscore and hyphen")
+    if not _NAME.fullmatch(text) or not text.strip("._-"):  # "..", in the path of a page, would be another page
+        raise InvalidUser(
+            "name",
+            "1 to %(chars)s of a-z, 0-9, dot, underscore and hyphen, one of them a letter or a digit",
+            chars=NAME_CHARS_MAX,
+        )
     return text
 
 
 def read_display(text: str) -> str:
     """*text* as what a person is called. Errors: InvalidUser."""
     if not text.strip() or len(text) > DISPLAY_CHARS_MAX or not text.isprintable():
-        raise InvalidUser(f"display: 1 to {DISPLAY_CHARS_MAX} printable characters")
+        raise InvalidUser("display", "1 to %(chars)s printable characters", chars=DISPLAY_CHARS_MAX)
     return text.strip()
 
 
@@ -79,5 +91,5 @@ def read_roles(roles: Iterable[str]) -> list[str]:
     """*roles*, each once and in the order of ROLES. Errors: InvalidUser."""
     given = set(roles)
     if not given or not given <= set(ROLES):
-        raise InvalidUser(f"roles: one or more of {', '.join(ROLES)}")
+        raise InvalidUser("roles", "one or more of %(roles)s", roles=", ".join(ROLES))
     return [role for role in ROLES if role in given]

@@ -12,14 +12,16 @@ from starlette.routing import Route
 
 from gateway.campaigns.currencies import CURRENCIES
 from gateway.errors import PROBLEMS, Refusal
+from gateway.forms import Errors, Fields, one
 from gateway.services import services
 from gateway.till.access import ROLES, SignedOut, Teller, drop, keep, posted, session_of, teller, visit_of
 from gateway.till.desk import Desk, NewDesk, Redemption
-from gateway.till.forms import Errors, OrderForm, one, read_text
+from gateway.till.forms import OrderForm, read_text
 from gateway.till.money import NotAnAmount, parse_money, show_money
-from gateway.till.pages import ASSETS, render, zone_of
+from gateway.till.pages import ASSETS, render
 from gateway.till.words import NO_REDEMPTION, Notice, notice_of, notice_of_reason
 from gateway.worth.order import Order
+from gateway.zones import zone_of
 
 NAME_CHARS_MAX = 64
 REASON_CHARS_MAX = 200
@@ -187,7 +189,7 @@ def _not_redeemed(request: Request, who: Teller, form: OrderForm, order: Order, 
     return keep(request, render("again", refusal.status, session=who.session, **values), who.session)
 
 
-def _key_of(fields: dict[str, list[str]]) -> str:
+def _key_of(fields: Fields) -> str:
     key = one(fields, "idempotency_key")
     if not 16 <= len(key) <= 64 or not key.isascii() or not key.isprintable():
         raise Refusal("bad_request", "The form could not be read.")
@@ -268,15 +270,6 @@ async def roll_back(request: Request) -> Response:
     return keep(request, _go(f"/till/redemptions/{done.id}"), who.session)
 
 
-async def asset(request: Request) -> Response:
-    """A stylesheet, script or picture of the pages, kept by browsers for as long as its address is used."""
-    found = ASSETS.get(request.path_params["name"])
-    if found is None:
-        raise Refusal("not_found")
-    kept = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
-    return Response(found.data, headers=kept, media_type=found.media_type)
-
-
 routes = [
     Route("/till", till, methods=["GET"]),
     Route("/till", quote, methods=["POST"]),
@@ -287,5 +280,5 @@ routes = [
     Route("/till/redemptions", redeem, methods=["POST"]),
     Route("/till/redemptions/{redemption}", receipt, methods=["GET"]),
     Route("/till/redemptions/{redemption}", roll_back, methods=["POST"]),
-    Route("/till/assets/{name}", asset, methods=["GET"]),
+    Route("/till/assets/{name}", ASSETS.answer, methods=["GET"]),
 ]

@@ -27,6 +27,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     gateway_url: str
     console_url: str
+    console_user: str | None
+    console_password: str | None
     redis_url: str
     postgres_url: str
     admin_key: str
@@ -36,13 +38,25 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     jwt: Jwt
 
 
-def describe(settings: Settings, secrets: Secrets, listening: socket.socket, demo_campaign: str | None) -> Ready:
-    """The ready file of a stack with *settings* (URLs and JWT keys filled in) on *listening*."""
+def describe(
+    settings: Settings,
+    secrets: Secrets,
+    listening: socket.socket,
+    demo_campaign: str | None,
+    console_user: str | None,
+) -> Ready:
+    """
+    The ready file of a stack with *settings* (URLs and JWT keys filled in) on *listening*.
+
+    *console_user* is whom the password of *secrets* lets into the console, None where it lets in nobody.
+    """
     kid, _, secret = settings.jwt_keys.partition(",")[0].partition("=")
     url = url_of(listening)
     return Ready(
         gateway_url=url,
         console_url=f"{url}/console",
+        console_user=console_user,
+        console_password=secrets.console_password if console_user else None,
         redis_url=settings.redis_url,
         postgres_url=settings.postgres_url,
         admin_key=secrets.admin_key,

@@ -22,6 +22,7 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin_key: str
     store_key: str
     finance_key: str
+    console_password: str = ""
 
     @property
     def jwt_keys(self) -> str:
@@ -29,21 +30,25 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return f"{self.jwt_kid}={self.jwt_secret}"
 
 
-def load_secrets(data_dir: Path, make_key: Callable[[], str]) -> Secrets:
+def load_secrets(data_dir: Path, make_key: Callable[[], str], make_password: Callable[[], str]) -> Secrets:
     """
-    The secrets of *data_dir*, made now if there are none; *make_key* makes one API key.
+    The secrets of *data_dir*, made now if there are none; *make_key* makes one API key, and *make_password* a password.
+
+    A file of before there was a console gets its password now.
 
     Errors: StackError when the file is there but is not ours to read. It is never replaced: the servers'
     passwords are in it.
     """
     path = data_dir / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Secrets)
+        made = msgspec.json.decode(path.read_bytes(), type=Secrets)
     except FileNotFoundError:
         made = _make(make_key)
     except (OSError, msgspec.DecodeError) as error:
         raise StackError(f"{path} can't be read ({error}); put it back from a backup") from None
-    write_private(path, msgspec.json.format(msgspec.json.encode(made), indent=2))
+    if not made.console_password:
+        made = msgspec.structs.replace(made, console_password=make_password())
+        write_private(path, msgspec.json.format(msgspec.json.encode(made), indent=2))
     return made
 
 

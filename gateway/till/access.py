@@ -1,16 +1,16 @@
 """Who is at the till: the session in the cookie, the key behind it, and whether a form came from a page of ours."""
 
 import time
-from hmac import compare_digest
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.errors import Refusal
+from gateway.cookies import is_https
+from gateway.forms import Fields, check_ours, one, read_fields
 from gateway.keys import ApiKey
 from gateway.services import services
-from gateway.till.forms import one, read_fields
+from gateway.till.forms import FIELDS_MAX
 from gateway.till.sessions import COOKIE, Session
 
 ROLES = ("admin", "store")
@@ -50,25 +50,21 @@ async def teller(request: Request) -> Teller:
     return Teller(session, key)
 
 
-async def posted(request: Request, session: Session) -> dict[str, list[str]]:
+async def posted(request: Request, session: Session) -> Fields:
     """
     The fields of a form that a page of this *session* sent.
 
     Errors: Refusal("forbidden") for a form of anybody else; as read_fields().
     """
-    fields = await read_fields(request, services(request).settings.body_bytes_max)
-    # A browser that says where a request comes from says so itself; no page can make it say otherwise.
-    elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-    if elsewhere or not compare_digest(one(fields, "form").encode(), session.form.encode()):
-        raise Refusal("forbidden", "This form is not from this page, or too old; nothing was done.")
+    fields = await read_fields(request, services(request).settings.body_bytes_max, FIELDS_MAX)
+    check_ours(request, one(fields, "form"), session.form)
     return fields
 
 
 def keep(request: Request, response: Response, session: Session) -> Response:
     """*response* with the cookie of *session*, good for as long again."""
     text = services(request).credentials.sessions.seal(session, time.time())
-    secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "") == "https"
-    response.set_cookie(COOKIE, text, path="/till", secure=secure, httponly=True, samesite="strict")
+    response.set_cookie(COOKIE, text, path="/till", secure=is_https(request), httponly=True, samesite="strict")
     return response
 
 

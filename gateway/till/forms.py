@@ -3,13 +3,10 @@
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import parse_qsl
-
-from starlette.requests import Request
 
 from gateway.errors import Refusal
+from gateway.forms import Errors, Fields, one
 from gateway.till.money import NotAnAmount, parse_money
-from gateway.wire import body_bytes
 from gateway.worth.order import Line, Order
 
 CHANNEL = "store"
@@ -19,31 +16,7 @@ TOTAL_SKU = "total"
 ROWS_MIN, ROWS_MAX = 1, 50
 ROWS_MORE = 3
 QUANTITY_MAX = 999_999
-_FIELDS_MAX = 4 * ROWS_MAX + 20
-
-Errors = dict[str, str]
-"""Field → what to do about it, in the order of the form."""
-
-
-async def read_fields(request: Request, bytes_max: int) -> dict[str, list[str]]:
-    """The fields of a posted form. Errors: Refusal too_large, unsupported_media_type, bad_request."""
-    data = await body_bytes(request, bytes_max)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
-        raise Refusal("unsupported_media_type", "This page takes forms only.")
-    try:
-        pairs = parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX)
-    except ValueError:
-        raise Refusal("bad_request", "The form could not be read.") from None
-    fields: dict[str, list[str]] = {}
-    for name, value in pairs:
-        fields.setdefault(name, []).append(value)
-    return fields
-
-
-def one(fields: dict[str, list[str]], name: str) -> str:
-    """The one value of a field, without blanks around it; empty where it is not there."""
-    return fields.get(name, [""])[0].strip()
+FIELDS_MAX = 4 * ROWS_MAX + 20
 
 
 def read_text(value: str, what: str, chars_max: int, name: str, errors: Errors, *, required: bool = True) -> str:
@@ -76,7 +49,7 @@ class OrderForm:
     rows: list[Row] = field(default_factory=lambda: [Row()] * ROWS_MIN)
 
     @classmethod
-    def read(cls, fields: dict[str, list[str]]) -> "OrderForm":
+    def read(cls, fields: Fields) -> "OrderForm":
         """From the fields of a form. Errors: Refusal("bad_request") for one that is not of this page."""
         columns = [fields.get(name, []) for name in Row._fields]
         if len({len(column) for column in columns}) != 1 or len(columns[0]) > ROWS_MAX:

@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from gateway.campaigns.currencies import CURRENCIES
 from gateway.codes import parse_code, show_code
+from gateway.static import Assets
 from gateway.till.money import show_money, show_number
 from gateway.wire import rfc3339
 
 _HERE = Path(__file__).parent
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -32,31 +31,7 @@ HEADERS = {
 }
 
 
-class Asset(NamedTuple):
-    """A file a page uses. Its address names its content, so a browser may keep it for good."""
-
-    data: bytes
-    media_type: str
-    digest: str
-
-
-ASSETS = {
-    path.name: Asset(data, _TYPES[path.suffix], sha256(data).hexdigest()[:12])
-    for path in sorted((_HERE / "assets").iterdir())
-    if (data := path.read_bytes())
-}
-
-
-def _address(name: str) -> str:
-    return f"/till/assets/{name}?v={ASSETS[name].digest}"
-
-
-def zone_of(name: str) -> str:
-    """The IANA zone *name*, or UTC where there is none of this name."""
-    try:
-        return ZoneInfo(name).key if name else "UTC"
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a name may be a path, or what no file is called
-        return "UTC"
+ASSETS = Assets(_HERE / "assets", "/till/assets")
 
 
 def show_time(ms: int, zone: str) -> str:
@@ -78,7 +53,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_ENVIRONMENT.globals.update(asset=_address, currencies=sorted(CURRENCIES), rfc3339=rfc3339)
+_ENVIRONMENT.globals.update(asset=ASSETS.address, currencies=sorted(CURRENCIES), rfc3339=rfc3339)
 _ENVIRONMENT.filters.update(money=show_money, number=show_number, time=show_time, code=show_any_code)
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gateway.keys import key_id, make_key
+from gateway.people.passwords import generate_password
 from gateway.settings import load_settings
 from gateway.stack.logwatch import LINES_MAX, LogWatch
 from gateway.stack.preflight import DISK_FREE_MIB_MIN, InTheWay, hold_data_dir, listen
@@ -47,8 +48,8 @@ def test_data_directory_has_one_owner_at_a_time(tmp_path: Path) -> None:
 
 def test_secrets_are_made_once_for_the_owner_alone(tmp_path: Path) -> None:
     """The second start gets the first one's; all differ, the keys are keys, the JWT secret is long enough."""
-    made = load_secrets(tmp_path, _key)
-    assert load_secrets(tmp_path, _key) == made
+    made = load_secrets(tmp_path, _key, generate_password)
+    assert load_secrets(tmp_path, _key, generate_password) == made
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     values = [*msgspec.structs.asdict(made).values()]
     assert len(set(values)) == len(values)
@@ -56,12 +57,23 @@ def test_secrets_are_made_once_for_the_owner_alone(tmp_path: Path) -> None:
     assert list(parse_keys(made.jwt_keys)) == [made.jwt_kid]
 
 
+def test_secrets_of_before_there_was_a_console_get_their_password(tmp_path: Path) -> None:
+    """A file without a console password gets one, once, and keeps everything else."""
+    made = load_secrets(tmp_path, _key, generate_password)
+    old = {name: value for name, value in msgspec.structs.asdict(made).items() if name != "console_password"}
+    (tmp_path / "secrets.json").write_bytes(msgspec.json.encode(old))
+
+    now = load_secrets(tmp_path, _key, lambda: "a new password")
+    assert now == msgspec.structs.replace(made, console_password="a new password")
+    assert load_secrets(tmp_path, _key, generate_password) == now
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"redis_password": 1}', b"\xff"])
 def test_secrets_that_cannot_be_read_are_never_replaced(tmp_path: Path, content: bytes) -> None:
     """The servers' passwords are in the file: a damaged one stops the start and stays as it is."""
     (tmp_path / "secrets.json").write_bytes(content)
     with pytest.raises(StackError, match="put it back from a backup"):
-        load_secrets(tmp_path, _key)
+        load_secrets(tmp_path, _key, generate_password)
     assert (tmp_path / "secrets.json").read_bytes() == content
 
 
@@ -71,7 +83,7 @@ def test_ready_file_appears_at_once_and_goes(tmp_path: Path) -> None:
         {}, data_dir=str(tmp_path), ready_file=str(tmp_path / "r.json"), redis_url="redis://r", jwt_keys="k=" + "s" * 32
     )
     with listen("127.0.0.1", 0) as listening:
-        ready = describe(settings, load_secrets(tmp_path, _key), listening, "demo")
+        ready = describe(settings, load_secrets(tmp_path, _key, generate_password), listening, "demo", "admin")
     paths = ready_paths(settings)
     write_ready(ready, paths)
     first, second = (path.read_bytes() for path in paths)

@@ -180,7 +180,7 @@ async def test_lines_that_are_not_whole_are_refused(browser: Browser, worker: Wo
 async def test_assets_are_kept_by_their_content(worker: Worker) -> None:
     """Each file has its type, may be kept for good, and its address on a page names its content; no other is there."""
     page = (await worker.http.get("/till/sign-in")).text
-    for name, asset in ASSETS.items():
+    for name, asset in ASSETS.files.items():
         answer = await worker.http.get(f"/till/assets/{name}")
 
         assert answer.content == asset.data

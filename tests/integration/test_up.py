@@ -17,7 +17,7 @@ from tests.integration.stacks import Stack, descendants, lives
 
 READY_KEYS = {
     "gateway_url", "console_url", "redis_url", "postgres_url", "admin_key", "store_key", "finance_key",
-    "demo_campaign", "jwt",
+    "demo_campaign", "jwt", "console_user", "console_password",
 }  # fmt: skip
 
 
@@ -44,7 +44,10 @@ def test_first_start_answers_the_printed_claim_and_the_next_start_finds_it(data_
         assert not (data_dir / "ready.json").exists()
 
     with Stack(data_dir) as second:
-        same = ("admin_key", "store_key", "finance_key", "jwt", "demo_campaign")
+        assert second.ready["console_user"] == "admin"
+        assert first.ready["console_password"] in first.output
+        assert first.ready["console_password"] not in second.output
+        same = ("admin_key", "store_key", "finance_key", "console_password", "jwt", "demo_campaign")
         assert {name: second.ready[name] for name in same} == {name: first.ready[name] for name in same}
         assert second.claim("ann").status_code == 200, "not at once: the ready file came too early"
         assert second.wallet("ann") == [code]

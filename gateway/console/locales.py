@@ -1,0 +1,120 @@
+"""
+The console's languages: catalogues of messages, and numbers, money and times as people of a place write them.
+
+A message is written in English where it is used. Templates say ``_("…")`` or ``ngettext()``, Python marks one by N_()
+and says it with Words.say(). A catalogue is a .po file, which is read once. ``python -m tests.messages`` brings it
+up to date.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.support import NullTranslations, Translations
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "zh_Hans": "简体中文"}
+"""Each language there is, and its name in itself. The first is what messages are written in."""
+DOMAIN = "console"
+CATALOGUES = Path(__file__).parent / "locale"
+
+
+def N_(text: str) -> str:  # noqa: N802 - as gettext has it
+    """*text*, marked as a message of the catalogues."""
+    return text
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """The messages of *language*."""
+    path = CATALOGUES / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+    if not path.exists():
+        return NullTranslations()
+    with path.open("rb") as file:
+        read = read_po(file, locale=language, abort_invalid=True)
+    compiled = BytesIO()
+    write_mo(compiled, read)
+    compiled.seek(0)
+    return Translations(compiled, DOMAIN)
+
+
+def choose(chosen: str, accepted: str) -> tuple[str, Locale]:
+    """
+    A language and how people of a place write numbers and times in it.
+
+    The language is *chosen* where there is such a one, else the best of what a browser accepts (RFC 9110 §12.5.4), and
+    the place is the best that it accepts in that language.
+    """
+    wishes = [(wish, _language_of(wish)) for wish in _wishes(accepted)]
+    language = chosen if chosen in LANGUAGES else next((each for _, each in wishes if each), next(iter(LANGUAGES)))
+    for wish, each in wishes:
+        if each == language:
+            try:
+                return language, Locale.parse(wish, sep="-")
+            except (ValueError, UnknownLocaleError):
+                continue
+    return language, Locale.parse(language)
+
+
+def _wishes(accepted: str) -> list[str]:
+    """The tags of an Accept-Language header, best first."""
+    found = []
+    for part in accepted[:200].split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            found.append((float(quality or 1), tag.strip()))
+        except ValueError:
+            continue
+    return [tag for _, tag in sorted(found, key=lambda wish: -wish[0])]
+
+
+def _language_of(tag: str) -> str | None:
+    short = tag.lower().partition("-")[0]
+    return next((language for language in LANGUAGES if language.partition("_")[0] == short), None)
+
+
+class Words:
+    """One language, the habits of one place, and one zone: everything that is said to one person."""
+
+    def __init__(self, language: str, locale: Locale, zone: str) -> None:
+        self.language, self.zone = language, zone
+        self.tag = language.replace("_", "-")
+        self._locale, self._place = locale, ZoneInfo(zone)
+        self._catalogue = catalogue(language)
+
+    def say(self, text: str, **values: Any) -> str:
+        """The message *text* in this language, with *values* in their places."""
+        said: str = self._catalogue.ugettext(text)
+        return said % values if values else said
+
+    def number(self, value: int | float | Decimal) -> str:
+        """12,345.6"""
+        return format_decimal(value, locale=self._locale)
+
+    def money(self, minor: int, currency: str) -> str:
+        """Minor units as an amount: 500 of CNY as CN¥5.00."""
+        amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+        return format_currency(amount, currency, locale=self._locale)
+
+    def time(self, at: datetime) -> str:
+        """Day and time to the second in this zone, without the zone: a page says once which one it is."""
+        return format_datetime(at.astimezone(self._place), "medium", locale=self._locale)
+
+    def day(self, at: datetime | date) -> str:
+        """The day in this zone."""
+        return format_date(
+            at.astimezone(self._place) if isinstance(at, datetime) else at, "medium", locale=self._locale
+        )
+
+    def iso(self, at: datetime) -> str:
+        """For programs: what stands in <time datetime>."""
+        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,183 @@
+"""
+A page of the console: its path, who may see it, its place in the menu, and what it does; and the door before all pages.
+
+Roles are said here and nowhere else. The routes are made of the same table as the menu, so what is hidden is refused.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway.console.access import HOME, SignedOut, check_role, entered, inside, keep, posted, session_of
+from gateway.console.locales import Words, choose
+from gateway.console.render import HEADERS, render
+from gateway.console.sessions import Session
+from gateway.console.words import Trouble, trouble_of
+from gateway.errors import Refusal, draw_retry_after_s
+from gateway.forms import Fields, one
+from gateway.people.person import Look, Person
+from gateway.services import Services, services
+from gateway.zones import zone_of
+
+log = logging.getLogger("fairclaim.console")
+
+SIGN_IN, ACCOUNT = f"{HOME}/sign-in", f"{HOME}/account"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """
+    One path of the console.
+
+    *roles*: who may, besides admin; none given is everybody who is signed in. *is_open*: one need not be signed in.
+    *menu* and *section* are messages; without *menu* it is in no menu, and *under* is the one that is marked there.
+    *is_looked_at* is False for what a page asks for by itself: that keeps nobody signed in. *is_first*: also for who
+    has to choose a password of his own first.
+    """
+
+    path: str
+    show: "Show"
+    act: "Show | None" = None
+    roles: tuple[str, ...] = ()
+    menu: str = ""
+    section: str = ""
+    under: str = ""
+    is_open: bool = False
+    is_looked_at: bool = True
+    is_first: bool = False
+
+
+class Visit:
+    """One request of a page: who, in what language, and how it is answered."""
+
+    def __init__(self, request: Request, page: Page, pages: Sequence[Page]) -> None:
+        self.request, self.page, self._pages = request, page, pages
+        self.session: Session = session_of(request)
+        self.person: Person | None = None
+        self.must_change = False
+        self.fields: Fields = {}
+
+    @property
+    def here(self) -> Services:
+        """The worker's services."""
+        return services(self.request)
+
+    @property
+    def who(self) -> Person:
+        """Whoever is signed in, on a page that is not open."""
+        assert self.person is not None, "an open page asked who is signed in"
+        return self.person
+
+    @property
+    def words(self) -> Words:
+        """How to say something to whoever it is."""
+        look = self.person.look if self.person else Look()
+        accepted = self.request.headers.get("accept-language", "")
+        language, locale = choose(look.language or self.session.language, accepted)
+        return Words(language, locale, zone_of(look.zone or self.session.zone))
+
+    @property
+    def menu(self) -> list[Page]:
+        """The pages in the menu that this person may open."""
+        who = self.person
+        return [page for page in self._pages if page.menu and who is not None and who.may(*page.roles)]
+
+    @property
+    def place(self) -> str:
+        """The path that is marked in the menu."""
+        return self.page.under or self.page.path
+
+    def one(self, name: str) -> str:
+        """The one value of a posted field."""
+        return one(self.fields, name)
+
+    def asked(self, name: str, chars_max: int = 200) -> str:
+        """A value of the address, without blanks around it; empty where it is not there."""
+        return self.request.query_params.get(name, "").replace("\0", "").strip()[:chars_max]
+
+    def render(self, template: str, status: int = 200, **values: Any) -> Response:
+        """The page *template*."""
+        return render(template, self.words, status, visit=self, **values)
+
+    def go(self, address: str) -> Response:
+        """Lead the browser on to *address*, which is one of ours."""
+        return RedirectResponse(address, 303, {"cache-control": "no-store"})
+
+    def trouble(self, trouble: Trouble, status: int, retry_after_s: int | None = None) -> Response:
+        """A page that says what did not work, and what to do."""
+        response = self.render("trouble", status, trouble=trouble, shown=status)
+        if retry_after_s is not None:
+            response.headers["retry-after"] = str(retry_after_s)
+        return response
+
+
+Show = Callable[[Visit], Awaitable[Response]]
+
+
+def routes(pages: Sequence[Page]) -> list[Route]:
+    """The routes of *pages*, each behind the door."""
+    return [
+        Route(page.path, _behind_the_door(page, pages), methods=["GET", *(["POST"] if page.act else [])])
+        for page in pages
+    ]
+
+
+def _behind_the_door(page: Page, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        visit = Visit(request, page, pages)
+        try:
+            response = await _enter(visit)
+        except SignedOut:
+            return _to_sign_in(visit)
+        except Refusal as refusal:
+            wait_s = refusal.retry_after_s
+            if wait_s is None and refusal.status in (429, 503):
+                wait_s = draw_retry_after_s(visit.here.settings.retry_after_s_max)
+            response = visit.trouble(trouble_of(refusal), refusal.status, wait_s)
+        except Exception:
+            about = {"request_id": request.state.request_id, "path": request.url.path}
+            log.exception("a page failed", extra=about)
+            response = visit.trouble(trouble_of(Refusal("internal")), 500)
+        if page.is_looked_at and "set-cookie" not in response.headers:
+            keep(request, response, visit.session)
+        return response
+
+    return answer
+
+
+async def _enter(visit: Visit) -> Response:
+    """Let through who may, and do what is asked. Errors: SignedOut, Refusal."""
+    page, request = visit.page, visit.request
+    if not page.is_open:
+        visit.session, known = await entered(request)
+        visit.person, visit.must_change = known.person, known.must_change
+        if known.must_change and not page.is_first:
+            return visit.go(ACCOUNT)
+        check_role(known.person, *page.roles)
+    if request.method != "POST":
+        return await page.show(visit)
+    assert page.act is not None, "the route has the methods of the page"
+    visit.fields = await posted(request, visit.session)
+    return await page.act(visit)
+
+
+def _to_sign_in(visit: Visit) -> Response:
+    """The page to sign in, and from there back to where it was; what was posted was not done."""
+    request = visit.request
+    url, path = request.url, request.url.path
+    if "hx-request" in request.headers:  # a piece of a page: it is the page that has to go
+        url = url.replace(path=(at := urlsplit(request.headers.get("hx-current-url", HOME))).path, query=at.query)
+        path = url.path
+    back = inside(path + (f"?{url.query}" if url.query and request.method == "GET" else ""))
+    ask = ["again"] if request.method == "POST" else []
+    ask += [f"next={quote(back, safe='/')}"] if back != HOME else []
+    address = SIGN_IN + ("?" + "&".join(ask) if ask else "")
+    if "hx-request" in request.headers:
+        return Response(headers={**HEADERS, "hx-redirect": address})
+    return visit.go(address)

@@ -1,0 +1,61 @@
+"""The console's HTML: templates in each language, the few files they use, and the headers every page has."""
+
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from gateway.console.locales import LANGUAGES, Words, catalogue
+from gateway.console.roles import ROLE_WORDS
+from gateway.static import Assets
+
+_HERE = Path(__file__).parent
+ASSETS = Assets(_HERE / "assets", "/console/assets")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-store",
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates in *language*."""
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    made.globals.update(asset=ASSETS.address, languages=LANGUAGES, role_words=ROLE_WORDS)
+    return made
+
+
+def render(template: str, words: Words, status: int = 200, **values: Any) -> Response:
+    """A page in the language of *words*; *values* always hold the visit."""
+    given = {"notice": None, "errors": {}, "words": words, "number": words.number, "time": _time(words), **values}
+    text = environment(words.language).get_template(f"{template}.html").render(given)
+    return HTMLResponse(text, status, HEADERS)
+
+
+def _time(words: Words) -> Any:
+    def shown(at: datetime | None) -> str:
+        return words.time(at) if at is not None else ""
+
+    return shown

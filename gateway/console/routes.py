@@ -1,0 +1,19 @@
+"""Every page of the console, in the order of the menu, and the routes made of them."""
+
+from starlette.routing import Route
+
+from gateway.console.page import routes as routes_of
+from gateway.console.pages import account, audit, sign_in, start, users
+from gateway.console.pages.nothing import NOTHING
+from gateway.console.render import ASSETS
+
+PAGES = (
+    *start.PAGES,
+    *users.PAGES,
+    *audit.PAGES,
+    *account.PAGES,
+    *sign_in.PAGES,
+    NOTHING,  # last: it takes every path that is left
+)
+
+routes = [Route("/console/assets/{name}", ASSETS.answer, methods=["GET"]), *routes_of(PAGES)]

@@ -1,0 +1,72 @@
+-- name: user_by_name
+-- With what proves the password and what ends the sessions: for signing in and for each page.
+SELECT name, display, roles, password, stamp, must_change, language, theme, zone, disabled_at FROM users
+WHERE name = %(name)s
+
+-- name: list_users
+-- By name; the hash and the stamp stay here.
+SELECT name, display, roles, must_change, created_at, created_by, changed_at, changed_by, disabled_at, disabled_by
+FROM users
+WHERE (%(text)s::text = '' OR strpos(name, lower(%(text)s)) > 0 OR strpos(lower(display), lower(%(text)s)) > 0)
+  AND (%(role)s::text = '' OR %(role)s = ANY (roles))
+  AND (%(after)s::text = '' OR name > %(after)s)
+ORDER BY name
+LIMIT %(limit)s
+
+-- name: user_listed
+SELECT name, display, roles, must_change, created_at, created_by, changed_at, changed_by, disabled_at, disabled_by
+FROM users WHERE name = %(name)s
+
+-- name: any_user
+SELECT 1 AS found FROM users LIMIT 1
+
+-- name: lock_users
+-- Changes of users come one after the other: who takes the last admin's role away must see who else did.
+SELECT pg_advisory_xact_lock(hashtext('fairclaim users'))
+
+-- name: admins_but
+-- How many others may administer.
+SELECT count(*) AS others FROM users WHERE 'admin' = ANY (roles) AND disabled_at IS NULL AND name <> %(name)s
+
+-- name: create_user
+INSERT INTO users (name, display, roles, password, stamp, must_change, created_by, changed_by)
+VALUES (%(name)s, %(display)s, %(roles)s, %(password)s, %(stamp)s, %(must_change)s, %(actor)s, %(actor)s)
+ON CONFLICT (name) DO NOTHING
+RETURNING name
+
+-- name: set_roles
+UPDATE users SET roles = %(roles)s, display = %(display)s, stamp = %(stamp)s, changed_at = now(), changed_by = %(actor)s
+WHERE name = %(name)s
+
+-- name: set_password
+UPDATE users
+SET password = %(password)s, must_change = %(must_change)s, stamp = %(stamp)s, changed_at = now(), changed_by = %(actor)s
+WHERE name = %(name)s
+
+-- name: disable_user
+UPDATE users
+SET disabled_at = now(), disabled_by = %(actor)s, stamp = %(stamp)s, changed_at = now(), changed_by = %(actor)s
+WHERE name = %(name)s
+
+-- name: enable_user
+UPDATE users
+SET disabled_at = NULL, disabled_by = NULL, stamp = %(stamp)s, changed_at = now(), changed_by = %(actor)s
+WHERE name = %(name)s
+
+-- name: set_look
+UPDATE users SET language = %(language)s, theme = %(theme)s, zone = %(zone)s, changed_at = now(), changed_by = %(actor)s
+WHERE name = %(name)s
+
+-- name: audit
+INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)
+
+-- name: audited
+-- Newest first, from before an id; each filter is a part of the text, whatever its case.
+SELECT id, at, actor, action, subject, detail
+FROM audit_log
+WHERE (%(before)s::bigint IS NULL OR id < %(before)s)
+  AND (%(actor)s::text = '' OR strpos(lower(actor), lower(%(actor)s)) > 0)
+  AND (%(action)s::text = '' OR strpos(lower(action), lower(%(action)s)) > 0)
+  AND (%(subject)s::text = '' OR strpos(lower(subject), lower(%(subject)s)) > 0)
+ORDER BY id DESC
+LIMIT %(limit)s
