@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from gateway.api.document import document
-from gateway.background import Background
+from gateway.background import Background, Work
 from gateway.batcher import Batcher
 from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
@@ -201,8 +201,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     stack.callback(passwords.close)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
-    works = (Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks), Applying(pool, door))
-    background = Background(works)
+    background = Background(_works(pool, door, redeeming))
     for loop in background.loops():
         _beside(stack, loop)
     return Services(
@@ -223,6 +222,11 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         background=background,
         telemetry=telemetry,
     )
+
+
+def _works(pool: AsyncConnectionPool[Any], door: Door, redeeming: Redeeming) -> list[Work]:
+    """What is asked for, or left by a crash, and done beside the requests."""
+    return [Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks), Applying(pool, door)]
 
 
 def _beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
