@@ -45,6 +45,8 @@ class Applying:
                 await self.apply(here)
             except Refusal as refusal:
                 log.warning("an approved proposal waits", extra={"proposal": here.id, "reason": refusal.detail})
+            except Exception:  # the others are not to wait for it
+                log.exception("an approved proposal could not be done", extra={"proposal": here.id})
         return False
 
     async def apply(self, here: Proposal) -> Proposal:

@@ -68,7 +68,7 @@ class Proposals:
             if known is not None:
                 return known, False
             known = await self._clash(number, kind, planned.subject)
-        if known.asked != msgspec.to_builtins(asked):
+        if known.asked != store.plain(asked):
             raise Refusal("idempotency_key_reused", "This Idempotency-Key came with another proposal.")
         return known, True
 
@@ -155,7 +155,7 @@ class Proposals:
                 id=number,
                 kind=kind_of(asked),
                 subject=planned.subject,
-                asked=msgspec.to_builtins(asked),
+                asked=asked,
                 before=planned.before,
                 reason=asked.reason,
                 days=self._settings.proposal_days,

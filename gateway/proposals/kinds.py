@@ -30,7 +30,7 @@ from gateway.proposals.asked import (
     check_form,
     subject_of,
 )
-from gateway.proposals.store import Connection, Proposal
+from gateway.proposals.store import Connection, Proposal, plain
 from gateway.sql import postgres
 from lua.door import Door
 from lua.keys import CampaignId
@@ -131,7 +131,7 @@ class Acts:
 
 def moved_on(asked: Kept, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What *asked* rests on and is not as it was *before*, in words; empty where nothing is."""
-    names = [name for name in RESTS_ON[type(asked)] if before[name] != now[name]]
+    names = [name for name in RESTS_ON[type(asked)] if before[name] != plain(now[name])]
     return ", ".join(f"{name} was {_shown(before[name])} and is {_shown(now[name])}" for name in names)
 
 

@@ -71,7 +71,7 @@ def read(found: dict[str, Any] | None) -> Proposal | None:
 
 
 async def add(connection: Connection, who: Somebody, **values: Any) -> Proposal | None:
-    """A new one; None where something is in its way (see the statement). *asked* and *before* are plain values."""
+    """A new one; None where something is in its way (see the statement). *asked* and *before* become JSON."""
     texts = {name: encoded(values.pop(name)) for name in ("asked", "before")}
     names = {"maker": who.actor, "maker_name": fold_name(who.name)}
     made = read(await row(connection, QUERIES["add_proposal"], **values, **texts, **names))
@@ -143,3 +143,8 @@ async def audit(connection: Connection, actor: str, here: Proposal, detail: Mapp
 def encoded(value: Any) -> str:
     """*value* as JSON."""
     return msgspec.json.encode(value).decode()
+
+
+def plain(value: Any) -> Any:
+    """*value* as PostgreSQL gives it back: what a tuple was is a list."""
+    return msgspec.json.decode(msgspec.json.encode(value))

@@ -215,15 +215,20 @@ async def test_one_of_a_kind_waits(office: Office) -> None:
 
 async def test_a_key_is_one_proposal(office: Office) -> None:
     """The same key again is the same proposal, also at the same instant; another body with it is refused."""
-    answers = await asyncio.gather(
-        *(office.ask("POST", PATH, "ann", STOCK, idempotency_key="k") for _ in range(4))
-    )  # fmt: skip
-    other = await office.ask("POST", PATH, "ann", {**STOCK, "delta": 6}, idempotency_key="k")
+    change = {"funders": [{"account": "brand", "basis_points": 10_000}], "scope": {"skus": ["tea"]}}
+    for key, body, other in (
+        ("stock", STOCK, {**STOCK, "delta": 6}),
+        ("lists", {**CHANGE, "change": change}, {**CHANGE, "change": {**change, "scope": {"skus": ["tee"]}}}),
+    ):
+        answers = await asyncio.gather(
+            *(office.ask("POST", PATH, "ann", body, idempotency_key=key) for _ in range(4))
+        )  # fmt: skip
+        refused = await office.ask("POST", PATH, "ann", other, idempotency_key=key)
 
-    assert [answer.status_code for answer in answers] == [201] * 4
-    assert len({answer.text for answer in answers}) == 1
-    assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == ["", *["true"] * 3]
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        assert [answer.status_code for answer in answers] == [201] * 4
+        assert len({answer.text for answer in answers}) == 1
+        assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == ["", *["true"] * 3]
+        assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
 
 
 BAD: list[tuple[dict[str, Any], int, str]] = [
