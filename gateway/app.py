@@ -163,21 +163,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         )
     )
     stack.push_async_callback(door.close)
-    seconds = settings.postgres_ms_max / 1000
-    pool = AsyncConnectionPool(
-        settings.postgres_url,
-        min_size=0,
-        max_size=settings.postgres_connections_max,
-        timeout=seconds,
-        max_waiting=256,
-        open=False,
-        kwargs={
-            "autocommit": True,
-            "row_factory": dict_row,
-            "connect_timeout": max(2, round(seconds)),
-            "options": f"-c role={POSTGRES_ROLE} -c statement_timeout={settings.postgres_ms_max}",
-        },
-    )
+    pool = _pool(settings)
     await pool.open()  # does not wait: claims go on without Postgres
     stack.push_async_callback(pool.close)
     pressure = Pressure(door.redis, settings.redis_memory_percent_max, telemetry)
@@ -197,8 +183,9 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     calls = Calls(link, settings)
     stack.push_async_callback(calls.close)
     guessing = Guessing(limiter, probing, settings, telemetry)
-    passwords = await asyncio.to_thread(Passwords)
+    passwords, throttle = Passwords(), Throttle(settings, telemetry)
     stack.callback(passwords.close)
+    stack.push_async_callback(throttle.close)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
     background = Background(_works(pool, door, redeeming))
@@ -216,7 +203,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         pressure=pressure,
         guessing=guessing,
         people=People(pool, passwords),
-        throttle=Throttle(limiter, settings, telemetry),
+        throttle=throttle,
         resolver=resolver,
         redeeming=redeeming,
         background=background,
@@ -227,6 +214,25 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
 def _works(pool: AsyncConnectionPool[Any], door: Door, redeeming: Redeeming) -> list[Work]:
     """What is asked for, or left by a crash, and done beside the requests."""
     return [Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks), Applying(pool, door)]
+
+
+def _pool(settings: Settings) -> AsyncConnectionPool[Any]:
+    """Connections in the gateway's role, none of them open yet."""
+    seconds = settings.postgres_ms_max / 1000
+    return AsyncConnectionPool(
+        settings.postgres_url,
+        min_size=0,
+        max_size=settings.postgres_connections_max,
+        timeout=seconds,
+        max_waiting=256,
+        open=False,
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "connect_timeout": max(2, round(seconds)),
+            "options": f"-c role={POSTGRES_ROLE} -c statement_timeout={settings.postgres_ms_max}",
+        },
+    )
 
 
 def _beside(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -17,7 +17,7 @@ from gateway.console.locales import CATALOGUES, DOMAIN, LANGUAGES
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("gateway/console", "gateway/people")
-KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "InvalidUser": (2,)}
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "say_many": (1, 2), "N_": None, "InvalidUser": (2,)}
 _METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 _OPTIONS = {"**/templates/**.html": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
 _HEADERS_LEFT_OUT = tuple(

@@ -89,5 +89,5 @@ def _lag(lags: list[ShardLag] | None, words: Words) -> Figure:
     value = words.say(N_("%(seconds)s s"), seconds=words.number(round(seconds, 1)))
     if not behind:
         return Figure(name, value, words.say(N_("everything is in the books")), "good")
-    says = words.say(N_("%(changes)s changes are on their way"), changes=words.number(behind))
+    says = words.say_many("%(num)s change is on its way", "%(num)s changes are on their way", behind)
     return Figure(name, value, says, "bad" if seconds >= LAG_S_HIGH else "good")

@@ -96,6 +96,11 @@ class Words:
         said: str = self._catalogue.ugettext(text)
         return said % values if values else said
 
+    def say_many(self, one: str, many: str, count: int) -> str:
+        """The message *one* or *many*, by *count*, which is in them as ``%(num)s``."""
+        said: str = self._catalogue.ungettext(one, many, count)
+        return said % {"num": self.number(count)}
+
     def number(self, value: int | float | Decimal) -> str:
         """12,345.6"""
         return format_decimal(value, locale=self._locale)

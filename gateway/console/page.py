@@ -20,7 +20,7 @@ from gateway.console.render import HEADERS, render
 from gateway.console.sessions import Session
 from gateway.console.words import Trouble, trouble_of
 from gateway.errors import Refusal, draw_retry_after_s
-from gateway.forms import Fields, one
+from gateway.forms import Fields, NotOurs, one
 from gateway.people.person import Look, Person
 from gateway.services import Services, services
 from gateway.zones import zone_of
@@ -38,12 +38,13 @@ class Page:
     *roles*: who may, besides admin; none given is everybody who is signed in. *is_open*: one need not be signed in.
     *menu* and *section* are messages; without *menu* it is in no menu, and *under* is the one that is marked there.
     *is_looked_at* is False for what a page asks for by itself: that keeps nobody signed in. *is_first*: also for who
-    has to choose a password of his own first.
+    has to choose a password of his own first. *too_old* answers a form that is not of this session, else it is refused.
     """
 
     path: str
     show: "Show"
     act: "Show | None" = None
+    too_old: "Show | None" = None
     roles: tuple[str, ...] = ()
     menu: str = ""
     section: str = ""
@@ -163,7 +164,12 @@ async def _enter(visit: Visit) -> Response:
     if request.method != "POST":
         return await page.show(visit)
     assert page.act is not None, "the route has the methods of the page"
-    visit.fields = await posted(request, visit.session)
+    try:
+        visit.fields = await posted(request, visit.session)
+    except NotOurs:
+        if page.too_old is None:
+            raise
+        return await page.too_old(visit)
     return await page.act(visit)
 
 

@@ -15,7 +15,7 @@ from gateway.static import Assets
 _HERE = Path(__file__).parent
 ASSETS = Assets(_HERE / "assets", "/console/assets")
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {

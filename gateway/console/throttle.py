@@ -20,18 +20,20 @@ from gateway.limiter import WINDOW_S, Limit, Limiter
 from gateway.settings import Settings
 from gateway.telemetry import SIGN_INS, Telemetry
 
+LIMITER_MS_MAX = 2000
+"""How long a person waits for the limiter, longer than requests about codes do: who keeps us busy must not go free."""
+
 log = logging.getLogger("fairclaim.console")
 
 
 class Throttle:
     """Admits tries to sign in."""
 
-    def __init__(self, limiter: Limiter, settings: Settings, telemetry: Telemetry) -> None:
-        self._limiter, self._telemetry = limiter, telemetry
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._limiter, self._telemetry = Limiter(settings.redis_url, LIMITER_MS_MAX), telemetry
         self._of_name_address = Limit("sign-in", settings.sign_in_failures_name_address_max, WINDOW_S)
         self._of_address = Limit("sign-in-address", settings.sign_in_failures_address_max, WINDOW_S)
         self._of_name = Limit("sign-in-name", settings.sign_in_failures_name_max, WINDOW_S)
-        self._s_max = settings.code_limiter_ms_max / 1000
 
     async def admit(self, name: str, address: Address) -> bool:
         """
@@ -41,7 +43,7 @@ class Throttle:
         """
         counted: list[tuple[Limit, tuple[str, ...]]] = []
         try:
-            async with asyncio.timeout(self._s_max):
+            async with asyncio.timeout(LIMITER_MS_MAX / 1000):
                 for limit, identity in self._limits(name, address):
                     if not await self._limiter.count(limit, *identity):
                         left = await self._limiter.left(limit, *identity)
@@ -58,11 +60,15 @@ class Throttle:
     async def was_right(self, name: str, address: Address) -> None:
         """Give back what admit() has counted."""
         try:
-            async with asyncio.timeout(self._s_max):
+            async with asyncio.timeout(LIMITER_MS_MAX / 1000):
                 for limit, identity in self._limits(name, address):
                     await self._limiter.give_back(limit, *identity)
         except (RedisError, OSError) as error:
             log.warning("a sign-in stays counted as wrong", extra={"error": type(error).__name__})
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._limiter.close()
 
     def _limits(self, name: str, address: Address) -> tuple[tuple[Limit, tuple[str, ...]], ...]:
         return (

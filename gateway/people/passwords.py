@@ -6,14 +6,16 @@ Length is what counts (NIST SP 800-63B-4 §3.1.1.2): no rules of what has to be 
 
 import asyncio
 import unicodedata
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
-from secrets import choice, token_urlsafe
+from secrets import choice, token_bytes
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from gateway.errors import Refusal
 from gateway.people.person import InvalidUser
@@ -45,6 +47,17 @@ _HASHER = PasswordHasher(
     salt_len=SALT_BYTES,
     type=Type.ID,
 )
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode().rstrip("=")
+
+
+_NOBODY = (
+    f"$argon2id$v={ARGON2_VERSION}$m={MEMORY_KIB},t={PASSES},p={LANES}"
+    f"${_base64(token_bytes(SALT_BYTES))}${_base64(token_bytes(HASH_BYTES))}"
+)
+"""What no password gives: checked where there is nobody, so that it takes as long."""
 
 
 def check_password(password: str, *names: str) -> str:
@@ -95,13 +108,12 @@ class Passwords:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(CHECKS_AT_ONCE_MAX, thread_name_prefix="password")
         self._waiting = 0
-        self._nobody = hash_password(token_urlsafe(32))  # nobody's password, checked where there is nobody
 
     async def is_password(self, kept: str | None, password: str) -> bool:
         """Whether *kept* is the hash of *password*; with None it is not, and that takes as long to find out."""
         # What nobody's password can be, however it is composed, is not hashed: length is no work for us.
         possible = kept is not None and len(password) <= _COMPOSED_CHARS_MAX
-        found = await self._beside(is_password, kept or self._nobody, password if possible else "")
+        found = await self._beside(is_password, kept or _NOBODY, password if possible else "")
         return found and possible
 
     async def hash(self, password: str) -> str:

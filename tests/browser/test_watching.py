@@ -16,7 +16,11 @@ TROUBLE = [
     ("/healthz", "setTimeout(() => { throw new Error('thrown') })", "uncaught: .*thrown"),
     ("/healthz", "fetch('http://elsewhere.test/x').catch(() => 0)", "a request to http://elsewhere.test/x"),
     ("/healthz", "fetch('/nothing-here')", "status of 404"),
-    ("/console", "document.body.append(Object.assign(new Image(), {src: '/x'}))", "Content Security Policy"),
+    (
+        "/console",
+        "document.body.append(Object.assign(document.createElement('iframe'), {src: '/x'}))",
+        "Content Security Policy",
+    ),
 ]
 
 

@@ -27,6 +27,14 @@ AROUND: dict[str, dict[str, str]] = {
     "code_failures_address_max": {"CODE_FAILURES_HOLDER_MAX": "1"},
     "code_failures_key_address_max": {"CODE_FAILURES_KEY_MAX": "1000000"},
     "code_failures_key_max": {"CODE_FAILURES_KEY_ADDRESS_MAX": "1"},
+    "console_idle_s_max": {"CONSOLE_SIGNED_IN_S_MAX": "604800"},
+    "console_signed_in_s_max": {"CONSOLE_IDLE_S_MAX": "60"},
+    "sign_in_failures_name_address_max": {
+        "SIGN_IN_FAILURES_ADDRESS_MAX": "1000000",
+        "SIGN_IN_FAILURES_NAME_MAX": "1000000",
+    },
+    "sign_in_failures_address_max": {"SIGN_IN_FAILURES_NAME_ADDRESS_MAX": "1"},
+    "sign_in_failures_name_max": {"SIGN_IN_FAILURES_NAME_ADDRESS_MAX": "1"},
     "drain_block_ms": {"REDIS_CALL_MS_MAX": "6000"},
     "stop_s_max": {"CLAIM_WAIT_MS_MAX": "100", "REDIS_CALL_MS_MAX": "600", "REDIS_CONNECT_MS_MAX": "50"},
 }

@@ -12,6 +12,7 @@ from gateway.console.locales import LANGUAGES, N_
 from gateway.console.page import SIGN_IN, Page, Visit
 from gateway.console.words import Trouble, trouble_of
 from gateway.errors import Refusal
+from gateway.forms import NotOurs
 from gateway.people.people import Known
 from gateway.telemetry import SIGN_INS
 from gateway.zones import zone_of
@@ -82,6 +83,13 @@ async def sign_in(visit: Visit) -> Response:
     return visit.go(inside(visit.one("next")))
 
 
+async def too_old(visit: Visit) -> Response:
+    """The form anew: it stood there for longer than a session lasts, or somebody signed in beside it."""
+    if await _known(visit) is not None:
+        return visit.go(HOME)
+    return _form(visit, 403, notice=trouble_of(NotOurs()))
+
+
 def _refused(visit: Visit, refusal: Refusal) -> Response:
     """The form again, for a refusal that passes: whoever waits may try the same again."""
     response = _form(visit, refusal.status, notice=trouble_of(refusal))
@@ -106,6 +114,6 @@ async def sign_out(visit: Visit) -> Response:
 
 
 PAGES = (
-    Page(path=SIGN_IN, show=show, act=sign_in, is_open=True),
+    Page(path=SIGN_IN, show=show, act=sign_in, too_old=too_old, is_open=True),
     Page(path=f"{HOME}/sign-out", show=show_sign_out, act=sign_out, is_first=True),
 )

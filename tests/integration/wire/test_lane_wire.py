@@ -120,7 +120,7 @@ TALKS = {
     "the whole URL": at_once(2, CLAIM.replace(b"/v1", b"http://gateway/v1", 1), CLAIM),
     "an upgrade to HTTP/2": in_turn(claim("Upgrade: h2c", "Connection: Upgrade", body=None), CLAIM),
     "names in capitals": at_once(1, CLAIM.replace(b"Content-Length", b"CONTENT-LENGTH")),
-    "a page of ours": in_turn(request_bytes("GET", "/console"), CLAIM),
+    "a page of ours": in_turn(request_bytes("GET", "/docs"), CLAIM),
 }  # fmt: skip
 
 

@@ -1,0 +1,85 @@
+"""What the tests of the console share: people who may sign in, and a browser that is none."""
+
+import re
+from html import unescape
+from typing import Any
+
+import httpx2
+import psycopg
+
+from gateway.console.sessions import COOKIE
+from gateway.people.passwords import hash_password
+from gateway.people.person import ROLES
+from gateway.people.store import create_user
+from tests.http import Worker
+
+PASSWORD = "correct horse battery"
+_HASH = hash_password(PASSWORD)
+FORM = re.compile(r'name="form" value="([\w-]+)"')
+
+
+async def add_user(worker: Worker, name: str, *roles: str, must_change: bool = False, display: str = "") -> None:
+    """A user who may sign in with PASSWORD."""
+    options = "-c role=fairclaim_gateway"
+    url = worker.settings.postgres_url
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, options=options) as connection:
+        await create_user(connection, name, display, roles, _HASH, "test", must_change=must_change)
+
+
+async def add_one_of_each_role(worker: Worker) -> None:
+    """Users named as their one role."""
+    for role in ROLES:
+        await add_user(worker, role, role)
+
+
+class Browser:
+    """Keeps the cookie of one session, and sends forms with the secret of the page it last saw."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker, self.cookie, self.form = worker, "", ""
+
+    async def get(self, path: str, **headers: str) -> httpx2.Response:
+        """A page."""
+        return await self._ask("GET", path, None, headers)
+
+    async def post(self, path: str, fields: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
+        """A form of the last page, with *fields*."""
+        return await self._ask("POST", path, {"form": self.form, **(fields or {})}, headers)
+
+    async def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> httpx2.Response:
+        """From the page to sign in, on, in a browser where nobody is."""
+        self.cookie = ""
+        await self.get("/console/sign-in")
+        return await self.post("/console/sign-in", {"name": name, "password": password, **fields})
+
+    async def _ask(
+        self, method: str, path: str, data: dict[str, Any] | None, headers: dict[str, str]
+    ) -> httpx2.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookie:
+            sent.setdefault("cookie", f"{COOKIE}={self.cookie}")
+        self.worker.http.cookies.clear()
+        answer = await self.worker.http.request(method, path, data=data, headers=sent)
+        kept = re.search(rf'{COOKIE}="?([^;"]*)"?;', answer.headers.get("set-cookie", ""))
+        if kept:
+            self.cookie = kept[1]
+        found = FORM.search(answer.text)
+        if found:
+            self.form = found[1]
+        return answer
+
+
+def title(answer: httpx2.Response) -> str:
+    """What the page is called."""
+    found = re.search(r"<title>(.*?) · Fairclaim</title>", answer.text, re.DOTALL)
+    assert found, answer.text
+    return unescape(found[1])
+
+
+async def signed_in(worker: Worker, name: str) -> Browser:
+    """A browser in which *name* is signed in."""
+    browser = Browser(worker)
+    answer = await browser.sign_in(name)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
+    await browser.get("/console")
+    return browser

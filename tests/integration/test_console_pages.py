@@ -1,0 +1,238 @@
+"""The console's pages: who may open which, by URL and by menu; users, the audit log, the account, what is away."""
+
+import re
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from gateway.console.page import Page
+from gateway.console.routes import PAGES
+from gateway.people.person import ROLES
+from tests.conftest import ON_VALKEY
+from tests.http import Worker
+from tests.integration.consoling import Browser, add_one_of_each_role, add_user, signed_in, title
+
+pytestmark = ON_VALKEY
+
+NASTY = "<script>alert(1)</script>"
+
+
+def path_of(page: Page) -> str:
+    """A path of *page* that is there."""
+    return page.path.replace("{name}", "store").replace("{rest:path}", "nothing")
+
+
+async def test_each_page_by_each_role(worker: Worker) -> None:
+    """By URL a page opens, and is posted to, for its roles and admins and nobody else; the menu shows exactly those."""
+    await add_one_of_each_role(worker)
+    for role in ROLES:
+        browser = await signed_in(worker, role)
+        menu = set(re.findall(r'<li><a href="(/console[\w/-]*)"', (await browser.get("/console")).text))
+        for page in PAGES:
+            if page.is_open or page.path.endswith("{rest:path}"):
+                continue
+            may = role == "admin" or not page.roles or role in page.roles
+            shown = await browser.get(path_of(page))
+            assert shown.status_code == (200 if may else 403), (role, page.path)
+            if not may:
+                assert title(shown) == "You may not do this"
+            if page.menu:
+                assert (page.path in menu) is may, (role, page.path)
+            if page.act and page.path != "/console/sign-out":
+                posted = await browser.post(path_of(page), {"step": "nothing"})
+                assert (posted.status_code == 403) is not may, (role, page.path)
+
+
+async def test_nobody_opens_nothing(worker: Worker) -> None:
+    """Without a session every page leads to the one to sign in, which leads back; a part of one sends all of it."""
+    browser = Browser(worker)
+    for page in PAGES:
+        if not page.is_open:
+            answer = await browser.get(path_of(page))
+            assert (answer.status_code, answer.headers["location"].startswith("/console/sign-in")) == (303, True)
+    posted = await browser.post("/console/new-user", {"name": "eve"})
+    assert posted.headers["location"] == "/console/sign-in?again&next=/console/new-user"
+    part = await browser.get(
+        "/console/figures", hx_request="true", hx_current_url="http://gateway/console/audit?actor=x"
+    )
+    assert (part.status_code, part.text) == (200, "")
+    assert part.headers["hx-redirect"] == "/console/sign-in?next=/console/audit%3Factor%3Dx"
+    odd = await browser.get("/console/figures", hx_request="true", hx_current_url="https://evil.example//evil")
+    assert odd.headers["hx-redirect"] == "/console/sign-in"
+
+
+async def test_what_is_not_there(worker: Worker) -> None:
+    """A page that is none, a user that is none, a method that is none: in words, and with the menu."""
+    await add_user(worker, "root", "admin")
+    browser = await signed_in(worker, "root")
+
+    for path in ("/console/nope", "/console/users/nobody", "/console/users/..%2f", "/console/nope/nope"):
+        answer = await browser.get(path)
+        assert (answer.status_code, title(answer)) == (404, "There is nothing here")
+        assert "/console/users" in answer.text
+    assert (await browser.post("/console/users/nobody", {"step": "disable"})).status_code == 404
+    assert (await browser.post("/console/audit")).status_code == 405
+    assert (await browser.get("/console/assets/nope.js")).status_code == 404
+
+
+async def test_an_admin_makes_and_changes_a_user(worker: Worker) -> None:
+    """A password is shown once and works; roles, name and access change; each act is in the audit log as his."""
+    await add_user(worker, "root", "admin")
+    browser = await signed_in(worker, "root")
+
+    made = await browser.post("/console/new-user", {"name": "ann", "display": NASTY, "role": ["finance", "store"]})
+    password = re.search(r"data-password>([\w-]+)<", made.text)
+    assert password
+    assert (made.status_code, NASTY in made.text) == (200, False)
+    assert (await Browser(worker).sign_in("ann", password[1])).status_code == 303
+    assert password[1] not in (await browser.get("/console/users/ann")).text
+    again = await browser.post("/console/new-user", {"name": "ann", "role": "store"})
+    assert (again.status_code, "There is a user of this name." in again.text) == (409, True)
+
+    changed = await browser.post("/console/users/ann", {"step": "roles", "display": "Ann", "role": "auditor"})
+    assert changed.headers["location"] == "/console/users/ann?done=roles"
+    assert "The roles are changed" in (await browser.get(changed.headers["location"])).text
+    none = await browser.post("/console/users/ann", {"step": "roles", "display": "Ann"})
+    assert (none.status_code, "Choose one role or more." in none.text) == (400, True)
+    other = await browser.post("/console/users/ann", {"step": "password"})
+    assert password[1] not in other.text
+    for step, says in (("disable", "can’t sign in any more"), ("enable", "may sign in again")):
+        done = await browser.post("/console/users/ann", {"step": step})
+        assert says in (await browser.get(done.headers["location"])).text
+    log = await browser.get("/console/audit?subject=user:ann&actor=user:root")
+    for action in ("created", "roles_changed", "password_changed", "disabled", "enabled"):
+        assert f"user.{action}" in log.text
+    assert "<del>finance, store</del>" in log.text or "<del>store, finance</del>" in log.text
+    assert "argon2" not in log.text
+    assert NASTY not in log.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"name": "", "role": "store"}, "1 to 64 of a-z"),
+        ({"name": NASTY, "role": "store"}, "1 to 64 of a-z"),
+        ({"name": "ann", "role": "root"}, "Choose one role or more."),
+        ({"name": "ann", "display": "x" * 101, "role": "store"}, "1 to 100 printable characters"),
+    ],
+    ids=["no name", "a script", "no such role", "a long name"],
+)
+async def test_a_user_that_can_t_be(worker: Worker, fields: dict[str, Any], says: str) -> None:
+    """The field is named, what was typed stays and runs nowhere, and nobody is made."""
+    await add_user(worker, "root", "admin")
+    browser = await signed_in(worker, "root")
+
+    refused = await browser.post("/console/new-user", fields)
+
+    assert (refused.status_code, says in refused.text) == (400, True)
+    assert NASTY not in refused.text
+    assert 'aria-invalid="true"' in refused.text
+    assert (await browser.get("/console/users")).text.count('<tr><th scope="row"') == 1
+
+
+async def test_nobody_locks_everybody_out(worker: Worker) -> None:
+    """An admin can't take his own rights away, and with him as the last one nobody else can."""
+    await add_user(worker, "root", "admin")
+    browser = await signed_in(worker, "root")
+
+    for fields in ({"step": "disable"}, {"step": "roles", "role": "store"}):
+        refused = await browser.post("/console/users/root", fields)
+        assert (refused.status_code, "This is you." in refused.text) == (409, True)
+    assert (await browser.get("/console/users")).status_code == 200
+
+
+async def test_users_are_filtered_and_paged(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By part of a name and by role, a page at a time; what nobody is like says so."""
+    monkeypatch.setattr("gateway.console.pages.users.ROWS_MAX", 2)
+    await add_one_of_each_role(worker)
+    browser = await signed_in(worker, "admin")
+
+    def names(answer: Any) -> list[str]:
+        return re.findall(r'<a href="/console/users/(\w+)">', answer.text)
+
+    first = await browser.get("/console/users")
+    more = re.search(r'href="(/console/users\?after=[^"]*)"', first.text)
+    assert more
+    assert names(first) == ["admin", "auditor"]
+    assert names(await browser.get(more[1])) == ["finance", "marketer"]
+    assert names(await browser.get("/console/users?text=TOR&role=operator")) == ["operator"]
+    nobody = await browser.get("/console/users?text=%25%27%00")
+    assert (names(nobody), "No user is like that." in nobody.text) == ([], True)
+
+
+async def test_the_audit_log_is_paged_by_its_numbers(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newest first, each act once over all pages, filters kept; what is no number is the first page."""
+    monkeypatch.setattr("gateway.console.pages.audit.ROWS_MAX", 3)
+    for at in range(7):
+        await add_user(worker, f"user{at}", "auditor")
+    browser = await signed_in(worker, "user0")
+
+    seen, address = list[str](), "/console/audit?action=user.created"
+    while address:
+        answer = await browser.get(address)
+        seen += re.findall(r">user:(user\d)<", answer.text)
+        older = re.search(r'href="(/console/audit\?[^"]*before=\d+)"', answer.text)
+        address = older[1].replace("&amp;", "&") if older else ""
+
+    assert seen == [f"user{at}" for at in reversed(range(7))]
+    for odd in ("x", "-1", "9" * 30, "²"):
+        assert (await browser.get(f"/console/audit?before={odd}")).status_code == 200
+    assert "Nothing like that was done." in (await browser.get("/console/audit?actor=nobody")).text
+
+
+async def test_the_look_is_kept_with_the_user(worker: Worker) -> None:
+    """Language, colours and zone hold in every browser of his; what is not in the list is refused."""
+    await add_user(worker, "ann", "auditor")
+    browser, other = await signed_in(worker, "ann"), await signed_in(worker, "ann")
+
+    bad = await browser.post("/console/account", {"step": "look", "language": "xx", "theme": "pink", "zone": "../etc"})
+    assert (bad.status_code, bad.text.count("Choose one of the list.") >= 3) == (400, True)
+    look = {"step": "look", "language": "zh_Hans", "theme": "dark", "zone": "Asia/Shanghai"}
+    assert (await browser.post("/console/account", look)).status_code == 303
+    log = await other.get("/console/audit", accept_language="en-GB")
+    assert '<html lang="zh-Hans" data-theme="dark">' in log.text
+    assert "审计日志" in log.text
+    assert "Asia/Shanghai" in log.text
+
+
+async def test_the_language_before_signing_in(worker: Worker) -> None:
+    """The browser's, or the one that was chosen on the page, which goes on after signing in."""
+    await add_user(worker, "ann", "auditor")
+    browser = Browser(worker)
+
+    assert "登录控制台" in (await browser.get("/console/sign-in", accept_language="zh-CN")).text
+    assert "Sign in to the console" in (await browser.get("/console/sign-in?language=en", accept_language="zh-CN")).text
+    await browser.post("/console/sign-in", {"name": "ann", "password": "correct horse battery"})
+    assert "Welcome, ann" in (await browser.get("/console", accept_language="zh-CN")).text
+
+
+async def gone(*_: Any) -> None:
+    """A server that does not answer."""
+    raise RedisConnectionError("away")
+
+
+async def test_the_figures(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was claimed, the memory, what is booked and what is on its way; with Redis away each says so."""
+    monkeypatch.setattr("gateway.console.figures.LOOK_S_MAX", 60)  # a machine may be busy with other tests
+    await add_user(worker, "ann", "operator")
+    await worker.publish()
+    assert (await worker.claim("h1")).status_code == 201
+    browser = await signed_in(worker, "ann")
+
+    def figures(answer: Any) -> dict[str, tuple[str, str]]:
+        found = re.findall(r'class="figure (\w+)"><dt>([^<]+)</dt><dd class="value">([^<]+)<', answer.text)
+        return {name: (state, value) for state, name, value in found}
+
+    seen = figures(await browser.get("/console/figures"))
+    assert seen["Gateway"] == ("good", "1")
+    assert seen["Redis"][0] == "good"
+    assert seen["Redis"][1].endswith(" MiB")
+    assert seen["Books"] == ("good", "0")
+    page = await browser.get("/console")
+    assert re.search(r"[12] changes? (is|are) on (its|their) way", page.text)
+
+    monkeypatch.setattr(worker.services.door.redis, "info", gone)
+    monkeypatch.setattr("gateway.console.figures.drain_lag", gone)
+    away = figures(await browser.get("/console"))
+    assert away == {"Gateway": ("good", "1"), "Redis": ("bad", "–"), "Books": ("bad", "–"), "Drain lag": ("bad", "–")}

@@ -1,0 +1,174 @@
+"""The console without a server: addresses, languages, catalogues, times and money, the files it comes with."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+
+import pytest
+from babel import Locale
+from babel.messages.catalog import Message
+
+from gateway.console.access import inside
+from gateway.console.locales import LANGUAGES, Words, choose
+from gateway.console.pages.audit import Change, read_line
+from gateway.console.render import ASSETS
+from gateway.console.routes import PAGES
+from gateway.console.sessions import Session, Sessions
+from gateway.people.person import ROLES
+from tests.messages import extracted, kept, translated
+
+HTMX_SHA256 = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
+"""htmx.org 2.0.11 dist/htmx.min.js, as the npm registry has it."""
+AT = datetime(2026, 11, 22, 10, 5, 7, tzinfo=UTC)
+KEYS = {"k1": b"1" * 32, "k2": b"2" * 32}
+PLACES = re.compile(r"%\(\w+\)s|%%")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/console", "//evil.example/console", "/console//evil.example", "/console/../till",
+        "/consolex", "/till", "\\\\evil.example", "/console\\evil", "javascript:alert(1)", "/console/sign-out",
+        "/console/sign-in?next=/console", "/console\n//evil", "/console\r\nx: y", "/console#x", "/console/é", "",
+    ],
+)  # fmt: skip
+def test_no_address_leads_elsewhere(address: str) -> None:
+    """Whatever is asked for as the next page, the next page is one of the console, and not the one to sign out."""
+    assert inside(address) == "/console"
+
+
+@pytest.mark.parametrize(
+    "address", ["/console", "/console/users", "/console/users/ann.lee", "/console/audit?actor=a%20b&subject=user:x"]
+)
+def test_an_address_of_ours_is_kept(address: str) -> None:
+    """A page of the console, with its query, is where one goes on."""
+    assert inside(address) == address
+
+
+def test_every_menu_entry_is_a_page_with_its_section() -> None:
+    """The table names no role that there is not, no path twice, and what is marked for a page is in the menu."""
+    paths = [page.path for page in PAGES]
+    in_menu = {page.path for page in PAGES if page.menu}
+
+    assert len(set(paths)) == len(paths)
+    assert all(set(page.roles) <= set(ROLES) for page in PAGES)
+    assert all(bool(page.menu) == bool(page.section) for page in PAGES)
+    assert {page.under for page in PAGES} - {""} <= in_menu
+
+
+@pytest.mark.parametrize("language", list(translated()))
+def test_every_message_is_translated_and_no_translation_is_stale(language: str) -> None:
+    """A catalogue has exactly the messages of templates and Python, each with its translation and the same places."""
+    there = {message.id for message in extracted() if message.id}
+    catalogue = [message for message in kept(language) if message.id]
+
+    assert there == {message.id for message in catalogue}
+    assert not kept(language).obsolete
+    assert [message.id for message in catalogue if message.fuzzy or not all(_strings(message.string))] == []
+    assert [message.id for message in catalogue if not _same_places(message)] == []
+
+
+def _strings(text: object) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else tuple(text) if isinstance(text, tuple | list) else ("",)
+
+
+def _same_places(message: Message) -> bool:
+    """Of plurals, the last says all there is to say."""
+    return sorted(PLACES.findall(_strings(message.id)[-1])) == sorted(PLACES.findall(_strings(message.string)[-1]))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "language", "place"),
+    [
+        ("", "", "en", "en"),
+        ("", "zh-CN,zh;q=0.9,en;q=0.8", "zh_Hans", "zh_Hans_CN"),
+        ("", "fr-FR,fr;q=0.9", "en", "en"),
+        ("", "fr;q=1, en-GB;q=0.8, zh;q=0.9", "zh_Hans", "zh"),
+        ("", "en;q=0.1,zh-Hans-CN", "zh_Hans", "zh_Hans_CN"),
+        ("en", "zh-CN,en-GB;q=0.5", "en", "en_GB"),
+        ("zh_Hans", "en-US", "zh_Hans", "zh_Hans"),
+        ("xx", "en-XX-very-odd, en-GB;q=x, *;q=0.1, ;;;", "en", "en"),
+        ("../../etc", "\0," * 500, "en", "en"),
+    ],
+)
+def test_the_language_is_the_chosen_one_or_the_browser_s(chosen: str, accepted: str, language: str, place: str) -> None:
+    """What somebody chose goes before what his browser accepts; numbers and times are those of the browser's place."""
+    found, locale = choose(chosen, accepted)
+
+    assert found == language
+    assert str(locale) in (place, str(Locale.parse(place)))
+
+
+def test_numbers_money_and_times_are_of_the_place_and_the_zone() -> None:
+    """Grouped, with the currency's own decimals, in the zone that was asked for."""
+    british, chinese = (
+        Words("en", Locale.parse("en_GB"), "Europe/London"),
+        Words("zh_Hans", Locale.parse("zh_Hans_CN"), "Asia/Shanghai"),
+    )
+
+    assert british.number(1234567) == "1,234,567"
+    assert british.number(Decimal("0.5")) == "0.5"
+    assert british.money(123456, "CNY") == "CN¥1,234.56"
+    assert british.money(500, "JPY") == "JP¥500"
+    assert chinese.money(500, "CNY") == "¥5.00"
+    assert british.time(AT) == "22 Nov 2026, 10:05:07"
+    assert chinese.time(AT) == "2026年11月22日 18:05:07"
+    assert (british.day(AT), chinese.day(AT.date())) == ("22 Nov 2026", "2026年11月22日")
+    assert chinese.iso(AT) == "2026-11-22T10:05:07Z"
+    assert (british.tag, chinese.tag) == ("en", "zh-Hans")
+    assert chinese.say("Sign in") == "登录"
+    assert british.say("%(mib)s MiB", mib="3") == "3 MiB"
+    assert list(LANGUAGES) == ["en", "zh_Hans"]
+
+
+def test_a_session_comes_back_until_its_time_is_over() -> None:
+    """As it was sealed, until idle_s_max after that and signed_in_s_max after its start; not with another key."""
+    sessions = Sessions({"k1": KEYS["k1"]}, 100, 250)
+    session = sessions.sign_in("ann", "stamp", 1000.5, language="en", zone="UTC")
+    text = sessions.seal(session, 1000.5)
+
+    assert sessions.open(text, 1099) == session
+    assert sessions.open(text, 1100) is None
+    assert sessions.open(sessions.seal(session, 1200), 1249) is not None
+    assert sessions.open(sessions.seal(session, 1200), 1250) is None
+    assert sessions.open(text[:-1] + ("A" if text[-1] != "A" else "B"), 1001) is None
+    assert Sessions({"k1": KEYS["k2"]}, 100, 250).open(text, 1001) is None
+    assert sessions.visit(1000).form != sessions.visit(1000).form
+    assert isinstance(session, Session)
+
+
+def test_htmx_is_the_one_that_was_published() -> None:
+    """The script that others wrote is byte for byte what the registry has."""
+    assert sha256(ASSETS.files["htmx.min.js"].data).hexdigest() == HTMX_SHA256
+
+
+def test_the_stylesheet_is_ours_and_loads_nothing() -> None:
+    """No other file, no other host, no font to fetch."""
+    text = ASSETS.files["console.css"].data.decode()
+
+    assert not re.search(r"url\(|@import|@font-face", text)
+
+
+def test_an_act_is_shown_by_what_changed() -> None:
+    """Fields that differ, before and after; what was not there, or is no more; the rest by name; nothing endless."""
+    row = {"id": 7, "at": AT, "actor": "user:ann", "action": "user.roles_changed", "subject": "user:bob"}
+    detail = {
+        "before": {"roles": ["store"], "display": "Bob", "old": 1},
+        "after": {"roles": ["store", "finance"], "display": "Bob", "new": None},
+        "reason": "x" * 500,
+        "steps": [{"shard": "flash/0"}],
+    }
+
+    line = read_line({**row, "detail": detail})
+
+    assert line.changes == [
+        Change("roles", "store", "store, finance"),
+        Change("old", "1", None),
+        Change("new", None, "null"),
+    ]
+    assert line.rest == [("reason", "x" * 300 + " …"), ("steps", '[{"shard":"flash/0"}]')]
+    created = read_line({**row, "detail": {"before": None, "after": {"a": True}}})
+    assert created.changes == [Change("a", None, "true")]
+    assert read_line({**row, "detail": {"before": 3}}).rest == [("before", "3")]
+    assert read_line({**row, "detail": {}}).changes == []
