@@ -1,24 +1,225 @@
-"""The page a browser lands on, in a browser."""
+"""The console in a browser: by keyboard, by axe, on a phone, in the dark, in Chinese, without JavaScript."""
 
+from time import perf_counter
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, Response
+
+from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
-from tests.browser.watching import IN_BROWSER, PHONE, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
+from tests.integration.consoling import PASSWORD, add_user
 
 pytestmark = IN_BROWSER
 
+NASTY = "<img src=x onerror=alert(1)>'\"{{7*7}}"
+BYTES_MAX = 100_000
+SECONDS_MAX = 0.2
+PATHS = {
+    "start": "/console",
+    "users": "/console/users",
+    "nobody": "/console/users?text=nobody",
+    "new-user": "/console/new-user",
+    "user": "/console/users/bob",
+    "audit": "/console/audit",
+    "account": "/console/account",
+    "sign-out": "/console/sign-out",
+    "nothing": "/console/nothing",
+}
+"""Every page with a menu, by the name of its picture."""
 
-async def test_the_root_leads_to_the_console_and_its_links_work(site: Worker, new_page: NewPage) -> None:
-    """A browser that asks for / sees every part of the gateway as ok, on a phone too, and each link of it answers."""
+
+async def sign_in(page: Page, name: str = "ann") -> None:
+    """By hand."""
+    await page.goto("/console/sign-in")
+    await page.locator("#name").fill(name)
+    await page.locator("#password").fill(PASSWORD)
+    await page.locator("#password").press("Enter")
+    await page.locator("nav").wait_for(state="attached")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def people(site: Worker) -> None:
+    """Ann, who is admin, and Bob, whose display name is an attack."""
+    await add_user(site, "ann", "admin", display="Ann Lee")
+    await add_user(site, "bob", "store", "finance", display=NASTY, must_change=True)
+
+
+async def test_the_root_leads_to_the_page_to_sign_in(new_page: NewPage) -> None:
+    """A browser that asks for / is asked who it is, on a phone too."""
     page = await new_page(viewport=PHONE)
 
     await page.goto("/")
-    await picture(page, "console-phone")
-    links = [await link.get_attribute("href") for link in await page.locator("a").all()]
-    answers = [await page.request.get(link or "") for link in links]
+    await picture(page, "console-sign-in-phone")
 
-    assert page.url.endswith("/console")
-    assert await page.locator("td.good").count() == 3
-    assert await page.locator("td.bad").count() == 0
+    assert page.url.endswith("/console/sign-in")
     assert await overflow(page) == 0
-    assert links
-    assert all(answer.ok for answer in answers)
+    assert await violations(page) == []
+
+
+@pytest.mark.usefixtures("people")
+async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
+    """Sign in, skip the menu, walk it, open a page, filter, sign out: without touching a pointer, focus always seen."""
+    keys = page.keyboard
+    await page.goto("/console/users")
+    await keys.type("ann")
+    await keys.press("Tab")
+    await keys.type(PASSWORD)
+    await keys.press("Enter")
+    await page.get_by_role("heading", name="Users").wait_for()
+
+    await keys.press("Tab")
+    assert await _focused(page) == "Skip to the page"
+    assert await page.evaluate("document.activeElement.getBoundingClientRect().left >= 0")
+    await keys.press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "main"
+    await keys.press("Tab")
+    assert await _focused(page) == "New user"
+    assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    await keys.press("Tab")
+    await keys.type("bob")
+    await page.get_by_role("row").filter(has_text="ann").wait_for(state="detached")
+    assert page.url.endswith("/console/users?text=bob&role=")
+
+    await page.goto("/console")
+    walked = []
+    while "Sign out" not in walked:
+        await keys.press("Tab")
+        walked.append(await _focused(page))
+    assert walked == ["Skip to the page", "Fairclaim", "Start", "Users", "Audit log", "Account", "Sign out"]
+    await keys.press("Enter")
+    await page.get_by_text("You are signed out.").wait_for()
+    await page.goto("/console/users")
+    assert "/console/sign-in" in page.url
+
+
+async def _focused(page: Page) -> str:
+    return str(await page.evaluate("document.activeElement.innerText || document.activeElement.value")).strip()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        pytest.param("light", {"viewport": DESK}, id="light"),
+        pytest.param("dark-phone", {"viewport": PHONE, "color_scheme": "dark"}, id="dark-phone"),
+        pytest.param(
+            "chinese-phone", {"viewport": PHONE, "locale": "zh-CN", "timezone_id": "Asia/Shanghai"}, id="chinese-phone"
+        ),
+    ],
+)
+@pytest.mark.usefixtures("people")
+async def test_each_page_is_accessible_and_fits(
+    new_page: NewPage, watch: Watch, kind: str, options: dict[str, Any]
+) -> None:
+    """Axe finds nothing, nothing sticks out, the language is the browser's, and what people are called runs nowhere."""
+    watch.expect_status(404, 400)
+    page = await new_page(**options)
+    await sign_in(page)
+
+    for name, path in PATHS.items():
+        await page.goto(path)
+        await picture(page, f"console-{name}-{kind}")
+        assert await violations(page) == [], path
+        assert await overflow(page) == 0, path
+    await page.goto("/console/users/bob")
+    assert await page.locator("#display").input_value() == NASTY
+    assert await page.locator("html").get_attribute("lang") == ("zh-Hans" if "chinese" in kind else "en")
+    await page.goto("/console/new-user")
+    await page.locator("main button.primary").click()
+    await page.get_by_role("alert").wait_for()
+    await picture(page, f"console-wrong-{kind}")
+    assert await violations(page) == []
+    if "phone" in kind:
+        await page.get_by_role("button", name="菜单" if "chinese" in kind else "Menu").click()
+        await picture(page, f"console-menu-{kind}")
+        assert await violations(page) == []
+        await page.keyboard.press("Escape")
+        assert not await page.locator("nav").is_visible()
+
+
+@pytest.mark.usefixtures("people")
+async def test_it_works_without_javascript(new_page: NewPage) -> None:
+    """Signing in, filtering, making a user and signing out need none, on a phone too."""
+    page = await new_page(java_script_enabled=False, viewport=PHONE)
+    await sign_in(page)
+
+    await page.goto("/console/users")
+    await page.locator("#text").fill("bob")
+    await page.get_by_role("button", name="Filter").click()
+    assert await page.locator("tbody tr").count() == 1
+    await page.goto("/console/new-user")
+    await page.locator("#name").fill("cleo")
+    await page.get_by_label("Marketer").check()
+    await page.get_by_role("button", name="Create the user").click()
+    assert len(await page.locator("[data-password]").inner_text()) == 29
+    await page.get_by_role("button", name="Menu").click()
+    await page.get_by_role("button", name="Sign out").click()
+    assert page.url.endswith("/console/sign-in?ended")
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_person_s_look_goes_before_the_browser_s(page: Page) -> None:
+    """Dark and Chinese, chosen on the account's page, hold at once."""
+    await sign_in(page)
+    await page.goto("/console/account")
+
+    await page.get_by_label("Language").select_option("zh_Hans")
+    await page.get_by_label("Colours").select_option("dark")
+    await page.get_by_label("Time zone").select_option("Asia/Shanghai")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_text("已保存。").wait_for()
+
+    ground = await page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert ground == "rgb(27, 31, 39)"
+    assert "Asia/Shanghai" in await page.locator("#zone-hint").inner_text()
+
+
+@pytest.mark.usefixtures("people")
+async def test_figures_come_up_to_date_and_say_when_they_do_not(site: Worker, page: Page, watch: Watch) -> None:
+    """What is claimed shows without a reload; the page says while the gateway does not answer."""
+    await sign_in(page)
+    await site.publish()
+    await page.evaluate("window.stayed = true")
+    assert (await site.claim("h1")).status_code == 201
+
+    await page.locator(".figure .value", has_text="1").first.wait_for()
+    await page.route("**/console/figures", lambda route: route.abort())
+    await page.get_by_text("Not up to date").wait_for()
+    await picture(page, "console-stale")
+    await page.unroute("**/console/figures")
+    await page.get_by_text("Not up to date").wait_for(state="hidden")
+
+    assert await page.evaluate("window.stayed")
+    watch.wrong.clear()  # that a request failed is the point here
+
+
+@pytest.mark.usefixtures("people")
+async def test_the_first_pages_are_light_and_quick(site: Worker, page: Page) -> None:
+    """All that the page to sign in and the start load is below 100 kB each, and each is made in a fifth of a second."""
+    loaded: dict[str, int] = {}
+
+    async def weigh(response: Response) -> None:
+        loaded[response.url] = len(await response.body()) if response.status == 200 else 0
+
+    page.on("response", weigh)
+    await page.goto("/console/sign-in", wait_until="networkidle")
+    first = sum(loaded.values())
+    await sign_in(page)
+    loaded.clear()
+    await page.goto("/console", wait_until="networkidle")
+    seconds = {}
+    for path in ("/console/sign-in", "/console"):
+        cookie = {"cookie": "; ".join(f"{each['name']}={each['value']}" for each in await page.context.cookies())}
+        times = []
+        for _ in range(9):
+            started = perf_counter()
+            await site.http.get(path, headers=cookie)
+            times.append(perf_counter() - started)
+        seconds[path] = min(times)  # the machine may be busy; the page is not the quicker for it
+
+    assert 0 < first < BYTES_MAX
+    assert sum(loaded.values()) < BYTES_MAX
+    assert max(seconds.values()) < SECONDS_MAX
