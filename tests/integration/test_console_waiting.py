@@ -67,10 +67,12 @@ async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp
         for told in (
             "limits.budget_minor",
             "<ins>100000</ins>",
+            "limits.per_holder",
             "main/2026-03",
             "CN¥12.50",
             "clearing:bank → payable:m-1",
         ):
             assert told in page
+        assert "limits.per_day" not in page, "that is none as it was"
         assert page.count("<article") == chinese.count("<article") == 5
         assert "批准并执行" in chinese

@@ -113,12 +113,11 @@ def _changes(here: Proposal, words: Words) -> Iterator[Change]:
     asked, before = here.asked, here.before
     match here.kind:
         case "campaign_change":
-            for name, value in asked["change"].items():
-                if name == "limits":
-                    for limit, most in value.items():
-                        yield Change(f"limits.{limit}", _spelt(before["limits"][limit]), _spelt(most))
-                elif name != "version":
-                    yield Change(name, _spelt(before[name]), _spelt(value))
+            change = {name: value for name, value in asked["change"].items() if name != "version"}
+            if "limits" in change:  # limits that are not named stay
+                change["limits"] = before["limits"] | change["limits"]
+            for name, value in change.items():
+                yield from _compared(name, before[name], value)
         case "stock_adjustment":
             left = before["stock"]
             yield Change(words.say(N_("stock")), words.number(left), words.number(left + asked["delta"]))
@@ -131,6 +130,15 @@ def _changes(here: Proposal, words: Words) -> Iterator[Change]:
                 is_money = not line["commodity"].startswith("coupon:")
                 amount = words.money(line["minor"], line["commodity"]) if is_money else words.number(line["minor"])
                 yield Change(amount, line["credit"], line["debit"])
+
+
+def _compared(name: str, before: Any, after: Any) -> Iterator[Change]:
+    """What is not the same in both, part by part."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for part in dict.fromkeys((*before, *after)):
+            yield from _compared(f"{name}.{part}", before.get(part), after.get(part))
+    elif before != after:
+        yield Change(name, _spelt(before), _spelt(after))
 
 
 def _spelt(value: Any) -> str:
