@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from gateway.api.document import document
-from gateway.background import Background
+from gateway.background import Background, Work
 from gateway.batcher import Batcher
 from gateway.campaigns.publish import Publisher
 from gateway.campaigns.shards import Shards
@@ -51,6 +51,7 @@ from gateway.people.passwords import Passwords
 from gateway.people.people import People
 from gateway.pressure import Pressure
 from gateway.probing import Probing
+from gateway.proposals.applying import Applying
 from gateway.redeeming.calls import Calls
 from gateway.redeeming.recovery import Recovery
 from gateway.redeeming.redeeming import Redeeming
@@ -64,6 +65,7 @@ from gateway.routes import (
     home,
     ops,
     paper,
+    proposals,
     redemptions,
     reservations,
     revocations,
@@ -115,6 +117,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *codes.routes,
         *paper.routes,
         *revocations.routes,
+        *proposals.routes,
         *entities.routes,
         *periods.routes,
         *period_reports.routes,
@@ -185,7 +188,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     stack.push_async_callback(throttle.close)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
-    background = Background([Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks)])
+    background = Background(_works(pool, door, redeeming))
     for loop in background.loops():
         _beside(stack, loop)
     return Services(
@@ -206,6 +209,11 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         background=background,
         telemetry=telemetry,
     )
+
+
+def _works(pool: AsyncConnectionPool[Any], door: Door, redeeming: Redeeming) -> list[Work]:
+    """What is asked for, or left by a crash, and done beside the requests."""
+    return [Making(pool, door), Revoking(pool, door), Recovery(pool, redeeming.stacks), Applying(pool, door)]
 
 
 def _pool(settings: Settings) -> AsyncConnectionPool[Any]:

@@ -46,6 +46,11 @@ class ApiKey(NamedTuple):
         """Who it was, for audit_log and campaign_versions."""
         return f"key:{self.id} {self.name}"
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Its role, as everybody's roles are had."""
+        return (self.role,)
+
 
 class NewKey(NamedTuple):
     """A key just made. *text* is the only copy there is; *digest* is what is kept."""

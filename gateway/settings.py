@@ -161,6 +161,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     exports_keep_days: Annotated[int, _meta("days", "the file of an export is kept", low=1, high=3650)] = 30
     exports_open_max: Annotated[int, _meta("exports", "waiting or being made at once", low=1, high=10_000)] = 100
 
+    two_people: Annotated[
+        bool, _meta("true or false", "what moves money is only proposed, and done once somebody else approves it")
+    ] = False
+    proposal_days: Annotated[int, _meta("days", "a proposal waits to be approved", low=1, high=365)] = 7
+    proposals_open_max: Annotated[int, _meta("proposals", "waiting at once", low=1, high=100_000)] = 1000
+
     @property
     def exports_folder(self) -> Path:
         """Where exports are kept."""

@@ -80,6 +80,7 @@ PATH = {
     "redemption": "The id of a redemption, or of several that were made as one.",
     "journal": "The number of a journal.",
     "manual": "The id of a manual journal.",
+    "proposal": "The id of a proposal, or of a manual journal.",
     "code": "The code of a coupon, in any case, with or without hyphens and blanks, O for 0, I or L for 1.",
     "revocation": "The id of a revocation.",
     "file": "The id of a file of orders.",

@@ -75,6 +75,7 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     order_id: str | UnsetType = UNSET
     reserved_until: Time | UnsetType = UNSET
     checks: list[CheckOfClose] | UnsetType = UNSET
+    proposal: str | UnsetType = UNSET
 
 
 def problem_codes(operation: Operation) -> list[str]:

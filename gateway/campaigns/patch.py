@@ -37,6 +37,7 @@ from gateway.campaigns.definition import (
     Value,
 )
 from gateway.campaigns.life import State
+from gateway.somebody import second_person_needed
 
 FROZEN = (
     "value",
@@ -52,6 +53,10 @@ FROZEN = (
     "on_revoke",
 )
 """Fields that stay once a coupon is out: what it is worth, to whom, and what becomes of it."""
+
+
+MONEY = (*FROZEN, "limits")
+"""Fields that move money, which may take two people once a campaign is published."""
 
 
 class LimitsPatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -96,6 +101,24 @@ def patched(definition: Definition, patch: DefinitionPatch) -> Definition:
     if "limits" in changes:
         changes["limits"] = replace(definition.limits, **_given(changes["limits"]))
     return replace(definition, **changes)
+
+
+def given(patch: DefinitionPatch) -> tuple[str, ...]:
+    """The names of the fields that *patch* gives, but for version."""
+    return tuple(name for name in _given(patch) if name != "version")
+
+
+def difference(old: Definition, new: Definition) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields that are not the same in both, as *old* and as *new* has them."""
+    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
+    names = [name for name in before if before[name] != after[name]]
+    return {name: before[name] for name in names}, {name: after[name] for name in names}
+
+
+def refuse_alone(old: Definition, new: Definition, state: State) -> None:
+    """Errors: Refusal("second_person_needed") where what moves money changes in a campaign that is published."""
+    if state is not State.DRAFT and any(getattr(old, name) != getattr(new, name) for name in MONEY):
+        raise second_person_needed("campaign_change")
 
 
 def _given(patch: DefinitionPatch | LimitsPatch) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gateway.campaigns.check import ENTITY_RULE, checked
 from gateway.campaigns.compile import frozen_digest
 from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State, Stored, next_stored, state_at
-from gateway.campaigns.patch import DefinitionPatch, patched, refuse_fixed
+from gateway.campaigns.patch import DefinitionPatch, difference, patched, refuse_alone, refuse_fixed
 from gateway.campaigns.publish import INITIAL, Publisher
 from gateway.campaigns.shards import Look, Shards, all_ready
 from gateway.campaigns.steps import plan
@@ -73,29 +73,56 @@ class Campaigns:
             found = await store.list_campaigns(connection, after, limit)
         return found, await self._shards.now_ms(CampaignId("clock"))
 
-    async def patch(self, campaign: CampaignId, patch: DefinitionPatch, actor: str) -> Seen:
+    async def patch(
+        self,
+        campaign: CampaignId,
+        patch: DefinitionPatch,
+        actor: str,
+        *,
+        once: bool = False,
+        two_people: bool = False,
+    ) -> Seen:
         """
         Change some fields. What changes nothing makes no version.
 
-        Errors: Refusal bad_request; frozen or invalid_state with every rule broken; version_conflict;
-        campaign_not_found; not_ready, after which a repetition finishes the change.
+        With *once*, *actor* stands for this very act: where it made its version before, nothing further is changed.
+        With *two_people*, what moves money of a published campaign is refused. Errors: Refusal bad_request; frozen or
+        invalid_state with every rule broken; version_conflict; second_person_needed; campaign_not_found; not_ready,
+        after which a repetition finishes the change.
         """
         async with self._publisher.hold(campaign) as (connection, here):
-            seen = await self._see(here)
-            if patch.version is not UNSET and patch.version != here.version:
-                raise Refusal("version_conflict", f"The campaign is at version {here.version}.", version=here.version)
-            if seen.effective in (State.ENDED, State.ARCHIVED):
-                raise Refusal("invalid_state", f"A campaign that is {seen.effective} does not change.")
-            new = checked(patched(here.definition, patch), seen.now_ms)
-            stock, claimed = sum(look.stock for look in seen.looks), sum(look.claimed for look in seen.looks)
-            refuse_fixed(here.definition, new, seen.effective, seen.now_ms, stock=stock, claimed=claimed)
-            if new == here.definition:
-                return seen
+            wanted, refused = await store.version_by(connection, campaign, actor) if once else (None, False)
+            if refused:
+                raise _frozen_meanwhile()
+            if wanted is None:
+                seen, new = await self._planned(connection, here, patch)
+                if two_people:
+                    refuse_alone(here.definition, new, seen.effective)
+                if new == here.definition:
+                    return seen
+                versions = _versions(here, new, actor)
+                await self._decide(connection, here, versions, "campaign.changed")
+                wanted = versions[-1]
+        return await self._finished(campaign, wanted)
+
+    async def plan(self, campaign: CampaignId, patch: DefinitionPatch) -> tuple[Seen, Definition]:
+        """The campaign, and what patch() would make of it; nothing is changed. Errors: as patch()."""
+        async with self._publisher.hold(campaign) as (connection, here):
+            return await self._planned(connection, here, patch)
+
+    async def _planned(self, connection: Connection, here: Campaign, patch: DefinitionPatch) -> tuple[Seen, Definition]:
+        seen = await self._see(here)
+        if patch.version is not UNSET and patch.version != here.version:
+            raise Refusal("version_conflict", f"The campaign is at version {here.version}.", version=here.version)
+        if seen.effective in (State.ENDED, State.ARCHIVED):
+            raise Refusal("invalid_state", f"A campaign that is {seen.effective} does not change.")
+        new = checked(patched(here.definition, patch), seen.now_ms)
+        stock, claimed = sum(look.stock for look in seen.looks), sum(look.claimed for look in seen.looks)
+        refuse_fixed(here.definition, new, seen.effective, seen.now_ms, stock=stock, claimed=claimed)
+        if new != here.definition:
             await _has_books(connection, new)
-            all_ready(campaign, seen.looks)
-            versions = _versions(here, new, actor)
-            await self._decide(connection, here, versions, "campaign.changed")
-        return await self._finished(campaign, versions[-1])
+            all_ready(here.id, seen.looks)
+        return seen, new
 
     async def set_state(self, campaign: CampaignId, to: State, actor: str) -> Seen:
         """
@@ -124,7 +151,11 @@ class Campaigns:
         for version in versions:
             await store.add_version(connection, here.id, version)
         last = versions[-1]
-        await store.audit(connection, last.changed_by, action, here.id, {"version": last.version})
+        before, after = difference(here.definition, last.definition)
+        if last.state is not here.state:
+            before["state"], after["state"] = here.state.value, last.state.value
+        detail = {"version": last.version, "before": before, "after": after}
+        await store.audit(connection, last.changed_by, action, here.id, detail)
         if here.state is Stored.DRAFT and last.state is Stored.DRAFT:
             await store.set_campaign(connection, here.id, last)  # no shard knows a draft
 
@@ -132,7 +163,7 @@ class Campaigns:
         async with self._publisher.hold(campaign) as (connection, here):
             differs = frozen_digest(here.definition) != frozen_digest(wanted.definition)
             if differs and await store.was_refused(connection, campaign, wanted.version):
-                raise Refusal("frozen", "A coupon was claimed just before the change; nothing was changed.")
+                raise _frozen_meanwhile()
         return await self._see(here)
 
     async def _see(self, here: Campaign) -> Seen:
@@ -140,6 +171,10 @@ class Campaigns:
             return _seen(here, await self._shards.now_ms(here.id), [])
         looks = await self._shards.look_all(here.id, here.definition.shards)
         return _seen(here, looks[0].now_ms, looks)
+
+
+def _frozen_meanwhile() -> Refusal:
+    return Refusal("frozen", "A coupon was claimed just before the change; nothing was changed.")
 
 
 async def _has_books(connection: Connection, definition: Definition) -> None:

@@ -59,9 +59,17 @@ class Stock:
         self._shards = Shards(door)
         self._publisher = Publisher(pool, self._shards)
 
-    async def adjust(self, campaign: CampaignId, key: str, body: StockBody, actor: str) -> tuple[Moved, bool]:
+    async def plan(self, campaign: CampaignId, body: StockBody) -> tuple[Campaign, int]:
+        """The campaign and what is left of its stock, where adjust() would do it now. Errors: as adjust()."""
+        _check(body)
+        async with self._publisher.hold(campaign) as (_, here):
+            return here, sum(await self._room(here, body.delta))
+
+    async def adjust(
+        self, campaign: CampaignId, key: str, body: StockBody, actor: str, *, once: bool = False
+    ) -> tuple[Moved, bool]:
         """
-        Move stock; True when *key* was there before.
+        Move stock; True when *key* was there before. What was refused is tried again with its key, but not with *once*.
 
         Errors: Refusal bad_request; campaign_not_found; invalid_state for a draft and an archived campaign;
         stock_floor with stock (what is left), and nothing changed; idempotency_key_reused;
@@ -74,10 +82,10 @@ class Stock:
                 known = await store.read_adjustment(connection, campaign, key)
                 if known is not None and (known.delta, known.reason) != (body.delta, body.reason):
                     raise Refusal("idempotency_key_reused", "This Idempotency-Key came with another delta or reason.")
+                if known is not None and known.state == "refused" and (once or replayed is not None):
+                    raise await self._floor(here)
                 if replayed is None:
                     replayed = known is not None and known.state != "refused"
-                elif known is not None and known.state == "refused":
-                    raise await self._floor(here)
                 if known is not None and known.state == "done":
                     return _moved(here, known), replayed
                 await self._plan(connection, here, known, Adjustment(key, body.delta, body.reason, actor, []))
@@ -85,17 +93,7 @@ class Stock:
 
     async def _plan(self, connection: Connection, here: Campaign, known: Adjustment | None, asked: Adjustment) -> None:
         """Write down the steps, of a new adjustment or of one that was refused before; hold() runs them next."""
-        if here.state in (Stored.DRAFT, Stored.ARCHIVED):
-            raise Refusal(
-                "invalid_state", f"The stock of a campaign that is {here.state} does not move by adjustments."
-            )
-        looks = all_ready(here.id, await self._shards.look_all(here.id, here.definition.shards))
-        stocks = [look.stock for look in looks]
-        issued = sum(stocks) + sum(look.claimed for look in looks) + asked.delta
-        if issued > STOCK_MAX or issued * (here.definition.unit_minor or 0) > MINOR_MAX:
-            raise _bad("delta", "more than a campaign of this value may have; see stock of POST /v1/campaigns")
-        if sum(stocks) + asked.delta < 0:
-            raise await self._floor(here)
+        stocks = await self._room(here, asked.delta)
         if known is None:
             await store.add_adjustment(
                 connection, here.id, store.with_steps(asked, plan(stocks, asked.delta), "pending")
@@ -103,6 +101,21 @@ class Stock:
         else:
             steps = known.steps + plan(stocks, known.delta)
             await store.set_adjustment(connection, here.id, store.with_steps(known, steps, "pending"))
+
+    async def _room(self, here: Campaign, delta: int) -> list[int]:
+        """The stock of each shard, where *delta* more or less is possible. Errors: Refusal."""
+        if here.state in (Stored.DRAFT, Stored.ARCHIVED):
+            raise Refusal(
+                "invalid_state", f"The stock of a campaign that is {here.state} does not move by adjustments."
+            )
+        looks = all_ready(here.id, await self._shards.look_all(here.id, here.definition.shards))
+        stocks = [look.stock for look in looks]
+        issued = sum(stocks) + sum(look.claimed for look in looks) + delta
+        if issued > STOCK_MAX or issued * (here.definition.unit_minor or 0) > MINOR_MAX:
+            raise _bad("delta", "more than a campaign of this value may have; see stock of POST /v1/campaigns")
+        if sum(stocks) + delta < 0:
+            raise await self._floor(here)
+        return stocks
 
     async def _floor(self, here: Campaign) -> Refusal:
         looks = await self._shards.look_all(here.id, here.definition.shards)

@@ -135,6 +135,15 @@ async def versions_after(connection: Connection, campaign: CampaignId, version: 
     return msgspec.convert(found, list[Version])
 
 
+async def version_by(connection: Connection, campaign: CampaignId, actor: str) -> tuple[Version | None, bool]:
+    """The last version that *actor* made, and whether the shards refused it, so that it is one that restores."""
+    found = await row(connection, _QUERIES["version_by"], id=campaign, actor=actor, subject=f"campaign:{campaign}")
+    if found is None:
+        return None, False
+    refused = found.pop("refused")
+    return msgspec.convert(found, Version), refused
+
+
 async def was_refused(connection: Connection, campaign: CampaignId, version: int) -> bool:
     """Whether the shards refused *version*, so that what was before it was restored."""
     subject = f"campaign:{campaign}"

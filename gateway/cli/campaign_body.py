@@ -45,15 +45,15 @@ class Terms:
     funders: list[str] = field(default_factory=list)
 
 
-def read_body(path: str) -> dict[str, Any]:
-    """The JSON object in a file, ``-`` for standard input. Errors: Fail(USAGE)."""
+def read_body(path: str, flag: str = "--file") -> dict[str, Any]:
+    """The JSON object in the file that *flag* names, ``-`` for standard input. Errors: Fail(USAGE)."""
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         found = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise Fail(USAGE, "bad_file", f"--file {path}: {error}") from None
+        raise Fail(USAGE, "bad_file", f"{flag} {path}: {error}") from None
     if not isinstance(found, dict):
-        raise Fail(USAGE, "bad_file", f"--file {path}: expected a JSON object", "docs/http.md shows one")
+        raise Fail(USAGE, "bad_file", f"{flag} {path}: expected a JSON object", "docs/http.md shows one")
     return found
 
 

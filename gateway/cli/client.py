@@ -38,6 +38,10 @@ _HINTS = {
     "unauthenticated": f"give a valid key in {PREFIX}API_KEY; `fairclaim key create` makes one",
     "forbidden": "use the key of somebody who may; `fairclaim key list` shows roles",
     "code_batch_not_found": "`fairclaim codes list CAMPAIGN` shows what there is",
+    "second_person_needed": "`fairclaim proposal make` proposes it",
+    "proposal_not_found": "`fairclaim proposal list` shows what there is",
+    "proposal_pending": "`fairclaim proposal list --state pending` shows what waits",
+    "proposal_failed": "`fairclaim proposal show` says why; propose it anew",
     "campaign_not_found": "`fairclaim campaign list` shows what there is",
     "unknown": "repeat it with the same --key to learn what became of it",
 }

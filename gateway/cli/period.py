@@ -9,7 +9,7 @@ import typer
 from gateway.cli.connections import open_books, open_door
 from gateway.cli.flags import JsonFlag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
-from gateway.cli.output import FAILURE, INTERRUPTED, NOT_FOUND, USAGE, Fail, emit
+from gateway.cli.output import CONFLICT, FAILURE, INTERRUPTED, NOT_FOUND, USAGE, Fail, emit
 from gateway.cli.period_refusals import run_on_periods
 from gateway.cli.period_screen import checks_shown, periods_shown, seen_shown
 from gateway.cli.ready import actor, server_urls
@@ -269,8 +269,8 @@ def reopen(
     Example:
       fairclaim period reopen 2026-11 --reason "An invoice of the month came in"
 
-    Exit codes: 0 open, 2 usage, 3 no such entity, 4 it is open, or another was closed after it, 6 PostgreSQL can't be
-    reached.
+    Exit codes: 0 open, 2 usage, 3 no such entity, 4 it is open, or another was closed after it, or it takes two people,
+    6 PostgreSQL can't be reached.
     """
     from reconciler.periods.closing import reopen as open_again
 
@@ -279,6 +279,9 @@ def reopen(
     wanted = _period(entity, period)
     if not reason.strip():
         raise Fail(USAGE, "bad_reason", "--reason: say why")
+    if settings.two_people:
+        hint = "`fairclaim proposal make` proposes it"
+        raise Fail(CONFLICT, "second_person_needed", "opening a period again takes two people", hint)
     state = run_on_periods(
         lambda: open_again(lambda: open_books(url, settings), wanted, actor(), reason, may_reopen=True)
     )  # fmt: skip

@@ -3,12 +3,13 @@
 from starlette.routing import Route
 
 from gateway.console.page import routes as routes_of
-from gateway.console.pages import account, audit, sign_in, start, users
+from gateway.console.pages import account, audit, sign_in, start, users, waiting
 from gateway.console.pages.nothing import NOTHING
 from gateway.console.render import ASSETS
 
 PAGES = (
     *start.PAGES,
+    *waiting.PAGES,
     *users.PAGES,
     *audit.PAGES,
     *account.PAGES,

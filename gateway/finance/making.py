@@ -4,8 +4,9 @@ Journals that people make: one drafts, another one approves, and then the reconc
     drafted  →  approved  →  posted          by the reconciler, within about a second
              →  rejected                     by a checker, or taken back by who drafted it
 
-Whoever drafted one can't approve it: the two are told apart by their API keys, and a constraint of the table says the
-same. What is written here never touches the books; a journal is in them once it is posted.
+Whoever drafted one can't approve it, nor can another API key of the same name: the two are told apart by their names. A
+constraint of the table says the same of keys. What is written here never touches the books; a journal is in them once
+it is posted.
 """
 
 from datetime import date, datetime, timedelta
@@ -22,7 +23,7 @@ from gateway.finance.drafts import REASON_CHARS_MAX, Draft, DraftLine, broken_ru
 from gateway.finance.settling import check_settling
 from gateway.issuing.asked import refuse as refuse_field
 from gateway.issuing.store import Connection, audit
-from gateway.keys import ApiKey
+from gateway.somebody import Somebody, fold_name, name_in
 from gateway.sql import load_queries, postgres, row, rows
 from reconciler.reports.known import check_known_async
 from reconciler.reports.shape import Asked
@@ -52,9 +53,9 @@ class ManualJournal(msgspec.Struct, frozen=True):
     journal: int | None
     settles: str | None
 
-    def is_of(self, who: ApiKey) -> bool:
-        """Whether *who* drafted it. By the id of the key: what is behind it in made_by is its name."""
-        return self.made_by.partition(" ")[0] == who.actor.partition(" ")[0]
+    def is_of(self, who: Somebody) -> bool:
+        """Whether *who* drafted it: by the id of the key, or by the name, whatever key it is."""
+        return self.made_by.partition(" ")[0] == _id(who) or name_in(self.made_by) == fold_name(who.name)
 
 
 class ManualJournals:
@@ -63,7 +64,7 @@ class ManualJournals:
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
 
-    async def draft(self, key: str, draft: Draft, who: ApiKey) -> tuple[ManualJournal, bool]:
+    async def draft(self, key: str, draft: Draft, who: Somebody) -> tuple[ManualJournal, bool]:
         """
         A new draft, or the one that *who* made with *key* before, and then True.
 
@@ -71,22 +72,23 @@ class ManualJournals:
         invalid_state for a date that is closed or on hold, or a journal that can't be reversed;
         idempotency_key_reused; not_ready.
         """
-        number = f"mj_{sha256(f'{who.id} {key}'.encode()).hexdigest()[:24]}"
+        act = f"{_id(who).removeprefix('key:')} {key}"
+        number = f"mj_{sha256(act.encode()).hexdigest()[:24]}"
         async with postgres(self._pool) as connection, connection.transaction():
             known = await row(connection, QUERIES["manual"], id=number)
             if known is None:
                 known = await self._insert(connection, number, draft, who)
                 if known is not None:
-                    return _read(known), False
+                    return read(known), False
                 known = await row(connection, QUERIES["manual"], id=number)
         if known is None:
             raise Refusal("invalid_state", "Somebody else has just reversed it.", field="reverses")
-        before = _read(known)
+        before = read(known)
         if not _is_same(before, draft):
             raise Refusal("idempotency_key_reused", "This Idempotency-Key came with another journal.")
         return before, True
 
-    async def approve(self, number: str, who: ApiKey) -> ManualJournal:
+    async def approve(self, number: str, who: Somebody) -> ManualJournal:
         """
         Let the reconciler post it; nothing changes when *who* approved it before.
 
@@ -102,7 +104,7 @@ class ManualJournals:
             await _open_day(connection, here.entity, here.effective_date)
             return await self._check(connection, here, "approved", who.actor, None, {})
 
-    async def reject(self, number: str, reason: str, who: ApiKey) -> ManualJournal:
+    async def reject(self, number: str, reason: str, who: Somebody) -> ManualJournal:
         """
         Refuse a draft for good, or take back one's own.
 
@@ -132,9 +134,9 @@ class ManualJournals:
             found = await rows(
                 connection, QUERIES["manuals"], state=state, entity=entity, after_at=at, after=number, limit=limit
             )
-        return [_read(each) for each in found]
+        return [read(each) for each in found]
 
-    async def _insert(self, connection: Connection, number: str, draft: Draft, who: ApiKey) -> dict[str, Any] | None:
+    async def _insert(self, connection: Connection, number: str, draft: Draft, who: Somebody) -> dict[str, Any] | None:
         """The row of a new draft; None where another one was quicker: with its key, or to reverse the same journal."""
         broken = list(broken_rules(draft, await _today(connection, draft.entity)))
         if broken:
@@ -175,7 +177,7 @@ class ManualJournals:
         found = await row(connection, QUERIES[query], id=number) if is_text(number, 64) else None
         if found is None:
             raise Refusal("not_found", "There is no such manual journal.")
-        return _read(found)
+        return read(found)
 
     async def _check(
         self,
@@ -190,12 +192,19 @@ class ManualJournals:
         values = {"state": state, "checked_by": checker, "refused": refused}
         changed = await row(connection, QUERIES["check_manual"], id=here.id, **values)
         assert changed is not None, "it is locked, and was drafted"
-        said = {"entity": here.entity, "made_by": here.made_by, **detail}
+        moved = {"before": {"state": here.state}, "after": {"state": state}}
+        said = {"entity": here.entity, "made_by": here.made_by, **moved, **detail}
         await audit(connection, actor or str(checker), f"manual_journal.{state}", f"manual_journal:{here.id}", said)
-        return _read(changed)
+        return read(changed)
 
 
-def _read(found: dict[str, Any]) -> ManualJournal:
+def _id(who: Somebody) -> str:
+    """Who it is without the name that stands behind an API key."""
+    return who.actor.partition(" ")[0]
+
+
+def read(found: dict[str, Any]) -> ManualJournal:
+    """A row as a value."""
     return msgspec.convert(found, ManualJournal)
 
 

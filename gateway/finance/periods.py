@@ -18,7 +18,7 @@ from gateway.errors import Refusal
 from gateway.finance.entities import NO_ENTITY
 from gateway.finance.verdict import judged
 from gateway.issuing.asked import refuse
-from gateway.routes.access import staff
+from gateway.routes.access import alone, staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.services import Services, services
 from gateway.sql import postgres
@@ -111,7 +111,7 @@ def period_in(request: Request) -> Period:
 
 
 @asynccontextmanager
-async def _answered() -> AsyncIterator[None]:
+async def answered() -> AsyncIterator[None]:
     """Refusals for what a period says no to. Errors: Refusal."""
     try:
         yield
@@ -140,7 +140,7 @@ async def see_periods(request: Request) -> Response:
         raise Refusal("bad_request", f"kind: one of {', '.join(KINDS)}.", field="kind")
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"periods {entity} {kind}"
     after = read_cursor(request, _Place, of_list)
-    async with _answered(), postgres(here.pool) as connection:
+    async with answered(), postgres(here.pool) as connection:
         zones = {one.id: one.zone for one in await list_entities(connection)}
         today = datetime.now(UTC).astimezone(ZoneInfo(zones.get(entity, "UTC"))).date()
         before = after.starts if after else None
@@ -153,7 +153,7 @@ async def see_period(request: Request) -> Response:
     """A period and its closes."""
     await staff(request, *READERS)
     here, period = services(request), period_in(request)
-    async with _answered(), postgres(here.pool) as connection:
+    async with answered(), postgres(here.pool) as connection:
         found, reports = await one_period(connection, period)
     return json_response(PeriodSeen(_view(found), [signed_view(one) for one in reports]))
 
@@ -166,7 +166,7 @@ async def hold_period(request: Request) -> Response:
     """
     who, here, period = await staff(request, "finance"), services(request), period_in(request)
     await body(request, NoBody, here.settings.body_bytes_max)
-    async with _answered():
+    async with answered():
         await hold(lambda: postgres(here.pool), period, who.actor)
     return await _seen(here, period)
 
@@ -185,7 +185,7 @@ async def close_period(request: Request) -> Response:
     async def judge() -> Verdict:
         return await judged(here, entity=period.entity)
 
-    async with _answered():
+    async with answered():
         done = await close(lambda: postgres(here.pool), here.door, judge, period, who.actor, dry_run=asked.dry_run)
     return json_response(ClosedView(all(one.holds for one in done.checks), done.checks, done.number))
 
@@ -197,10 +197,11 @@ async def reopen_period(request: Request) -> Response:
     The reports of its closes stay; when it is closed again there is one more.
     """
     who, here, period = await staff(request, "finance"), services(request), period_in(request)
+    alone(request, "period_reopening")
     asked = await body(request, ReopenBody, here.settings.body_bytes_max)
     if not is_text(asked.reason, REASON_CHARS_MAX):
         raise refuse("reason", text_rule(REASON_CHARS_MAX))
-    async with _answered():
+    async with answered():
         await reopen(lambda: postgres(here.pool), period, who.actor, asked.reason, may_reopen=who.role == "admin")
     return await _seen(here, period)
 
@@ -271,6 +272,6 @@ routes = [
         takes=ReopenBody,
         example={"reason": "An invoice of the month came in"},
         gives={200: PeriodSeen},
-        refuses=(*FOUND, "invalid_state"),
+        refuses=(*FOUND, "invalid_state", "second_person_needed"),
     ),
 ]

@@ -108,6 +108,16 @@ class Revocations:
             raise Refusal("idempotency_key_reused", "This Idempotency-Key came with another revocation.")
         return known, True
 
+    async def plan(self, body: RevocationBody) -> int:
+        """How many coupons the books have out that ask() would revoke now. Errors: Refusal, as ask()."""
+        _check(body)
+        async with postgres(self._pool) as connection:
+            await _check_campaign(connection, body)
+            query = "out_of_campaign" if body.holder is None else "out_of_holder"
+            found = await row(connection, QUERIES[query], campaign=body.campaign, holder=body.holder)
+        assert found is not None, "a count is always one row"
+        return int(found["coupons"])
+
     async def _until(self, body: RevocationBody) -> str | None:
         campaign = None if body.campaign is None else CampaignId(body.campaign)
         holder = None if body.holder is None else HolderId(body.holder)

@@ -8,6 +8,7 @@ from gateway.callers import Caller
 from gateway.errors import Refusal
 from gateway.keys import ApiKey
 from gateway.services import services
+from gateway.somebody import second_person_needed
 from lua.keys import HolderId
 
 API_KEY_PREFIX = "fck_"
@@ -56,3 +57,9 @@ async def staff(request: Request, *roles: str) -> ApiKey:
     if who.key is None or who.key.role not in ("admin", *roles):
         raise Refusal("forbidden", f"This needs an API key with role {' or '.join(('admin', *roles))}.")
     return who.key
+
+
+def alone(request: Request, kind: str) -> None:
+    """Let one person do what *kind* of proposal asks for. Errors: Refusal("second_person_needed") by the setting."""
+    if services(request).settings.two_people:
+        raise second_person_needed(kind)

@@ -16,7 +16,7 @@ from gateway.campaigns.stock import Moved, Stock, StockBody
 from gateway.campaigns.view import StaffRow, StaffView, staff_row, staff_view
 from gateway.errors import Refusal
 from gateway.keys import ROLES
-from gateway.routes.access import staff
+from gateway.routes.access import alone, staff
 from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
 from gateway.services import services
 from gateway.wire import body, idempotency_key, json_response, rfc3339
@@ -83,7 +83,9 @@ async def patch(request: Request) -> Response:
         if changes.version not in (msgspec.UNSET, matched):
             raise Refusal("bad_request", "version: not the same as If-Match.", field="version")
         changes = msgspec.structs.replace(changes, version=matched)
-    return json_response(staff_view(await _campaigns(request).patch(campaign_of(request), changes, who.actor)))
+    two_people = services(request).settings.two_people
+    changed = await _campaigns(request).patch(campaign_of(request), changes, who.actor, two_people=two_people)
+    return json_response(staff_view(changed))
 
 
 def _if_match(request: Request) -> int | None:
@@ -106,6 +108,7 @@ async def set_state(request: Request) -> Response:
 async def adjust_stock(request: Request) -> Response:
     """Move stock in or out, once an Idempotency-Key."""
     who = await staff(request, "marketer")
+    alone(request, "stock_adjustment")
     key = idempotency_key(request)
     here = services(request)
     asked = await body(request, StockBody, here.settings.body_bytes_max)
@@ -172,7 +175,7 @@ routes = [
         takes=DefinitionPatch,
         example={"name": "Summer flash, longer", "limits": {"per_day": 5000}},
         gives={200: StaffView},
-        refuses=(*_BROKEN, "frozen", "version_conflict"),
+        refuses=(*_BROKEN, "frozen", "version_conflict", "second_person_needed"),
     ),
     Operation(
         "POST",
@@ -195,7 +198,7 @@ routes = [
         takes=StockBody,
         example={"delta": 500, "reason": "second pallet"},
         gives={200: Moved},
-        refuses=(*_BROKEN, "stock_floor", "idempotency_key_reused"),
+        refuses=(*_BROKEN, "stock_floor", "idempotency_key_reused", "second_person_needed"),
         once=True,
     ),
 ]

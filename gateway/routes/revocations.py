@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.api.operation import Operation, Time
 from gateway.issuing.revocations import Revocation, RevocationBody, Revocations
 from gateway.keys import ROLES
-from gateway.routes.access import staff
+from gateway.routes.access import alone, staff
 from gateway.services import services
 from gateway.wire import body, idempotency_key, json_response, rfc3339, time_ms
 
@@ -44,6 +44,7 @@ async def revoke_many(request: Request) -> Response:
     It is done in the background; coupons that come out later stay.
     """
     who = await staff(request, "marketer")
+    alone(request, "revocation")
     key, here = idempotency_key(request), services(request)
     asked = await body(request, RevocationBody, here.settings.body_bytes_max)
     revocation, replayed = await Revocations(here.pool, here.door).ask(key, asked, who.actor)
@@ -91,7 +92,7 @@ routes = [
         takes=RevocationBody,
         example={"campaign": "flash-1", "reason": "misprint"},
         gives={202: RevocationView},
-        refuses=("campaign_not_found", "idempotency_key_reused"),
+        refuses=("campaign_not_found", "idempotency_key_reused", "second_person_needed"),
         once=True,
         tells={"Location": "The path of the revocation."},
     ),

@@ -42,6 +42,17 @@ VALUES (%(id)s, %(version)s, %(state)s, %(definition)s::jsonb, %(actor)s)
 SELECT version, state, definition, changed_by FROM campaign_versions
 WHERE campaign = %(id)s AND version > %(version)s ORDER BY version
 
+-- name: version_by
+-- Asked only of whoever makes one change and no other.
+SELECT version, state, definition, changed_by, EXISTS (
+        SELECT 1 FROM audit_log
+        WHERE subject = %(subject)s AND action = 'campaign.refused' AND audit_log.actor = changed_by
+    ) AS refused
+FROM campaign_versions
+WHERE campaign = %(id)s AND changed_by = %(actor)s
+ORDER BY version DESC
+LIMIT 1
+
 -- name: add_checkpoint
 -- Where the drain of a shard begins. The reconciler owns it from then on.
 INSERT INTO checkpoints (shard, campaign) VALUES (%(shard)s, %(campaign)s) ON CONFLICT (shard) DO NOTHING

@@ -37,6 +37,16 @@ RETURNING id
 -- name: published_campaign
 SELECT id FROM campaigns WHERE id = %(campaign)s AND state <> 'draft'
 
+-- name: out_of_campaign
+SELECT coalesce(sum(debit - credit), 0)::bigint AS coupons FROM account_days
+WHERE shard IN (SELECT shard FROM checkpoints WHERE campaign = %(campaign)s)
+    AND commodity = 'coupon:' || %(campaign)s AND account IN ('outstanding', 'reserved')
+
+-- name: out_of_holder
+SELECT count(*) AS coupons FROM coupons
+WHERE holder = %(holder)s AND state IN ('claimed', 'reserved')
+    AND (%(campaign)s::text IS NULL OR campaign = %(campaign)s)
+
 -- name: live_campaigns
 -- Campaigns whose coupons may still be out: also archived ones, whose coupons are good until they expire. Not those the
 -- reconciler has left, as there is nothing out of them; their shards are not compared with the books any more.

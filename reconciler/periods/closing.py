@@ -93,8 +93,27 @@ async def hold(books: Books, period: Period, actor: str) -> State:
             raise WrongState(told, state, (), "wait until it has")
         if state == "open":
             await _set(connection, period, "hold", actor)
-            await audit(connection, actor, "period.held", _named(period), {})
+            moved = {"before": {"state": state}, "after": {"state": "hold"}}
+            await audit(connection, actor, "period.held", _named(period), moved)
     return "hold"
+
+
+async def reopenable(connection: AsyncConnection[Any], period: Period, *, may_reopen: bool) -> State:
+    """The state of a period that reopen() would open. Errors: NoEntity, WrongState, NotAllowed, psycopg.Error."""
+    if await row(connection, "entity", period._asdict()) is None:
+        raise NoEntity(period.entity)
+    state = await state_of(connection, period)
+    if state == "open":
+        to_do = "only what is on hold or closed is opened again"
+        raise WrongState(f"{period.label} is open", state, ("hold", "closed"), to_do)
+    if state == "closed":
+        if not may_reopen:
+            raise NotAllowed
+        after = await row(connection, "closed_after", period._asdict())
+        if after is not None:
+            told = f"the {after['kind']} from {after['starts']} was closed after it"
+            raise WrongState(told, state, (), "reopen that one first")
+    return state
 
 
 async def reopen(books: Books, period: Period, actor: str, reason: str, *, may_reopen: bool) -> State:
@@ -105,18 +124,13 @@ async def reopen(books: Books, period: Period, actor: str, reason: str, *, may_r
     NoEntity, WrongState (for a closed one that another was closed after), NotAllowed, psycopg.Error.
     """
     async with _locked(books, period) as (connection, _):
-        state = await state_of(connection, period)
-        if state == "open":
-            to_do = "only what is on hold or closed is opened again"
-            raise WrongState(f"{period.label} is open", state, ("hold", "closed"), to_do)
-        detail = {"reason": reason, "from": state}
-        if state == "closed":
-            if not may_reopen:
-                raise NotAllowed
-            after = await row(connection, "closed_after", period._asdict())
-            if after is not None:
-                told = f"the {after['kind']} from {after['starts']} was closed after it"
-                raise WrongState(told, state, (), "reopen that one first")
+        state = await reopenable(connection, period, may_reopen=may_reopen)
+        detail: dict[str, Any] = {
+            "reason": reason,
+            "from": state,
+            "before": {"state": state},
+            "after": {"state": "open"},
+        }
         await _set(connection, period, "open", actor)
         if state == "closed":
             moved = await row(connection, "reopen_through", period._asdict()) or {}
@@ -158,7 +172,8 @@ async def close(books: Books, door: Door, judge: Judge, period: Period, actor: s
         kept = {**period._asdict(), "actor": actor, "report": msgspec.json.encode(report).decode()}
         number = (await row(connection, "add_report", kept) or {})["id"]
         await rows(connection, "close_through", period._asdict())
-        await audit(connection, actor, "period.closed", _named(period), {"report": str(number)})
+        signed = {"report": str(number), "before": {"state": "hold"}, "after": {"state": "closed"}}
+        await audit(connection, actor, "period.closed", _named(period), signed)
     return Closed(checks, number, report)
 
 

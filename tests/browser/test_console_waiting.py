@@ -1,0 +1,92 @@
+"""What waits for a second person, in a browser: two people decide, on a phone, in the dark and in Chinese."""
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from tests.browser.accessible import violations
+from tests.browser.conftest import NewPage
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.http import Worker
+from tests.integration.consoling import PASSWORD, add_user
+from tests.integration.draining import Books
+from tests.integration.proposing import CHANGE, JOURNAL, REVOCATION, STOCK, VALUE, Office, reopening
+from tests.integration.site_http import Http
+
+pytestmark = IN_BROWSER
+
+NASTY = "<img src=x onerror=alert(1)>"
+PAGE = "/console/waiting"
+
+
+async def sign_in(page: Page, name: str) -> None:
+    """By hand, and on to what waits."""
+    await page.goto(f"/console/sign-in?next={PAGE}")
+    await page.locator("#name").fill(name)
+    await page.locator("#password").fill(PASSWORD)
+    await page.locator("#password").press("Enter")
+    await page.wait_for_url(f"**{PAGE}")
+
+
+async def propose_each(site: Worker, books: Books) -> list[dict[str, Any]]:
+    """One proposal of each kind, by people with keys."""
+    office = Office(Http(site), books)
+    for name, role in (("dee", "marketer"), ("eve", "finance")):
+        await office.hire(name, role)
+    for name, roles in (("ann", ["admin"]), ("dee", ["marketer"])):
+        await add_user(site, name, *roles)
+    await site.publish(stock=10)
+    office.period("2026-03-01", "2026-03-31", "hold")
+    limits = {"budget_minor": 100_000, "per_holder": 2}
+    bodies: list[tuple[dict[str, Any], str]] = [
+        ({**CHANGE, "change": {"value": VALUE, "limits": limits}}, "dee"),
+        ({**STOCK, "reason": NASTY}, "dee"),
+        (REVOCATION, "dee"),
+        (reopening(), "eve"),
+        (JOURNAL, "eve"),
+    ]
+    return [await office.make(body, who, str(body["kind"])) for body, who in bodies]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        pytest.param("light", {"viewport": DESK}, id="light"),
+        pytest.param("dark-phone-chinese", {"viewport": PHONE, "color_scheme": "dark", "locale": "zh-CN"}, id="phone"),
+    ],
+)
+async def test_two_people_decide(site: Worker, new_page: NewPage, watch: Watch, kind: str, options: Any) -> None:
+    """
+    One who may decides on each kind, with a reason where he rejects; who proposed sees his own and takes it back. Axe
+    finds nothing, nothing sticks out, and what people wrote runs nowhere.
+    """
+    watch.expect_status(400)
+    with Books(site.settings.postgres_url) as books:
+        change, stock, revocation, _, _ = await propose_each(site, books)
+    hers, his = await new_page(**options), await new_page(**options)
+    await sign_in(hers, "ann")
+    await sign_in(his, "dee")
+    for page, name in ((hers, "waiting"), (his, "waiting-mine")):
+        await picture(page, f"console-{name}-{kind}")
+        assert await violations(page) == []
+        assert await overflow(page) == 0
+    assert await hers.locator("article").count() == 5
+    assert await his.locator("article button[value=withdraw]").count() == await his.locator("article").count() == 3
+
+    await hers.locator(f"#{stock['id']} button[value=approve]").click()
+    await hers.wait_for_url("**?done=approved")
+    await hers.locator(f"#{change['id']} button[value=reject]").click()
+    await hers.get_by_role("alert").wait_for()
+    await picture(hers, f"console-waiting-wrong-{kind}")
+    assert await violations(hers) == []
+    await hers.locator(f"#said-{change['id']}").fill("too dear")
+    await hers.locator(f"#{change['id']} button[value=reject]").click()
+    await hers.wait_for_url("**?done=rejected")
+    await his.locator(f"#{revocation['id']} button[value=withdraw]").click()
+    await his.wait_for_url("**?done=withdrawn")
+
+    assert await hers.locator("article").count() == 2 + 1  # his, which he takes back beside her
+    assert await his.locator("article").count() == 0
+    await picture(his, f"console-waiting-nothing-{kind}")
+    assert await violations(his) == []

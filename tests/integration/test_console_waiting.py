@@ -1,0 +1,78 @@
+"""The page of what waits: two people who are signed in, one proposes, the other decides; and what is refused there."""
+
+from pathlib import Path
+
+from tests.conftest import ON_VALKEY
+from tests.integration.consoling import add_user, signed_in, title
+from tests.integration.proposing import CHANGE, JOURNAL, REVOCATION, STOCK, open_office, reopening
+
+pytestmark = ON_VALKEY
+PAGE = "/console/waiting"
+
+
+async def test_two_people_at_the_console(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """
+    Who proposed by a key sees it as his own and takes it back; another one approves or rejects, with a reason; neither
+    decides what is his own or decided, also by a form of his own making, and a name is text.
+    """
+    async with open_office(redis_url, postgres_url, tmp_path) as office:
+        worker = office.http.worker
+        await add_user(worker, "ann", "marketer")
+        await add_user(worker, "cho", "marketer")
+        ann, cho = await signed_in(worker, "ann"), await signed_in(worker, "cho")
+        stock = await office.make({**STOCK, "reason": "<b>pallet</b>"})
+        change = await office.make(CHANGE, "bob", "c")
+
+        his, hers = await ann.get(PAGE), await cho.get(PAGE)
+        assert title(his) == "Waiting"
+        for page, decides in ((his, 1), (hers, 2)):
+            assert page.text.count('value="approve"') == decides
+            assert page.text.count('value="withdraw"') == 2 - decides
+            assert "<b>pallet" not in page.text
+            assert "<ins>15</ins>" in page.text
+        own = await ann.post(PAGE, {"proposal": stock["id"], "step": "approve"})
+        mute = await cho.post(PAGE, {"proposal": change["id"], "step": "reject", "said": " "})
+        approved = await cho.post(PAGE, {"proposal": stock["id"], "step": "approve", "said": "seen"})
+        rejected = await cho.post(PAGE, {"proposal": change["id"], "step": "reject", "said": "too dear"})
+        late = await cho.post(PAGE, {"proposal": change["id"], "step": "approve"})
+        odd = await cho.post(PAGE, {"proposal": stock["id"], "step": "burn"})
+        foreign = await cho.post(PAGE, {"proposal": stock["id"], "step": "approve", "form": "x"})
+
+        assert [each.status_code for each in (own, mute, late, odd, foreign)] == [403, 400, 409, 400, 403]
+        assert f'href="#said-{change["id"]}"' in mute.text
+        assert [each.headers["location"] for each in (approved, rejected)] == [
+            f"{PAGE}?done=approved", f"{PAGE}?done=rejected"
+        ]  # fmt: skip
+        seen = await office.see(stock)
+        assert (seen["state"], seen["decided_by"], seen["said"]) == ("applied", "user:cho", "seen")
+        assert (await office.see(change))["state"] == "rejected"
+        back = await office.make(STOCK, "ann", "back")
+        assert (await ann.post(PAGE, {"proposal": back["id"], "step": "withdraw"})).status_code == 303
+        assert "Nothing of yours waits." in (await ann.get(PAGE)).text
+
+
+async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """What it would change stands beside what is, for each kind; in Chinese too."""
+    async with open_office(redis_url, postgres_url, tmp_path) as office:
+        await add_user(office.http.worker, "root", "admin")
+        office.period("2026-03-01", "2026-03-31", "hold")
+        limits = {**CHANGE, "change": {"limits": {"budget_minor": 100_000, "per_day": None, "per_holder": 2}}}
+        for body, who in ((limits, "ann"), (STOCK, "ann"), (REVOCATION, "ann"), (reopening(), "eve"), (JOURNAL, "eve")):
+            await office.make(body, who, str(body["kind"]))
+
+        root = await signed_in(office.http.worker, "root")
+        page = (await root.get(PAGE)).text
+        chinese = (await root.get(PAGE, accept_language="zh-CN")).text
+
+        for told in (
+            "limits.budget_minor",
+            "<ins>100000</ins>",
+            "limits.per_holder",
+            "main/2026-03",
+            "CN¥12.50",
+            "clearing:bank → payable:m-1",
+        ):
+            assert told in page
+        assert "limits.per_day" not in page, "that is none as it was"
+        assert page.count("<article") == chinese.count("<article") == 5
+        assert "批准并执行" in chinese
