@@ -125,7 +125,7 @@ class Ending:
             raise gevent.GreenletExit from None  # whoever starts users does so no further
         gathered = Gathered(plan.run, told)
         sampler = Sampler(part.host, part.target.admin_key, plan.campaigns, plan.started_s, lambda: runner.user_count)
-        self._run = Run(part, plan, folder, asks, gathered, sampler)
+        self._run = Run(part, plan, folder, asks, gathered, sampler, sampler.standings())
         self.leader.begin(gathered)
         sampler.start()
 

@@ -26,7 +26,7 @@ from loadtest.run.gates import ERRORS, UNITS
 from loadtest.run.gathering import Gathered, ToldFile
 from loadtest.run.plan import Plan
 from loadtest.run.recording import Mark
-from loadtest.run.sampling import Sampler, figures
+from loadtest.run.sampling import Sampler, Standing, figures
 from loadtest.run.screen import screen
 from loadtest.run.standing import verdict_gate
 from loadtest.run.summing import CLEAN, INTERRUPTED, UNCLEAN, UNJUDGED, USAGE, summed
@@ -158,8 +158,8 @@ def a_summary(tmp_path: Path, timeline: Timeline, **changes: Any) -> Result:
     gates = [verdict_gate(a_result().verdict, "", 1)]
     given: dict[str, Any] = {
         "host": "http://h", "mode": "open", "stopped_s": START_S + 4, "settings": {"seed": 1},
-        "generator": a_result().generator, "left": {"c1": 8}, "verdict": a_result().verdict, "unjudged": "",
-        "product_verdict": None, "gates": gates,
+        "generator": a_result().generator, "before": {"c1": Standing(5, 11)}, "after": {"c1": Standing(8, 8)},
+        "verdict": a_result().verdict, "unjudged": "", "product_verdict": None, "gates": gates,
     }  # fmt: skip
     result = summed(PLAN, gathered, sampler, **given | changes)
     gathered.told.keep()
@@ -188,7 +188,16 @@ def test_a_summary_lays_the_run_out_by_seconds(tmp_path: Path) -> None:
     assert [(mark.at_s, mark.says) for mark in result.marks] == [(1.25, "pause"), (2.25, "restock")]
     assert (result.duration_s, result.goodput_per_s, result.error_ratio) == (4, 1.25, round(1 / 6, 6))
     assert [(each.name, each.says, each.count) for each in result.failures] == [("claim: wrong", "status 500", 1)]
-    assert (result.campaigns[0].granted, result.campaigns[0].left) == (2, 8)
+    assert (result.campaigns[0].granted, result.campaigns[0].left) == (3, 8)
+
+
+@pytest.mark.parametrize("unread", ["before", "after"])
+def test_what_was_granted_is_what_was_told_where_the_campaign_cant_say(tmp_path: Path, unread: str) -> None:
+    """A gateway that does not answer at the start or the end leaves what the crowd knows."""
+    result = a_summary(tmp_path, Timeline(), **{unread: {"c1": None}})
+
+    assert result.campaigns[0].granted == 2
+    assert result.campaigns[0].left == (8 if unread == "before" else None)
 
 
 def test_the_exit_code_is_by_the_gates_and_the_verdict(tmp_path: Path) -> None:
