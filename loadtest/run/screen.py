@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from loadtest.report.result import Result
+from loadtest.report.result import Campaign, Result
 
 
 def screen(result: Result, folder: Path, unwritten: str) -> str:
@@ -30,9 +30,17 @@ def _head(result: Result) -> Iterator[str]:
         f" {processes}, busiest {generator.cpu_percent_max} % of a core"
     )
     for campaign in result.campaigns:
-        left = "?" if campaign.left is None else f"{campaign.left:,}"
-        stock = "?" if campaign.stock is None else f"{campaign.stock:,}"
-        yield f"  {campaign.id}: {campaign.granted:,} granted, stock of {stock} at the start, {left} left"
+        yield f"  {campaign.id}: {campaign.granted:,} granted{_stock(campaign)}"
+
+
+def _stock(campaign: Campaign) -> str:
+    """What there was to be had: what came later was restocked, or given back."""
+    left = "what is left is not known" if campaign.left is None else f"{campaign.left:,} left"
+    if campaign.stock is None:
+        return f", {left}"
+    came = 0 if campaign.left is None else campaign.granted + campaign.left - campaign.stock
+    later = f" and {came:,} that came later" if came > 0 else ""
+    return f" of a stock of {campaign.stock:,}{later}, {left}"
 
 
 def _outcomes(result: Result) -> Iterator[str]:

@@ -141,6 +141,23 @@ def test_the_screen_says_what_failed_and_where_the_report_is() -> None:
     assert "No verdict: gone" in screen(a_result(verdict=None, unjudged="gone"), Path("x"), "")
 
 
+@pytest.mark.parametrize(
+    ("stock", "left", "says"),
+    [
+        (14, 0, "14 granted of a stock of 14, 0 left"),
+        (10, 1, "14 granted of a stock of 10 and 5 that came later, 1 left"),
+        (10, None, "14 granted of a stock of 10, what is left is not known"),
+        (None, 2, "14 granted, 2 left"),
+    ],
+    ids=["all", "restocked", "unread", "of old"],
+)
+def test_the_screen_says_what_there_was_to_be_had(stock: int | None, left: int | None, says: str) -> None:
+    """More than the first stock is no oversell where more came."""
+    campaigns = [Campaign(id="c1", stock=stock, limit=1, granted=14, left=left)]
+
+    assert f"  c1: {says}\n" in screen(msgspec.structs.replace(a_result(1), campaigns=campaigns), Path("x"), "")
+
+
 PLAN = Plan(
     run="r1", campaigns=("c1",), stock=10, limit=1, holders=5, seed=1, started_s=START_S, shape="steady", created=True,
     parts=1, users=2, spawn_rate=1.0, run_time_s=None, host="",
