@@ -24,6 +24,7 @@ from loadtest.run.gathering import Gathered, ToldFile
 from loadtest.run.linking import link_report
 from loadtest.run.plan import part_of
 from loadtest.run.sampling import Sampler
+from loadtest.run.screen import show
 from loadtest.run.shipping import Leader, WorkerEnd
 from loadtest.run.summing import INTERRUPTED, UNJUDGED, USAGE
 
@@ -149,7 +150,7 @@ class Ending:
     def on_quit(self, **_more: Any) -> None:
         """Say what it came to, below Locust's own tables."""
         for text in self._screens:
-            print(f"\n{text}", flush=True)
+            show(text, piped=self._parsed.json)
         self._screens = []
 
     def _finish(self) -> None:

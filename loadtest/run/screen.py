@@ -1,5 +1,6 @@
 """What a run came to, for whoever sits at the terminal: the same as in the report, as far as it fits."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ def screen(result: Result, folder: Path, unwritten: str) -> str:
         )
         for line in (*part, "")
     ).rstrip()
+
+
+def show(text: str, *, piped: bool) -> None:
+    """Print it; where standard output is *piped* to a program, as with Locust's --json, to standard error."""
+    print(f"\n{text}", file=sys.stderr if piped else sys.stdout, flush=True)
 
 
 def _head(result: Result) -> Iterator[str]:

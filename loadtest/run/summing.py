@@ -62,7 +62,7 @@ def summed(
     timeline, duration_s = gathered.timeline, max(stopped_s - plan.started_s, 0.001)
     clean = all(gate.holds for gate in gates)
     p50_ms, p95_ms, p99_ms = _percentiles(timeline.claims)
-    left = {campaign: stands.left if (stands := after.get(campaign)) else None for campaign in plan.campaigns}
+    left = {campaign: last.left if (last := after.get(campaign)) else None for campaign in plan.campaigns}
     return Result(
         run=plan.run,
         shape=plan.shape,
@@ -76,7 +76,7 @@ def summed(
         campaigns=[
             Campaign(
                 id=campaign,
-                stock=plan.stock,
+                stock=stands.left if (stands := before.get(campaign)) else plan.stock if plan.created else None,
                 limit=plan.limit,
                 granted=_granted(campaign, before, after, told=len(gathered.codes[campaign])),
                 left=left[campaign],

@@ -27,7 +27,7 @@ from loadtest.run.gathering import Gathered, ToldFile
 from loadtest.run.plan import Plan
 from loadtest.run.recording import Mark
 from loadtest.run.sampling import Sampler, Standing, figures
-from loadtest.run.screen import screen
+from loadtest.run.screen import screen, show
 from loadtest.run.standing import verdict_gate
 from loadtest.run.summing import CLEAN, INTERRUPTED, UNCLEAN, UNJUDGED, USAGE, summed
 from loadtest.run.timeline import Timeline
@@ -141,6 +141,14 @@ def test_the_screen_says_what_failed_and_where_the_report_is() -> None:
     assert "No verdict: gone" in screen(a_result(verdict=None, unjudged="gone"), Path("x"), "")
 
 
+def test_the_screen_leaves_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever pipes `locust --json` into a program gets JSON and nothing else; the screen goes where logs go."""
+    show("clean", piped=False)
+    show("piped", piped=True)
+
+    assert capsys.readouterr() == ("\nclean\n", "\npiped\n")
+
+
 @pytest.mark.parametrize(
     ("stock", "left", "says"),
     [
@@ -205,7 +213,7 @@ def test_a_summary_lays_the_run_out_by_seconds(tmp_path: Path) -> None:
     assert [(mark.at_s, mark.says) for mark in result.marks] == [(1.25, "pause"), (2.25, "restock")]
     assert (result.duration_s, result.goodput_per_s, result.error_ratio) == (4, 1.25, round(1 / 6, 6))
     assert [(each.name, each.says, each.count) for each in result.failures] == [("claim: wrong", "status 500", 1)]
-    assert (result.campaigns[0].granted, result.campaigns[0].left) == (3, 8)
+    assert result.campaigns == [Campaign(id="c1", stock=11, limit=1, granted=3, left=8)]
 
 
 @pytest.mark.parametrize("unread", ["before", "after"])
