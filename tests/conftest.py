@@ -2,13 +2,16 @@
 Real servers for every test: Valkey and PostgreSQL from their wheels, Redis too where redis-server is installed.
 
 Started once a session; each test gets an emptied Redis and a database of its own, cloned from a migrated template.
+All that tests write is in memory where there is room for it: see pytest_configure.
 """
 
 import asyncio
+import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,6 +26,44 @@ from lua.door import Door, connect
 from reconciler.migrations import migrate
 
 Eventually = Callable[..., Coroutine[Any, Any, Any]]
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+IN_MEMORY = "fairclaim-tests-"
+IN_MEMORY_BYTES_MIN = 6 * 1024**3
+"""The whole suite leaves 1 GB behind, four processes together."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Everybody's tmp_path is in memory, and gone at the end; files to look at afterwards: --basetemp=FOLDER.
+
+    Hundreds of tests have a database of their own, of 434 relations: a disk takes longer to make the files than the
+    tests. No test loses the machine's power, so that none is about what a disk has kept.
+    """
+    if hasattr(config, "workerinput") or config.option.basetemp or not MEMORY.is_dir():
+        return
+    for left in MEMORY.glob(f"{IN_MEMORY}*"):  # of runs that were killed: those that live hold a lock
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left)
+    if shutil.disk_usage(MEMORY).free >= IN_MEMORY_BYTES_MIN:
+        folder = Path(tempfile.mkdtemp(prefix=IN_MEMORY, dir=MEMORY))
+        config.option.basetemp = folder / "tests"
+        while_it_runs = ExitStack()
+        while_it_runs.enter_context(_locked(folder))
+        while_it_runs.callback(shutil.rmtree, folder, ignore_errors=True)
+        config.add_cleanup(while_it_runs.close)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Errors: BlockingIOError where another process has locked it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def redis_binaries() -> dict[str, Path | None]:

@@ -10,6 +10,7 @@ before anything shows them or sends them on.
 import logging
 import os
 import secrets
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ _STARTED_AS = os.getpid()
 
 def on_init(environment: Environment, **_more: Any) -> None:
     """Keep what this process was given, take secrets out of Locust's hands, and find the system."""
+    _catch_ctrl_c()
     parsed = environment.parsed_options
     assert parsed is not None
     try:
@@ -220,6 +222,18 @@ def _dismiss(runner: MasterRunner, environment: Environment) -> None:
     while runner.worker_index_max < parsed.processes and time.monotonic() < deadline:
         gevent.sleep(0.02)
     runner.quit()
+
+
+def _catch_ctrl_c() -> None:
+    """
+    See to it that Ctrl-C ends the program, and not what a user was about just then.
+
+    Python raises KeyboardInterrupt in whatever runs: mostly somebody's request, where a bare except of the HTTP client
+    was seen to swallow it one time in six.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        hub = gevent.get_hub()
+        gevent.signal_handler(signal.SIGINT, hub.handle_system_error, KeyboardInterrupt, KeyboardInterrupt())
 
 
 def _keep_tagged(environment: Environment) -> None:

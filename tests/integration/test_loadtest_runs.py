@@ -44,7 +44,7 @@ def test_a_sale_goes_from_its_doors_to_its_tills(ready_file: Path, tmp_path: Pat
     `python -m loadtest` on the system that FAIRCLAIM_READY_FILE names: every stage in order but one that is too
     short here, a restock when it is due, everybody's replies lost at once, coupons spent, and exit code 0.
     """
-    arguments = ["--run-time", "12s", "--users", "16", "--stock", "200", "--restock", "50", "--fail-on", "errors<=5%"]
+    arguments = ["--run-time", "16s", "--users", "16", "--stock", "200", "--restock", "50", "--fail-on", "errors<=5%"]
     ended = subprocess.run(
         [sys.executable, "-m", "loadtest", *arguments, "--results", str(tmp_path / "results")],
         env=environment(FAIRCLAIM_READY_FILE=str(ready_file), PYTHONPATH=str(ROOT)),
