@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from loadtest.report.course import claims_each_second
 from loadtest.report.figures import amount, count, milliseconds, percent, plural, seconds, shortened
-from loadtest.report.result import Campaign, Gate, Result
+from loadtest.report.result import Gate, Result
 
 CPU_PERCENT_MAX = 90
 """A generator that is busier than that sends late, and what it measures is itself."""
@@ -47,18 +47,12 @@ def _granted(result: Result) -> str:
     asked = plural(sum(row.count for row in result.requests), "request")
     if not result.campaigns:
         return f"No campaign was sold, {asked}"
-    granted = sum(map(_granted_of, result.campaigns))
+    granted = sum(campaign.granted for campaign in result.campaigns)
     left = [campaign.left for campaign in result.campaigns]
     if None in left:
         return f"{plural(granted, 'coupon')} granted, none twice, {asked}"
     total = granted + sum(filter(None, left))
     return f"{count(granted)} of {plural(total, 'coupon')} granted, none twice, {asked}"
-
-
-def _granted_of(campaign: Campaign) -> int:
-    """How many it granted, those too whose answer got lost. What it was restocked with is left or was told."""
-    unheard = 0 if campaign.stock is None or campaign.left is None else campaign.stock - campaign.left
-    return max(campaign.granted, unheard)
 
 
 def _clean_more(result: Result) -> list[str]:

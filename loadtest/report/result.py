@@ -32,7 +32,12 @@ class Generator(_Strict, frozen=True, kw_only=True):
 
 
 class Campaign(_Strict, frozen=True, kw_only=True):
-    """A campaign of the run. *granted* is how many claims were told that they have a coupon of it; *left* its stock."""
+    """
+    A campaign of the run. *stock* is that of the start, *left* that of the end.
+
+    *granted* is how many coupons it gave in the run by its own count, also those whose answer got lost; where that
+    can't be read, how many coupons claims were told of.
+    """
 
     id: str
     stock: int | None

@@ -1,15 +1,17 @@
 """Pure: the tables of the page."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from loadtest.report.families import family_of
 from loadtest.report.figures import clock, column, count, percent, plural, shortened
 from loadtest.report.headline import row
-from loadtest.report.result import Result
+from loadtest.report.result import Request, Result
 
 ROWS_MAX = 200
 TEXT_MAX = 400
+DROPPED, SLOW_LINK = "dropped", " over a slow link"
 
 
 class Cell(NamedTuple):
@@ -36,7 +38,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """*empty* is said in its place if it has no rows, *more* beneath it."""
+    """*empty* is said in its place if it has no rows, *more* beneath it. A *folded* one opens by a press."""
 
     id: str
     title: str
@@ -44,17 +46,23 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[Cell]]
     empty: str
     more: str = ""
+    folded: bool = False
 
 
 def tables_of(result: Result) -> list[Table]:
     """All of them, in order."""
+    made: list[Request] = []
+    spoiled: list[Request] = []
+    for each in result.requests:
+        (spoiled if _is_spoiled(each.name) else made).append(each)
     return [
         _bounded(table)
         for table in (
             _checks(result),
             _campaigns(result),
             _outcomes(result),
-            _requests(result),
+            _requests("requests", "Requests", made),
+            *([_spoiled(spoiled)] if spoiled else []),
             _failures(result),
             _marks(result),
             _settings(result),
@@ -137,11 +145,25 @@ def _outcomes(result: Result) -> Table:
     return Table("outcome-table", "What claims were told", columns, rows, "No claim was answered.")
 
 
-def _requests(result: Result) -> Table:
+def _is_spoiled(name: str) -> bool:
+    """Whether the load test itself spoiled a request of this name: threw its answer away, or held it up."""
+    ask, _, outcome = name.partition(": ")
+    return outcome == DROPPED or ask.endswith(SLOW_LINK)
+
+
+def _spoiled(requests: Sequence[Request]) -> Table:
+    return _requests("spoiled", "Requests that the load test spoiled itself", requests)._replace(folded=True)
+
+
+def _requests(name: str, title: str, requests: Sequence[Request]) -> Table:
+    """Those with most requests first, and the outcomes of one thing that is asked together."""
     measures = ("Per s", "p50 ms", "p95 ms", "p99 ms", "Slowest ms")
     columns = [Column("Request", code=True), Column("Count", number=True), Column("Failures", number=True),
                *(Column(title, number=True) for title in measures)]  # fmt: skip
-    ranked = sorted(result.requests, key=lambda each: -each.count)
+    asked = Counter[str]()
+    for each in requests:
+        asked[_asked(each)] += each.count
+    ranked = sorted(requests, key=lambda each: (-asked[_asked(each)], _asked(each), -each.count))
     figures = [(each.per_s, each.p50_ms, each.p95_ms, each.p99_ms, each.max_ms) for each in ranked]
     measured = [_measures(values) for values in zip(*figures, strict=True)]
     rows = [
@@ -153,7 +175,11 @@ def _requests(result: Result) -> Table:
         ]
         for at, each in enumerate(ranked)
     ]
-    return Table("requests", "Requests", columns, rows, "None was made.")
+    return Table(name, title, columns, rows, "None was made.")
+
+
+def _asked(request: Request) -> str:
+    return request.name.partition(": ")[0]
 
 
 def _failures(result: Result) -> Table:

@@ -77,16 +77,14 @@ ARGUMENTS = (
     Argument("api-key", "", ANY, "key of an admin; else FAIRCLAIM_API_KEY, the ready file's", False),
     Argument("campaign", "", CAMPAIGN, "the sale: one that is open, or the id of one to make; else made from the run"),
     Argument("holders", 20_000, _from(1, 10_000_000), "people, each with a token minted before the first claim"),
-    Argument("stock", 5_000, _from(0, 100_000_000), "coupons of a campaign that is made"),
-    Argument("limit", 1, _from(1, 100), "coupons a person may have of it"),
+    Argument("stock", 5_000, _from(1, 100_000_000), "coupons of a campaign that is made for the run"),
+    Argument("limit", 1, _from(1, 100), "coupons of it that one person may have"),
     Argument("retry-rate", 0.1, SHARE, "share of claims asked again with the same key though they were answered"),
-    Argument(
-        "shape", "steady", Rule(f"one of {', '.join(SHAPES)}", lambda value: value in SHAPES), "course of the run"
-    ),
+    Argument("shape", "steady", _SHAPE, "course of the run; steady: Locust's own users, spawn rate and run time"),
     Argument("restock", 0, _from(0, 10_000_000), "coupons the marketer adds when it is sold out; 0: none"),
-    Argument("restocks", 1, _from(0, 1_000), "how often"),
+    Argument("restocks", 1, _from(0, 1_000), "how many times the marketer does that"),
     Argument("pause-after", 0.0, SECONDS, "seconds into the run when the marketer pauses the sale; 0: never"),
-    Argument("pause-for", 2.0, SECONDS, "seconds until it goes on"),
+    Argument("pause-for", 2.0, SECONDS, "seconds until a paused sale goes on"),
     Argument("drop-replies", 0.0, SHARE, "share of requests whose connection breaks before the answer"),
     Argument("slow-links", 0.0, SHARE, "share of requests that trickle out in pieces"),
     Argument("reconnects", 0.0, SHARE, "share of requests that are made on a fresh connection"),
@@ -104,9 +102,9 @@ ARGUMENTS = (
         Rule("claims a second, from 0 to 1,000,000", lambda value: 0 <= value <= 1_000_000),
         "claims a second of an open loop, sent when they are due whatever is answered; 0: users wait for answers",
     ),
-    Argument("seed", 1, _from(0, 2**31), "who draws what: the same seed, the same people and dice"),
-    Argument("fail-on", "", ANY, "gates, as in p99<=250,errors<=0.001,goodput>=500; the verdict is always one"),
-    Argument("results", "", ANY, "folder for what comes out; else results/<run>"),
+    Argument("seed", 1, _from(0, 2**31), "the same seed, the same people and dice"),
+    Argument("fail-on", "", ANY, "gates, such as p99<=250,errors<=0.001,goodput>=500; the verdict is always one"),
+    Argument("results", "", ANY, "folder of the report and its files; else results/<run>"),
 )
 
 

@@ -1,32 +1,23 @@
-"""
-One request through Locust: sent, judged, named by its outcome, recorded; and asked again as a phone does.
-
-Requests are put together by hand and answers parsed by what FastHttpUser is made of (geventhttpclient), without its
-cookies, redirects and header objects: a process sends several times as many.
-"""
+"""One request through Locust: sent, judged, named by its outcome, recorded; and asked again as a phone does."""
 
 import random
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import gevent  # type: ignore[import-untyped]
-from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
-from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
-from loadtest.run.faults import Weather, drop_reply, trickle
+from loadtest.run.faults import Weather, drop_reply
+from loadtest.run.line import Answer, Line, short
 from loadtest.run.outcomes import DONE, GRANTED, OVERLOAD, UNANSWERED, UNNAMED, WRONG, Outcome, outcome_of, wrong
 from loadtest.run.plan import Part
 from loadtest.run.recording import recorder
 from loadtest.told import KINDS, Attempt
 
-CONNECT_S_MAX = 10.0
 RETRY_AFTER_S_MAX = 30.0
 TRIES_MAX = 20
 """How often somebody asks before he goes home without an answer."""
-DROPPED, SLOW_LINK = "dropped", "over a slow link"
-BLOCK_BYTES = 16_384
+DROPPED, HUNG_UP, SLOW_LINK = "dropped", "hung up", "over a slow link"
 
 
 class Failed(Exception):
@@ -55,70 +46,6 @@ class Ask(NamedTuple):
     code: str = ""
     ref: str = ""
     check: Callable[[bytes], str] | None = None
-
-
-class Answer(NamedTuple):
-    """What came back. *status* 0: nothing did, and *says* why."""
-
-    status: int
-    replayed: bool
-    retry_after_s: float
-    body: bytes
-    says: str = ""
-
-
-class Line:
-    """Where a phone's requests go, one connection at a time, kept between them."""
-
-    def __init__(self, url: str, patience_s: float) -> None:
-        parts = urlsplit(url)
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname or "", parts.port or (443 if self._secure else 80)
-        self.authority, self.base = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
-        self.patience_s = patience_s
-        self.pool = self._connecting()
-
-    def _connecting(self) -> ConnectionPool:
-        kind = SSLConnectionPool if self._secure else ConnectionPool
-        where = self._host, self._port
-        return kind(*where, *where, size=1, connection_timeout=CONNECT_S_MAX, network_timeout=self.patience_s)
-
-    def close(self) -> None:
-        """End the connection; the next request makes another one."""
-        self.pool.close()
-        self.pool = self._connecting()
-
-    def send(self, ask: Ask, slowly: random.Random | None = None) -> Answer:
-        """Ask once; *slowly* in pieces, drawn by it."""
-        try:
-            connection = self.pool.get_socket()
-        except OSError as error:
-            return Answer(0, False, 0.0, b"", f"no connection: {_short(error)}")
-        try:
-            if slowly is None:
-                connection.sendall(ask.request)
-            else:
-                trickle(connection, ask.request, slowly)
-        except BaseException as error:
-            self.pool.release_socket(connection)
-            if isinstance(error, OSError):
-                return Answer(0, False, 0.0, b"", f"lost the connection: {_short(error)}")
-            raise
-        try:
-            answer = HTTPSocketPoolResponse(connection, self.pool, block_size=BLOCK_BYTES, method=ask.method)
-            body = answer.read()
-        except TimeoutError:
-            return Answer(0, False, 0.0, b"", f"no answer within {self.patience_s:g} s")
-        except (OSError, HTTPParseError) as error:
-            return Answer(0, False, 0.0, b"", f"lost the connection: {_short(error)}")
-        status = answer.get_code()
-        replayed = status == 200 and answer.get("idempotency-replayed") == "true"
-        retry_after = answer.get("retry-after") if status in (429, 503) else None
-        return Answer(status, replayed, float(retry_after) if isinstance(retry_after, str) else 0.0, body)
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__} {error.args[0] if error.args else ''}".strip()
 
 
 class Asker:
@@ -209,7 +136,9 @@ class Asker:
     ) -> tuple[Outcome, float]:
         sent_s, began_s = time.time(), time.perf_counter()
         try:
-            answer = line.send(ask, slowly)
+            answer = line.send(ask.request, ask.method, slowly)
+            if answer.hung_up and (ask.key or ask.kind not in KINDS):
+                answer, sent_s = self._on_a_new_connection(ask, line, sent_s)
         except BaseException:
             # The user is stopped while he waits: what he asked for may be done all the same.
             self._record(ask, 0, Outcome(UNANSWERED), sent_s)
@@ -231,6 +160,16 @@ class Asker:
         self._tell(ask, kind, what, outcome.name, ms, len(answer.body), says, sent_s)
         return outcome, answer.retry_after_s and min(answer.retry_after_s, RETRY_AFTER_S_MAX)
 
+    def _on_a_new_connection(self, ask: Ask, line: Line, sent_s: float) -> tuple[Answer, float]:
+        """
+        As the HTTP client of every phone does (RFC 9110, 9.2.2) where an idle connection was closed in the instant of
+        sending: nobody's fault, but what was asked may be done.
+        """
+        self._record(ask, 0, Outcome(UNANSWERED), sent_s)
+        self._tell(ask, HUNG_UP, ask.what, HUNG_UP, 0.0, 0, "", sent_s)
+        sent_s = time.time()
+        return line.send(ask.request, ask.method), sent_s
+
     def _dropped(self, ask: Ask) -> tuple[Outcome, float]:
         """The reply is lost by our doing: no failure, and no latency that anybody judges."""
         sent_s, began_s = time.time(), time.perf_counter()
@@ -238,7 +177,7 @@ class Asker:
         try:
             drop_reply(self.line.pool, ask.request, self._dice, self.line.patience_s)
         except OSError as error:
-            outcome = Outcome(UNANSWERED, says=f"lost the connection: {_short(error)}")
+            outcome = Outcome(UNANSWERED, says=f"lost the connection: {short(error)}")
         finally:
             self._record(ask, 0, outcome, sent_s)
         ms = (time.perf_counter() - began_s) * 1000

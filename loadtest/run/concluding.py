@@ -20,7 +20,7 @@ from loadtest.run.gates import Ask, judge_gates
 from loadtest.run.gathering import Gathered
 from loadtest.run.judging import Judge, Judged, judged, product_verdict
 from loadtest.run.plan import Part, Plan
-from loadtest.run.sampling import Sampler
+from loadtest.run.sampling import Sampler, Standing
 from loadtest.run.screen import screen
 from loadtest.run.shipping import LOCAL, MASTER, Leader
 from loadtest.run.standing import product_gate, users_gate, verdict_gate, workers_gate
@@ -57,6 +57,8 @@ class Run:
     asks: list[Ask]
     gathered: Gathered
     sampler: Sampler
+    before: dict[str, Standing | None]
+    """How the campaigns stood when it began."""
     stopped_s: float = 0.0
 
 
@@ -86,7 +88,8 @@ def conclude(run: Run, environment: Environment, leader: Leader, means: Means) -
         stopped_s=run.stopped_s,
         settings=shown(run.part.options),
         generator=_generator(run.gathered, lost),
-        left=run.sampler.left(),
+        before=run.before,
+        after=run.sampler.standings(),
         verdict=judgement.verdict,
         unjudged=judgement.unjudged,
         product_verdict=own,

@@ -24,6 +24,7 @@ from loadtest.run.gathering import Gathered, ToldFile
 from loadtest.run.linking import link_report
 from loadtest.run.plan import part_of
 from loadtest.run.sampling import Sampler
+from loadtest.run.screen import show
 from loadtest.run.shipping import Leader, WorkerEnd
 from loadtest.run.summing import INTERRUPTED, UNJUDGED, USAGE
 
@@ -125,7 +126,7 @@ class Ending:
             raise gevent.GreenletExit from None  # whoever starts users does so no further
         gathered = Gathered(plan.run, told)
         sampler = Sampler(part.host, part.target.admin_key, plan.campaigns, plan.started_s, lambda: runner.user_count)
-        self._run = Run(part, plan, folder, asks, gathered, sampler)
+        self._run = Run(part, plan, folder, asks, gathered, sampler, sampler.standings())
         self.leader.begin(gathered)
         sampler.start()
 
@@ -149,7 +150,7 @@ class Ending:
     def on_quit(self, **_more: Any) -> None:
         """Say what it came to, below Locust's own tables."""
         for text in self._screens:
-            print(f"\n{text}", flush=True)
+            show(text, piped=self._parsed.json)
         self._screens = []
 
     def _finish(self) -> None:

@@ -22,6 +22,8 @@ class Holder:
     told: dict[str, list[str]] = field(default_factory=dict)
     uncertain: bool = False
     """Whether a claim of his had no answer, so that he may have more coupons than he knows of."""
+    asking: int = 0
+    """How many claims of his are under way: each may have been granted, and he does not know yet."""
 
     def has(self, campaign: str, code: str) -> None:
         """Keep that he was told of a coupon."""

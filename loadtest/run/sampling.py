@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import gevent  # type: ignore[import-untyped]
@@ -50,16 +50,24 @@ class Asker:
         self._connection.close()
 
 
-def stock_left(asker: Asker, campaign: str) -> int | None:
-    """The stock that is left of *campaign*; None where it can't be read."""
+class Standing(NamedTuple):
+    """How many coupons a campaign has granted so far, and how many are left of its stock: by Redis."""
+
+    claimed: int
+    left: int
+
+
+def standing(asker: Asker, campaign: str) -> Standing | None:
+    """How *campaign* stands; None where it can't be read."""
     answer = asker.ask(f"/v1/campaigns/{quote(campaign)}")
     if answer is None or answer[0] != 200:
         return None
     try:
-        left = json.loads(answer[1])["remaining"]
+        body = json.loads(answer[1])
+        claimed, left = body["claimed"], body["remaining"]
     except (ValueError, KeyError, TypeError):
         return None
-    return left if isinstance(left, int) else None
+    return Standing(claimed, left) if isinstance(claimed, int) and isinstance(left, int) else None
 
 
 def figures(page: str) -> dict[str, float]:
@@ -109,11 +117,11 @@ class Sampler:
         gevent.killall(self._greenlets)
         self._greenlets = []
 
-    def left(self) -> dict[str, int | None]:
-        """The stock that is left of each campaign now."""
+    def standings(self) -> dict[str, Standing | None]:
+        """How each campaign stands now."""
         asker = Asker(self._url, self._api_key)
         try:
-            return {campaign: stock_left(asker, campaign) for campaign in self.stock}
+            return {campaign: standing(asker, campaign) for campaign in self.stock}
         finally:
             asker.close()
 
@@ -128,9 +136,9 @@ class Sampler:
 
     def _reader(self, campaign: str) -> Callable[[Asker, int], None]:
         def read(asker: Asker, second: int) -> None:
-            left = stock_left(asker, campaign)
-            if left is not None:
-                self.stock[campaign][second] = left
+            found = standing(asker, campaign)
+            if found is not None:
+                self.stock[campaign][second] = found.left
 
         return read
 

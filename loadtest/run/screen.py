@@ -1,10 +1,11 @@
 """What a run came to, for whoever sits at the terminal: the same as in the report, as far as it fits."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from loadtest.report.result import Result
+from loadtest.report.result import Campaign, Result
 
 
 def screen(result: Result, folder: Path, unwritten: str) -> str:
@@ -22,6 +23,11 @@ def screen(result: Result, folder: Path, unwritten: str) -> str:
     ).rstrip()
 
 
+def show(text: str, *, piped: bool) -> None:
+    """Print it; where standard output is *piped* to a program, as with Locust's --json, to standard error."""
+    print(f"\n{text}", file=sys.stderr if piped else sys.stdout, flush=True)
+
+
 def _head(result: Result) -> Iterator[str]:
     generator = result.generator
     processes = "1 process" if generator.processes == 1 else f"{generator.processes} processes"
@@ -30,9 +36,17 @@ def _head(result: Result) -> Iterator[str]:
         f" {processes}, busiest {generator.cpu_percent_max} % of a core"
     )
     for campaign in result.campaigns:
-        left = "?" if campaign.left is None else f"{campaign.left:,}"
-        stock = "?" if campaign.stock is None else f"{campaign.stock:,}"
-        yield f"  {campaign.id}: {campaign.granted:,} granted, stock of {stock} at the start, {left} left"
+        yield f"  {campaign.id}: {campaign.granted:,} granted{_stock(campaign)}"
+
+
+def _stock(campaign: Campaign) -> str:
+    """What there was to be had: what came later was restocked, or given back."""
+    left = "what is left is not known" if campaign.left is None else f"{campaign.left:,} left"
+    if campaign.stock is None:
+        return f", {left}"
+    came = 0 if campaign.left is None else campaign.granted + campaign.left - campaign.stock
+    later = f" and {came:,} that came later" if came > 0 else ""
+    return f" of a stock of {campaign.stock:,}{later}, {left}"
 
 
 def _outcomes(result: Result) -> Iterator[str]:

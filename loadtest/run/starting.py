@@ -45,6 +45,8 @@ def on_init(environment: Environment, **_more: Any) -> None:
     _catch_ctrl_c()
     parsed = environment.parsed_options
     assert parsed is not None
+    if parsed.headless and not isinstance(environment.runner, WorkerRunner):
+        _end_by_term()
     try:
         given = Options.of(parsed)
     except ValueError as error:
@@ -234,6 +236,21 @@ def _catch_ctrl_c() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         hub = gevent.get_hub()
         gevent.signal_handler(signal.SIGINT, hub.handle_system_error, KeyboardInterrupt, KeyboardInterrupt())
+
+
+def _end_by_term() -> None:
+    """
+    See to it that the first TERM ends a run like Ctrl-C, with everything told and judged.
+
+    Locust listens to it only when a shape is over: until then its program was gone without a word.
+    """
+    hub = gevent.get_hub()
+
+    def end() -> None:
+        watcher.cancel()
+        hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+    watcher = gevent.signal_handler(signal.SIGTERM, end)
 
 
 def _keep_tagged(environment: Environment) -> None:

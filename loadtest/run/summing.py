@@ -26,7 +26,7 @@ from loadtest.report.result import (
 from loadtest.run.gathering import Gathered
 from loadtest.run.latencies import Latencies
 from loadtest.run.plan import Plan
-from loadtest.run.sampling import Sampler
+from loadtest.run.sampling import Sampler, Standing
 from loadtest.run.timeline import Second, Timeline
 
 TAIL_S_MAX = 60
@@ -47,7 +47,8 @@ def summed(
     stopped_s: float,
     settings: dict[str, Setting],
     generator: Generator,
-    left: Mapping[str, int | None],
+    before: Mapping[str, Standing | None],
+    after: Mapping[str, Standing | None],
     verdict: Verdict | None,
     unjudged: str,
     product_verdict: bool | None,
@@ -56,11 +57,12 @@ def summed(
     """
     The result of the run of *plan*, whose users were told to stop at *stopped_s*, seconds since the epoch.
 
-    *left* is the stock at the end, *unjudged* why there is no *verdict*.
+    *before* and *after* say how the campaigns stood then, *unjudged* why there is no *verdict*.
     """
     timeline, duration_s = gathered.timeline, max(stopped_s - plan.started_s, 0.001)
     clean = all(gate.holds for gate in gates)
     p50_ms, p95_ms, p99_ms = _percentiles(timeline.claims)
+    left = {campaign: last.left if (last := after.get(campaign)) else None for campaign in plan.campaigns}
     return Result(
         run=plan.run,
         shape=plan.shape,
@@ -74,10 +76,10 @@ def summed(
         campaigns=[
             Campaign(
                 id=campaign,
-                stock=plan.stock,
+                stock=stands.left if (stands := before.get(campaign)) else plan.stock if plan.created else None,
                 limit=plan.limit,
-                granted=len(gathered.codes[campaign]),
-                left=left.get(campaign),
+                granted=_granted(campaign, before, after, told=len(gathered.codes[campaign])),
+                left=left[campaign],
             )
             for campaign in plan.campaigns
         ],
@@ -103,6 +105,14 @@ def summed(
             key=lambda mark: mark.at_s,
         ),
     )
+
+
+def _granted(
+    campaign: str, before: Mapping[str, Standing | None], after: Mapping[str, Standing | None], told: int
+) -> int:
+    """What the campaign counted itself, with those whose answer got lost; where it can't be read, what was *told*."""
+    first, last = before.get(campaign), after.get(campaign)
+    return told if first is None or last is None else last.claimed - first.claimed
 
 
 def _requests(timeline: Timeline, duration_s: float) -> list[Request]:

@@ -12,6 +12,8 @@ LOOKING = ("Wallet", "Marketer", "Finance")
 """Who is there before the crowd: however fast the machine, nothing is sold out before the doors open."""
 OVER = "over"
 """The name of what comes after the last stage."""
+FEW = 2
+"""So many users, or fewer, claim: those who work here are one each and come first, and nobody would be left for it."""
 FIXED_SHARE_MAX = 0.1
 """A stage of so many seconds takes no more of a short run than this."""
 
@@ -160,7 +162,7 @@ def stages_of(shape: str, size: Size) -> tuple[Stage, ...]:
 def _stages(shape: str, peak: int, spawn_rate: float, length: float) -> tuple[Stage, ...]:
     parts = SHAPES[shape].parts
     if not parts:
-        return (Stage(shape, length, peak, spawn_rate),)
+        return (Stage(shape, length, peak, spawn_rate, () if peak > FEW else ("Claimer",)),)
     fixed = {part: min(part.lasts_s, length * FIXED_SHARE_MAX) for part in parts if part.lasts_s}
     scale = (length - sum(fixed.values())) / sum(part.share for part in parts)
     lasting = [fixed.get(part, part.share * scale) for part in parts]

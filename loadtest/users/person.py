@@ -63,11 +63,21 @@ class Claiming(Person):
         With *retry_rate*, else that of the run, he asks again with the same key though he had an answer, and has to be
         told of the same coupon; who has none can't have reached the limit; nobody has more than that.
         """
+        holder.asking += 1
+        try:
+            return self._claimed(holder, campaign, due_s, self.options.retry_rate if retry_rate is None else retry_rate)
+        except BaseException:
+            # Stopped while he waits: what he asked for may be done all the same.
+            holder.uncertain = True
+            raise
+        finally:
+            holder.asking -= 1
+
+    def _claimed(self, holder: Holder, campaign: str, due_s: float | None, retry_rate: float) -> Outcome:
         ask = self.asker.claim(campaign, holder.name, holder.authorization, self.part.key())
         outcome = self.asker.until_answered(ask, due_s)
         self._heard(ask, holder, outcome)
-        rate = self.options.retry_rate if retry_rate is None else retry_rate
-        if outcome.name not in OVERLOAD and outcome.name != UNANSWERED and self.dice.random() < rate:
+        if outcome.name not in OVERLOAD and outcome.name != UNANSWERED and self.dice.random() < retry_rate:
             again = self.asker.until_answered(ask)
             if not outcome.code:
                 self._heard(ask, holder, again)
@@ -87,7 +97,7 @@ class Claiming(Person):
                 self.asker.accuse(ask, "more coupons than the limit")
         elif outcome.name == UNANSWERED or outcome.name in OVERLOAD:
             holder.uncertain = True
-        elif outcome.name == "limit_reached" and self.plan.created and not holder.uncertain:
+        elif outcome.name == "limit_reached" and self.plan.created and not holder.uncertain and holder.asking == 1:
             below = len(holder.told.get(ask.campaign, ())) < self.plan.limit
             if below:
                 self.asker.accuse(ask, "limit_reached for somebody below it")

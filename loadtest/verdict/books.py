@@ -1,6 +1,6 @@
 """The books of one campaign, by statements of our own on one snapshot: its terms, its state changes, its totals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, LiteralString, NamedTuple
@@ -17,12 +17,16 @@ class NoSuchCampaign(ValueError):
 
 
 class Terms(NamedTuple):
-    """What a campaign says of itself now. *frees*: kinds of state changes that may give a holder's place back."""
+    """
+    What a campaign says of itself now. *frees*: kinds of state changes that may give a holder's place back;
+    *costs_minor*: what every coupon that is out commits, where that is one number.
+    """
 
     limit: int
     shards: list[str]
     is_balance: bool
     frees: frozenset[str]
+    costs_minor: int | None
 
 
 class Changed(NamedTuple):
@@ -67,8 +71,10 @@ def terms_of(books: psycopg.Connection[Any], campaign: str) -> Terms:
     definition, shards = row
     policies = {"rolled_back": "on_rollback", "expired": "on_expiry", "revoked": "on_revoke"}
     frees = {kind for kind, name in policies.items() if (definition.get(name) or {}).get("holder_slot") == "restore"}
-    is_balance = definition["value"]["type"] == "balance"
-    return Terms(definition["limits"]["per_holder"], list(shards), is_balance, frozenset(frees))
+    value = definition["value"]
+    costs_minor = value["minor"] if value["type"] == "amount_off" and not value.get("every") else None
+    is_balance = value["type"] == "balance"
+    return Terms(definition["limits"]["per_holder"], list(shards), is_balance, frozenset(frees), costs_minor)
 
 
 def changes(books: psycopg.Connection[Any], shards: list[str]) -> Iterator[Changed]:
@@ -95,7 +101,7 @@ def stream(books: psycopg.Connection[Any], query: LiteralString, given: list[Any
         yield from cursor
 
 
-def named(books: psycopg.Connection[Any], query: LiteralString, given: list[Any]) -> list[Any]:
+def named(books: psycopg.Connection[Any], query: LiteralString, given: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
     """The few rows of *query*, by name."""
     with books.cursor(row_factory=namedtuple_row) as cursor:
         return cursor.execute(query, given).fetchall()

@@ -5,7 +5,7 @@ Attempts come in the order they were answered, those of one key from one generat
 """
 
 from array import array
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtest.told import Attempt
 from loadtest.verdict.found import Tally
@@ -16,8 +16,16 @@ REFUSALS = {
     "campaign_ended", "idempotency_key_reused",
 }  # fmt: skip
 """What nobody may be told whose key has a coupon: a replay comes before all of these."""
+BUSY = 429
 Ask = tuple[str, str]
 """Holder and key: attempts that share them are one ask."""
+
+
+class Unsettled(NamedTuple):
+    """A key that had no answer once; *refused_s*: when it was asked with again and refused, 0 for never."""
+
+    key: str
+    refused_s: float
 
 
 class Granted:
@@ -30,6 +38,19 @@ class Granted:
         self.sent_s, self.answered_s = attempt.sent_s, attempt.answered_s
         self.fresh = attempt.status == 201  # decided between sent_s and answered_s; a replay was decided earlier
         self.rows = 0
+
+
+class Refused:
+    """One reason that claims were refused for: how often, who asked last, and who was answered first."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.count, self.asked_last, self.answered_first = 0, attempt, attempt
+
+    def add(self, attempt: Attempt) -> None:
+        """One more."""
+        self.count += 1
+        self.asked_last = max(self.asked_last, attempt, key=lambda each: each.sent_s)
+        self.answered_first = min(self.answered_first, attempt, key=lambda each: each.answered_s)
 
 
 class SoldOut:
@@ -57,6 +78,9 @@ class Crowd:
         self.limited: dict[str, tuple[float, str]] = {}
         """Holder → when he was first told limit_reached, and with which key."""
         self.sold_out = SoldOut()
+        self.refused: dict[str, Refused] = {}
+        """Reasons besides sold_out and limit_reached, but for overload, which decides nothing."""
+        self._settled_s: dict[Ask, float] = {}
         self.limits_told = 0
         self.first_sent_s = float("inf")
         self._holders: dict[str, str] = {}
@@ -71,7 +95,7 @@ class Crowd:
             self._grant(ask, attempt)
         elif attempt.uncertain or attempt.granted:  # told that it is done, but not which coupon
             self.uncertain.add(ask)
-        elif attempt.outcome in REFUSALS:
+        elif attempt.status != BUSY:
             self._refuse(ask, attempt)
 
     def _grant(self, ask: Ask, attempt: Attempt) -> None:
@@ -90,23 +114,27 @@ class Crowd:
             self._violate("one coupon was given to two", attempt, code=attempt.code, seq=attempt.seq, **other)
 
     def _refuse(self, ask: Ask, attempt: Attempt) -> None:
-        granted = self.by_ask.get(ask)
-        if granted is not None and attempt.sent_s >= granted.answered_s:
+        granted, replays = self.by_ask.get(ask), attempt.outcome in REFUSALS
+        if replays and granted is not None and attempt.sent_s >= granted.answered_s:
             self._replays.checked += 1
             self._violate("whoever has a coupon was refused it", attempt, code=granted.code, told=attempt.outcome)
+        elif replays and ask in self.uncertain:
+            self._settled_s[ask] = max(self._settled_s.get(ask, 0.0), attempt.sent_s)
         if attempt.outcome == SOLD_OUT:
             self.sold_out.add(attempt)
         elif attempt.outcome == LIMIT_REACHED:
             self.limits_told += 1
             if attempt.holder not in self.limited or attempt.answered_s < self.limited[attempt.holder][0]:
                 self.limited[attempt.holder] = (attempt.answered_s, attempt.key)
+        else:
+            self.refused.setdefault(attempt.outcome, Refused(attempt)).add(attempt)
 
     def _violate(self, why: str, attempt: Attempt, **row: Any) -> None:
         self._replays.violate(why, campaign=self.campaign, holder=attempt.holder, key=attempt.key, **row)
 
-    def unsettled(self) -> dict[str, list[str]]:
-        """Holder → the keys he asked with and never had an answer that settles it: each may be a row, or none."""
-        unsettled: dict[str, list[str]] = {}
+    def unsettled(self) -> dict[str, list[Unsettled]]:
+        """Holder → the keys he asked with and was told of no coupon: each may be a row, or none."""
+        unsettled: dict[str, list[Unsettled]] = {}
         for holder, key in self.uncertain - self.by_ask.keys():
-            unsettled.setdefault(holder, []).append(key)
+            unsettled.setdefault(holder, []).append(Unsettled(key, self._settled_s.get((holder, key), 0.0)))
         return unsettled

@@ -10,6 +10,7 @@ SAYS = {
     "adjusted": "what was put in is what the campaign was made with and what was told of each adjustment",
     "limit": "no holder ever had more than the limit",
     "limit_reached": "whoever is told so has as many as the limit by then",
+    "refused": "nobody is refused for a reason that the campaign does not have",
     "told": "each coupon that was told has exactly one row, of its holder and with its number",
     "untold": "each row of a claim was told, or asked for without an answer",
     "replays": "a key has one coupon and a coupon one key: asked again, it is told again",
@@ -17,6 +18,7 @@ SAYS = {
     "rolled_back": "each rollback that was told is one row of its amount, and no other is there",
     "rows": "what the books keep twice is the same in both places",
     "units": "the accounts of the unit book are what state changes and coupons add up to",
+    "money": "merchants are owed what was redeemed, and what the coupons that are out may cost is committed",
     "redis": "what Redis has, as the gateway tells it, is what the books have",
 }
 """Every check, in the order of a report, and what holds where it does."""

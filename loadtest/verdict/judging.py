@@ -12,6 +12,8 @@ from loadtest.verdict.claims import check_keys, check_limit_reached, check_limit
 from loadtest.verdict.crowd import Crowd
 from loadtest.verdict.found import Tallies, Verdict
 from loadtest.verdict.live import Live
+from loadtest.verdict.money import check_money
+from loadtest.verdict.refused import check_refused
 from loadtest.verdict.rows import check_ends, check_rows, check_units
 from loadtest.verdict.spent import Spent
 from loadtest.verdict.stock import check_adjustments, check_sold_out, check_stock
@@ -107,10 +109,11 @@ def _judge_one(
         walk = Walk(crowd, terms, limit, tallies)
         walk.told.before_s = before_s
         walk.over(changes(books, terms.shards))
-        walk.told.end()
+        walk.told.end(walk.clocks)
         check_limits(crowd, walk, terms, limit, tallies)
         check_limit_reached(crowd, walk, limit, tallies)
         check_keys(books, terms, crowd, tallies)
+        check_refused(books, crowd, walk, tallies)
         put_in = check_adjustments(spent, walk, expected.stock, before_s, tallies)
         check_stock(crowd, walk, put_in, tallies)
         check_sold_out(crowd, walk, put_in, tallies)
@@ -119,5 +122,6 @@ def _judge_one(
         check_ends(books, expected.campaign, walk, tallies)
         check_rows(books, expected.campaign, terms, walk, tallies)
         check_units(books, expected.campaign, terms, walk, put_in, tallies)
+        check_money(books, expected.campaign, terms, walk, tallies)
     watch(f"comparing Redis and the books of {expected.campaign}")
     Live(gateway, target, expected.campaign, terms, tallies).compare(crowd, seed)

@@ -59,6 +59,15 @@ PAIRS = (
         " WHERE shard = ANY(%(shards)s) GROUP BY 1) AS back ON redemption = id WHERE campaign = %(campaign)s"
         " AND (rolled_back_minor <> coalesce(came_back, 0) OR coalesce(came_back, 0) > minor) ORDER BY 3, 4",
     ),
+    Pair(
+        "all of it came back, and the coupon is spent",
+        "SELECT code, r.holder, r.shard AS shard, last.seq AS seq, id AS redemption, minor"
+        " FROM redemptions AS r JOIN coupons AS c USING (code)"
+        " JOIN (SELECT DISTINCT ON (redemption) redemption, seq, state FROM rollbacks WHERE shard = ANY(%(shards)s)"
+        " ORDER BY redemption, seq DESC) AS last ON redemption = id"
+        " WHERE r.campaign = %(campaign)s AND c.units = 1 AND rolled_back_minor = minor AND last.state = 'redeemed'"
+        " ORDER BY 3, 4",
+    ),
 )  # fmt: skip
 """In the order they are looked at."""
 

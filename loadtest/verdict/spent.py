@@ -5,6 +5,10 @@ from typing import Any, NamedTuple
 from loadtest.told import ADJUST, REDEEM, ROLLBACK, Attempt
 from loadtest.verdict.found import Tallies
 
+BUSY, FOREVER_S = 429, float("inf")
+CHECKS = {REDEEM: "redeemed", ROLLBACK: "rolled_back", ADJUST: "adjusted"}
+"""What is done by a key, and the check it is the business of."""
+
 
 class Redeemed(NamedTuple):
     """A redemption as it was told: *code* is empty where whoever asked did not write down which it was."""
@@ -37,16 +41,29 @@ class Spent:
         self._unsure_redeems: dict[tuple[str, str], str] = {}
         self._unsure_rollbacks: set[tuple[str, str]] = set()
         self._unsure_adjustments: dict[str, int] = {}
+        self._done_s: dict[tuple[str, str, str], float] = {}
 
     def add(self, attempt: Attempt) -> None:
         """One of them. Holds and their release leave nothing behind that could be counted, and are passed over."""
         self.first_sent_s = min(self.first_sent_s, attempt.sent_s)
+        if attempt.kind in CHECKS:
+            self._again(attempt)
         if attempt.kind == REDEEM:
             self._redeem(attempt)
         elif attempt.kind == ROLLBACK:
             self._rollback(attempt)
         elif attempt.kind == ADJUST:
             self._adjust(attempt)
+
+    def _again(self, attempt: Attempt) -> None:
+        """What was done by a key is told again, whatever became of the coupon since."""
+        about = attempt.ref if attempt.kind == ROLLBACK else attempt.holder
+        ask = (attempt.kind, about, attempt.key)
+        if attempt.granted:
+            self._done_s.setdefault(ask, attempt.answered_s)
+        elif not attempt.uncertain and attempt.status != BUSY and attempt.sent_s >= self._done_s.get(ask, FOREVER_S):
+            self._violate(CHECKS[attempt.kind], "it was done by this key, which was refused it", attempt,
+                          told=attempt.outcome)  # fmt: skip
 
     def _redeem(self, attempt: Attempt) -> None:
         ask = (attempt.holder, attempt.key)

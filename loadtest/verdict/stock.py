@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from itertools import accumulate
 
-from loadtest.verdict.crowd import Crowd
+from loadtest.verdict.crowd import Crowd, SoldOut
 from loadtest.verdict.found import Tallies
 from loadtest.verdict.spent import Spent
 from loadtest.verdict.walk import Walk
@@ -62,42 +62,64 @@ def check_stock(crowd: Crowd, walk: Walk, put_in: int, tallies: Tallies) -> None
 
 def check_sold_out(crowd: Crowd, walk: Walk, put_in: int, tallies: Tallies) -> None:
     """
-    sold_out is told while a shard has nothing left; and where somebody was told after the last unit came in, nothing is
-    left at the end. A campaign with several shards is sold out for a holder when his shard is.
+    sold_out is told while a holder's shard has nothing left; and where somebody was told after the last unit came in,
+    nothing is left at the end. Where it can't be told whose shard is whose, any that has nothing left is an excuse.
     """
     check, told = tallies["sold_out"], crowd.sold_out
     check.checked += len(told.asks)
-    last = _told_last(walk, crowd)
-    if last is not None:
-        left = min(walk.stock.values(), default=0)
-        by_told = put_in + walk.returned - max(walk.claimed_units, len(crowd.coupons))
-        if left > 0 or (len(walk.stock) == 1 and by_told > 0):
-            holder, key = last
+    shards = [walk.shard_of(holder) for holder, _ in told.asks]
+    for shard, at in _asked_last(told, shards).items():
+        if not _after_the_last_unit(walk, told, shard, at):
+            continue
+        left = walk.stock.get(shard, 0) if shard else min(walk.stock.values(), default=0)
+        if len(walk.stock) == 1:
+            left = max(left, put_in + walk.returned - max(walk.claimed_units, len(crowd.coupons)))
+        if left > 0:
+            holder, key = told.asks[at]
             check.violate(
-                "demand was higher, and something is left", max(left, by_told), campaign=crowd.campaign, put_in=put_in,
-                granted=walk.claimed_units, left=max(left, by_told), holder=holder, key=key,
+                "demand was higher, and something is left", left, campaign=crowd.campaign, shard=shard, put_in=put_in,
+                granted=walk.claimed_units, left=left, holder=holder, key=key,
             )  # fmt: skip
     if not walk.clocks.known:
         return
-    began = [since_s for since_s, _ in walk.empty]
-    ended = [*accumulate((until_s for _, until_s in walk.empty), max)]
-    for sent_s, answered_s, (holder, key) in zip(told.sent_s, told.answered_s, told.asks, strict=True):
-        since_s, until_s = walk.clocks.during(sent_s, answered_s)
-        at = bisect_right(began, until_s) - 1
-        if sent_s and (at < 0 or ended[at] < since_s):
+    empty = {shard: _Empty(spans) for shard, spans in walk.empty.items()}
+    empty[""] = _Empty([span for spans in walk.empty.values() for span in spans])
+    for at, (holder, key) in enumerate(told.asks):
+        during = walk.clocks.during(told.sent_s[at], told.answered_s[at])
+        if told.sent_s[at] and not (shards[at] in empty and empty[shards[at]].some_of(*during)):
             check.violate(
-                "there was stock all the while", campaign=crowd.campaign, holder=holder, key=key, sent_s=sent_s,
-                answered_s=answered_s,
+                "there was stock all the while", campaign=crowd.campaign, shard=shards[at], holder=holder, key=key,
+                sent_s=told.sent_s[at], answered_s=told.answered_s[at],
             )  # fmt: skip
 
 
-def _told_last(walk: Walk, crowd: Crowd) -> tuple[str, str] | None:
-    """Somebody who asked when no unit came in any more, and was told sold_out."""
-    told = crowd.sold_out
-    if not told.asks:
-        return None
-    at = max(range(len(told.asks)), key=told.sent_s.__getitem__)
+class _Empty:
+    """When there was nothing left: from each begin to its end."""
+
+    def __init__(self, spans: list[tuple[float, float]]) -> None:
+        spans = sorted(spans)
+        self._began = [since_s for since_s, _ in spans]
+        self._ended = [*accumulate((until_s for _, until_s in spans), max)]
+
+    def some_of(self, since_s: float, until_s: float) -> bool:
+        """Whether it was so at some instant between the two."""
+        at = bisect_right(self._began, until_s) - 1
+        return at >= 0 and self._ended[at] >= since_s
+
+
+def _asked_last(told: SoldOut, shards: list[str]) -> dict[str, int]:
+    """Shard → the place of whoever asked last of those it told sold_out."""
+    last: dict[str, int] = {}
+    for at, shard in enumerate(shards):
+        if shard not in last or told.sent_s[at] >= told.sent_s[last[shard]]:
+            last[shard] = at
+    return last
+
+
+def _after_the_last_unit(walk: Walk, told: SoldOut, shard: str, at: int) -> bool:
+    """Whether no unit came in any more when this one asked."""
     if walk.clocks.known and told.sent_s[at]:
         since_s, _ = walk.clocks.during(told.sent_s[at], told.answered_s[at])
-        return told.asks[at] if since_s > walk.last_in_s else None
-    return told.asks[at] if walk.returned == 0 and len(walk.adjusted) <= 1 else None
+        came_s = walk.last_in_s.get(shard, 0.0) if shard else max(walk.last_in_s.values(), default=0.0)
+        return since_s > came_s
+    return walk.returned == 0 and len(walk.adjusted) <= 1

@@ -3,7 +3,8 @@
 from typing import Any
 
 from loadtest.verdict.books import Changed
-from loadtest.verdict.crowd import Crowd, Granted
+from loadtest.verdict.clocks import Clocks
+from loadtest.verdict.crowd import Crowd, Granted, Unsettled
 from loadtest.verdict.found import Tallies
 
 
@@ -12,7 +13,10 @@ class ToldRows:
 
     def __init__(self, crowd: Crowd, tallies: Tallies) -> None:
         self._crowd, self._told, self._untold = crowd, tallies["told"], tallies["untold"]
+        self._replays = tallies["replays"]
         self._unsettled = crowd.unsettled()
+        self._refused: list[tuple[Changed, Unsettled]] = []
+        """Rows that nobody was told of, with a key that may have got them and was refused some time."""
         self.before_s = float("-inf")
 
     def row(self, change: Changed) -> Granted | None:
@@ -43,12 +47,23 @@ class ToldRows:
     def _may_be_untold(self, change: Changed) -> bool:
         keys = self._unsettled.get(change.holder)
         if keys:
-            keys.pop()
+            # Rows of a holder come in their order: the earliest is of the key that was refused earliest, or never.
+            key = min(keys, key=lambda each: each.refused_s)
+            keys.remove(key)
+            if key.refused_s:
+                self._refused.append((change, key))
             return True
         return change.at_s < self.before_s
 
-    def end(self) -> None:
-        """After the last row: who was told of a coupon that has none."""
+    def end(self, clocks: Clocks) -> None:
+        """After the last row: who was told of a coupon that has none, and who was refused one that he had."""
+        for change, key in self._refused if clocks.known else ():
+            asked_s, _ = clocks.during(key.refused_s, key.refused_s)
+            if change.at_s < asked_s:
+                self._replays.violate(
+                    "whoever has a coupon was refused it", campaign=self._crowd.campaign, holder=change.holder,
+                    key=key.key, code=change.code, shard=change.shard, seq=change.seq, sent_s=key.refused_s,
+                )  # fmt: skip
         self._told.checked += len(self._crowd.coupons)
         for granted in self._crowd.coupons.values():
             if not granted.rows:

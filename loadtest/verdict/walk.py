@@ -6,6 +6,7 @@ Sums are kept and not rows, but for holders and the few that were told a refusal
 
 from collections import Counter
 from collections.abc import Iterable
+from zlib import crc32
 
 from loadtest.verdict.books import Changed, Terms
 from loadtest.verdict.clocks import Clocks
@@ -30,13 +31,14 @@ class Walk:
         self.adjusted: Counter[str] = Counter()
         """Units by the key of the adjustment, all shards together; and the instants of each."""
         self.adjusted_at: dict[str, float] = {}
-        self.last_in_s = 0.0
-        """When a unit came to be had last, by the clock of Redis."""
-        self.empty: list[tuple[float, float]] = []
-        """From when to when a shard had nothing left, by the clock of Redis."""
+        self.last_in_s: dict[str, float] = dict.fromkeys(terms.shards, 0.0)
+        """When a unit came to be had last, by its shard and the clock of Redis."""
+        self.empty: dict[str, list[tuple[float, float]]] = {shard: [] for shard in terms.shards}
+        """From when to when each shard had nothing left, by the clock of Redis."""
         self.holds: Counter[str] = Counter()
         self.claimed_at: dict[str, list[float]] = {}
         self._empty_since: dict[str, float] = {}
+        self._as_hashed = True
         self._spent: set[str] = set()
 
     def over(self, changes: Iterable[Changed]) -> None:
@@ -57,9 +59,20 @@ class Walk:
                 self.holds[change.holder] -= 1
             if change.state:
                 self._step(change)
-        for since_s in self._empty_since.values():
-            self.empty.append((since_s, float("inf")))
-        self.empty.sort()
+        for shard, since_s in self._empty_since.items():
+            self.empty.setdefault(shard, []).append((since_s, float("inf")))
+
+    def shard_of(self, holder: str) -> str:
+        """
+        The shard whose stock *holder* gets of: the CRC-32 of his name, modulo their number. Nothing where it can't be
+        told, because somebody has a coupon of another shard than that.
+        """
+        if len(self._terms.shards) == 1:
+            return self._terms.shards[0]
+        return self._hashed(holder) if self._as_hashed else ""
+
+    def _hashed(self, holder: str) -> str:
+        return f"{self._crowd.campaign}/{crc32(holder.encode()) % len(self._terms.shards)}"
 
     def _number(self, change: Changed) -> None:
         sequence, last = self._tallies["sequence"], self.last_seq.get(change.shard, 0)
@@ -75,6 +88,8 @@ class Walk:
         if granted is not None and granted.fresh:
             self.clocks.decided(change.at_s, granted.sent_s, granted.answered_s)
         self._move("stock", "outstanding", 1, change)
+        if len(self._terms.shards) > 1 and self._as_hashed:
+            self._as_hashed = self._hashed(change.holder) == change.shard
         self.holds[change.holder] += 1
         self._tallies["limit"].checked += 1
         if self.holds[change.holder] > self._limit:
@@ -98,7 +113,7 @@ class Walk:
         self.accounts[source] -= units
         self.accounts[destination] += units
         if destination == "stock":
-            self.last_in_s = max(self.last_in_s, change.at_s)
+            self.last_in_s[change.shard] = max(self.last_in_s.get(change.shard, 0.0), change.at_s)
             self.returned += 0 if change.kind == "adjusted" else units
             self._stock(change, units)
         elif source == "stock":
@@ -117,7 +132,7 @@ class Walk:
         if left <= 0:
             self._empty_since.setdefault(shard, change.at_s)
         elif shard in self._empty_since:
-            self.empty.append((self._empty_since.pop(shard), change.at_s))
+            self.empty.setdefault(shard, []).append((self._empty_since.pop(shard), change.at_s))
 
     def _step(self, change: Changed) -> None:
         if change.kind == "redeemed":

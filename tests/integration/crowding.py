@@ -98,9 +98,9 @@ class Crowd:
         self.process.kill()
         self.process.wait(WITHIN_S)
 
-    def stop(self) -> None:
-        """As Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, by: signal.Signals = signal.SIGINT) -> None:
+        """As Ctrl-C does, or *by* another signal."""
+        self.process.send_signal(by)
 
     def ended(self) -> Ran:
         """Wait until it is over; what it came to."""

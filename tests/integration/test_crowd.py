@@ -119,11 +119,12 @@ async def test_processes_share_the_people_out_and_tags_choose(system: System, tm
     assert people == {f"h1-{part}-{number}" for part in (0, 1) for number in range(20)}
 
 
-async def test_ctrl_c_loses_nothing(system: System, tmp_path: Path) -> None:
-    """It ends at once; each request that Locust counted is recorded, and so is each that was on its way."""
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_and_term_lose_nothing(system: System, tmp_path: Path, by: signal.Signals) -> None:
+    """A run ends at once, judged; each request that Locust counted is recorded, and so is each that was on its way."""
     with Crowd(tmp_path / "run", system.ready_file, *FEW, "--tags", "claim", "--patience", "30", judged=True) as crowd:
         assert await crowd.seen("claim: claimed", "claim: replayed"), crowd.text()
-        crowd.stop()
+        crowd.stop(by)
         ran = crowd.ended()
 
     assert ran.code == 0, ran.text

@@ -41,7 +41,7 @@ def test_ctrl_c_ends_a_run_of_two_processes_with_everything_told(ready_file: Pat
         assert sum(result.outcomes.values()) <= len(told)
         assert result.outcomes["claimed"] == sum(row.outcome == "claimed" for row in told)
         assert sum(result.seconds.outcomes["claimed"]) == result.outcomes["claimed"]
-        assert result.campaigns[0].granted == result.outcomes["claimed"]
+        assert result.campaigns[0].granted >= result.outcomes["claimed"]  # one may be granted too late to be told
         assert [stock for stock in result.seconds.stock[result.campaigns[0].id] if stock is not None][-1] == (
             300 - result.campaigns[0].granted
         )

@@ -115,7 +115,7 @@ def test_claims_of_an_open_loop_leave_while_the_gateway_stands_still(
     [claims] = [each for each in result.requests if each.name == "claim: claimed"]
 
     assert result.mode == "open"
-    assert code == 0 or "lost the connection" in output.read_text()  # an idle one may be closed just as it is used
+    assert code == 0, output.read_text()
     assert len(sent_s) >= RATE * (RUN_S - 3)
     assert abs(median(late)) < 0.3
     assert sum(began_s < sent < began_s + STALLED_S for sent in sent_s) > RATE * STALLED_S / 3

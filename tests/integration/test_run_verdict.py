@@ -116,6 +116,14 @@ TOLD: list[tuple[str, str, Damage]] = [
     ("limit", "was told of more than the limit", more(CLAIM, "k1", "flo", 2, code="NEW-%d", key="more-%d")),
     ("limit_reached", "had fewer by then", changed(CLAIM, "k3", "ann", holder="bob")),
     ("limit_reached", "had fewer by then", limited_early),
+    (
+        "refused", "the campaign has no such reason",
+        more(CLAIM, "k1", "flo", holder="zoe", status=409, outcome="campaign_paused", code=""),
+    ),
+    (
+        "refused", "the campaign has no such reason",
+        more(CLAIM, "k1", "flo", holder="zoe", status=404, outcome="not_found", code=""),
+    ),
     ("told", "it has no row", changed(CLAIM, "k1", "flo", code="ABSENT")),
     ("told", "the row is of another holder", changed(CLAIM, "k1", "flo", holder="zoe")),
     ("told", "the row has another number", changed(CLAIM, "k1", "flo", seq=999)),
@@ -131,6 +139,9 @@ TOLD: list[tuple[str, str, Damage]] = [
     ),
     ("redeemed", "one key was given two redemptions", more(REDEEM, "r1", ref="RD-other")),
     ("redeemed", "a redemption was told in two ways", more(REDEEM, "r1", minor=501)),
+    ("redeemed", "it was done by this key, which was refused it", more(REDEEM, "r1", status=409, sent_s=9e9)),
+    ("rolled_back", "it was done by this key, which was refused it", more(ROLLBACK, "b1", status=409, sent_s=9e9)),
+    ("adjusted", "it was done by this key, which was refused it", more(ADJUST, "pallet", status=409, sent_s=9e9)),
     ("redeemed", "nobody was told of it", without(REDEEM, "r1")),
     ("redeemed", "nobody was told of it", changed(REDEEM, "r2", status=409, outcome="invalid_state")),
     ("redeemed", "the row is of another coupon", changed(REDEEM, "r2", code="ANOTHER")),
@@ -204,6 +215,12 @@ BOOKS: list[tuple[str, str, str]] = [
     ("rows", "a rollback and its change differ", "UPDATE rollbacks SET state = 'expired' WHERE minor = 200"),
     ("rows", "a redemption does not have what came back of it",
      "UPDATE redemptions SET rolled_back_minor = 1 WHERE rolled_back_minor = 0"),
+    ("rows", "all of it came back, and the coupon is spent",
+     "WITH e AS (UPDATE coupon_entries SET state = 'redeemed' WHERE kind = 'rolled_back' AND minor = 500),"
+     " c AS (UPDATE coupons SET state = 'redeemed' WHERE code IN (SELECT code FROM redemptions"
+     " WHERE rolled_back_minor = 500)) UPDATE rollbacks SET state = 'redeemed' WHERE minor = 500"),
+    ("money", "merchants are owed another amount", "UPDATE postings SET amount = amount - 1 WHERE source ~ '^payable'"),
+    ("money", "another amount is committed", "UPDATE postings SET amount = 1 WHERE destination = 'commitment:sale'"),
     ("units", "postings and state changes differ", "UPDATE postings SET amount = amount + 1 WHERE source = 'stock'"
      " AND journal = (SELECT max(id) FROM journals WHERE verb = 'claim')"),
     ("units", "coupons and their account differ", "UPDATE coupons SET state = 'expired' WHERE holder = 'flo'"),

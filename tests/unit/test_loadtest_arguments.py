@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import configargparse  # type: ignore[import-untyped]
 import pytest
 
-from loadtest.run.arguments import ARGUMENTS, Options
+from loadtest.run.arguments import ARGUMENTS, Options, add_arguments
+from loadtest.shapes import SHAPES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "loadtest.md").read_text(encoding="utf-8")
 DEFAULTS = {argument.dest: argument.default for argument in ARGUMENTS}
@@ -40,8 +42,8 @@ def test_the_defaults_hold() -> None:
     ("name", "value", "allowed"),
     [
         ("holders", 0, "from 1 to 10,000,000"),
-        ("stock", -1, "from 0 to"),
-        ("stock", "many", "from 0 to"),
+        ("stock", 0, "from 1 to"),
+        ("stock", "many", "from 1 to"),
         ("limit", 101, "from 1 to 100"),
         ("retry_rate", 1.5, "a share from 0 to 1"),
         ("retry_rate", float("nan"), "a share from 0 to 1"),
@@ -64,12 +66,35 @@ def test_a_wrong_value_is_named(name: str, value: Any, allowed: str) -> None:
 
 
 def test_every_argument_is_on_the_page() -> None:
-    """docs/loadtest.md has each argument with its default, in the order of the table, and none that is gone."""
+    """docs/loadtest.md has each argument with its default and its text, in the order of the table, and no other."""
     section = PAGE.partition("## What it may be told\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `--([a-z-]+)` \|([^|]*)\|", section, flags=re.MULTILINE)
-    told = [(name, default.strip(" `")) for name, default in rows]
+    rows = re.findall(r"^\| `--([a-z-]+)` \|([^|]*)\| (.*) \|$", section, flags=re.MULTILINE)
+    told = [
+        (name, default.strip(" `"), says.removesuffix(" (not in the web page)").replace("`", ""))
+        for name, default, says in rows
+    ]
 
-    assert told == [(argument.name, f"{argument.default}") for argument in ARGUMENTS]
+    assert told == [(each.name, f"{each.default}", each.says.replace("`", "")) for each in ARGUMENTS]
+
+
+def test_a_shape_is_picked_from_a_list() -> None:
+    """In Locust's web page it is a list and no field to type in; a shape that there is not is refused."""
+    parser = configargparse.ArgumentParser()
+    add_arguments(parser)
+    [shape] = [action for action in parser._actions if action.dest == "shape"]
+
+    assert [*(shape.choices or ())] == [*SHAPES]
+    assert parser.parse_args(["--shape", "sale"]).shape == "sale"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--shape", "nosuch"])
+
+
+def test_a_shell_takes_no_gate_for_a_file() -> None:
+    """Make hands ARGS to a shell: whoever copies a line with p99<=300 from the page has it in quotes."""
+    given = re.findall(r'ARGS="([^"]*)"', PAGE)
+
+    assert any("<=" in each for each in given)
+    assert not [each for each in given if re.search("[<>&|;]", re.sub("'[^']*'", "", each))]
 
 
 def test_the_text_of_an_argument_can_be_shown() -> None:

@@ -2,16 +2,20 @@
 
 import gc
 import json
+import os
 import random
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from loadtest.run import line
 from loadtest.run.arguments import ARGUMENTS, Options
 from loadtest.run.asking import Asker
 from loadtest.run.faults import Weather
@@ -170,6 +174,48 @@ def test_a_connection_that_breaks_is_a_failure_and_asked_again() -> None:
     assert (name, answered) == ("claim: unanswered", ("claim: replayed", ""))
     assert says.startswith("lost the connection: ")
     assert [(attempt.status, attempt.outcome) for attempt in ann.attempts] == [(0, "unanswered"), (200, "replayed")]
+
+
+@pytest.mark.parametrize(
+    ("idle_s_min", "failure"), [(0.0, ""), (3600.0, "lost the connection: ")], ids=["idle", "busy"]
+)
+def test_an_idle_connection_that_is_closed_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, idle_s_min: float, failure: str
+) -> None:
+    """
+    As by every HTTP client: one that had been idle may be closed as the request is sent, which is no failure; one that
+    was in use is broken. Either way the attempt is recorded, and the same key gets the answer.
+    """
+    monkeypatch.setattr(line, "IDLE_S_MIN", idle_s_min)
+    with answering(lambda request, number: b"" if number == 1 else reply(201, coupon())) as url:
+        ann = Somebody(url)
+        assert [ann.claim(), ann.claim()] == ["claimed", "claimed"]
+
+    broken = "claim: unanswered" if failure else "claim: hung up"
+    assert [name for name, _ in ann.rows] == ["claim: claimed", broken, "claim: claimed"]
+    assert ann.rows[1][1].startswith(failure)
+    assert bool(ann.rows[1][1]) == bool(failure)
+    assert [attempt.outcome for attempt in ann.attempts] == ["claimed", "unanswered", "claimed"]
+
+
+def test_a_connection_is_kept_however_many_there_are() -> None:
+    """Above the 1023rd file of a process too, which select does not know: a thousand users are kept connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
+    asked_by = list[threading.Thread]()
+
+    def keep(request: bytes, number: int) -> bytes:
+        asked_by.append(threading.current_thread())
+        return reply(201, coupon())
+
+    with answering(keep) as url, ExitStack() as files:
+        while files.enter_context(Path(os.devnull).open()).fileno() < 1030:
+            pass
+        ann = Somebody(url)
+        assert [ann.claim() for _ in range(3)] == ["claimed"] * 3
+
+    assert len(set(asked_by)) == 1
+    assert len(asked_by) == 3
 
 
 def test_patience_ends_and_slowness_is_named() -> None:

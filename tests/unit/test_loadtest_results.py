@@ -26,8 +26,8 @@ from loadtest.run.gates import ERRORS, UNITS
 from loadtest.run.gathering import Gathered, ToldFile
 from loadtest.run.plan import Plan
 from loadtest.run.recording import Mark
-from loadtest.run.sampling import Sampler, figures
-from loadtest.run.screen import screen
+from loadtest.run.sampling import Sampler, Standing, figures
+from loadtest.run.screen import screen, show
 from loadtest.run.standing import verdict_gate
 from loadtest.run.summing import CLEAN, INTERRUPTED, UNCLEAN, UNJUDGED, USAGE, summed
 from loadtest.run.timeline import Timeline
@@ -141,6 +141,31 @@ def test_the_screen_says_what_failed_and_where_the_report_is() -> None:
     assert "No verdict: gone" in screen(a_result(verdict=None, unjudged="gone"), Path("x"), "")
 
 
+def test_the_screen_leaves_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever pipes `locust --json` into a program gets JSON and nothing else; the screen goes where logs go."""
+    show("clean", piped=False)
+    show("piped", piped=True)
+
+    assert capsys.readouterr() == ("\nclean\n", "\npiped\n")
+
+
+@pytest.mark.parametrize(
+    ("stock", "left", "says"),
+    [
+        (14, 0, "14 granted of a stock of 14, 0 left"),
+        (10, 1, "14 granted of a stock of 10 and 5 that came later, 1 left"),
+        (10, None, "14 granted of a stock of 10, what is left is not known"),
+        (None, 2, "14 granted, 2 left"),
+    ],
+    ids=["all", "restocked", "unread", "of old"],
+)
+def test_the_screen_says_what_there_was_to_be_had(stock: int | None, left: int | None, says: str) -> None:
+    """More than the first stock is no oversell where more came."""
+    campaigns = [Campaign(id="c1", stock=stock, limit=1, granted=14, left=left)]
+
+    assert f"  c1: {says}\n" in screen(msgspec.structs.replace(a_result(1), campaigns=campaigns), Path("x"), "")
+
+
 PLAN = Plan(
     run="r1", campaigns=("c1",), stock=10, limit=1, holders=5, seed=1, started_s=START_S, shape="steady", created=True,
     parts=1, users=2, spawn_rate=1.0, run_time_s=None, host="",
@@ -158,8 +183,8 @@ def a_summary(tmp_path: Path, timeline: Timeline, **changes: Any) -> Result:
     gates = [verdict_gate(a_result().verdict, "", 1)]
     given: dict[str, Any] = {
         "host": "http://h", "mode": "open", "stopped_s": START_S + 4, "settings": {"seed": 1},
-        "generator": a_result().generator, "left": {"c1": 8}, "verdict": a_result().verdict, "unjudged": "",
-        "product_verdict": None, "gates": gates,
+        "generator": a_result().generator, "before": {"c1": Standing(5, 11)}, "after": {"c1": Standing(8, 8)},
+        "verdict": a_result().verdict, "unjudged": "", "product_verdict": None, "gates": gates,
     }  # fmt: skip
     result = summed(PLAN, gathered, sampler, **given | changes)
     gathered.told.keep()
@@ -188,7 +213,16 @@ def test_a_summary_lays_the_run_out_by_seconds(tmp_path: Path) -> None:
     assert [(mark.at_s, mark.says) for mark in result.marks] == [(1.25, "pause"), (2.25, "restock")]
     assert (result.duration_s, result.goodput_per_s, result.error_ratio) == (4, 1.25, round(1 / 6, 6))
     assert [(each.name, each.says, each.count) for each in result.failures] == [("claim: wrong", "status 500", 1)]
-    assert (result.campaigns[0].granted, result.campaigns[0].left) == (2, 8)
+    assert result.campaigns == [Campaign(id="c1", stock=11, limit=1, granted=3, left=8)]
+
+
+@pytest.mark.parametrize("unread", ["before", "after"])
+def test_what_was_granted_is_what_was_told_where_the_campaign_cant_say(tmp_path: Path, unread: str) -> None:
+    """A gateway that does not answer at the start or the end leaves what the crowd knows."""
+    result = a_summary(tmp_path, Timeline(), **{unread: {"c1": None}})
+
+    assert result.campaigns[0].granted == 2
+    assert result.campaigns[0].left == (8 if unread == "before" else None)
 
 
 def test_the_exit_code_is_by_the_gates_and_the_verdict(tmp_path: Path) -> None:

@@ -111,6 +111,15 @@ def test_steady_is_what_locust_was_told() -> None:
     assert stage_at("steady", 30.0, Told(7, 3.5, 30.0)).name == OVER
 
 
+def test_one_user_claims() -> None:
+    """Whoever tries it with one user or two has claims, by whatever loop, and nobody else who comes before them."""
+    present = ("Arrivals", "Bot", "Claimer", "Finance", "Marketer", "Wallet")
+    for users, arrivals, added in ((1, False, ("Claimer",)), (2, True, ("Arrivals",))):
+        assert classes_at(stage_at("steady", 0.0, Told(users)), present, arrivals) == added
+    assert classes_at(stage_at("steady", 0.0, Told(1)), ("Finance",), False) == ("Finance",)
+    assert "Finance" in classes_at(stage_at("steady", 0.0, Told(3)), present, False)
+
+
 def test_shapes_take_the_time_of_their_table_where_nobody_says() -> None:
     """A sale takes two minutes; one shape is of two sales."""
     assert length_s("sale", Told()) == 120.0

@@ -33,4 +33,5 @@ def test_the_exit_codes_are_those_of_the_help(capsys: pytest.CaptureFixture[str]
     told = re.search(r"Exit codes: (.*?)\n\n", capsys.readouterr().out, re.DOTALL)
 
     assert told is not None
-    assert re.findall(r"(?:^|· )(\d)", told[1].replace("\n", " ")) == names(table(PAGE, "exit code", "means"))
+    codes = re.findall(r"(?:^|· )(\d)", told[1].replace("\n", " "))
+    assert codes in [names(rows) for rows in tables(PAGE, "exit code", "means")]

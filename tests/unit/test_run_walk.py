@@ -12,7 +12,7 @@ from loadtest.verdict.found import Tallies
 from loadtest.verdict.stock import check_sold_out
 from loadtest.verdict.walk import Walk
 
-TERMS = Terms(limit=1, shards=["c/0", "c/1"], is_balance=False, frees=frozenset())
+TERMS = Terms(limit=1, shards=["c/0", "c/1"], is_balance=False, frees=frozenset(), costs_minor=None)
 BEGAN_S = 1_000.0
 
 
@@ -28,9 +28,9 @@ def claimed(seq: int, holder: str, shard: str = "c/0") -> Changed:
     return change(seq, "claimed", shard, code=f"{shard}-{seq}", holder=holder)
 
 
-def refused(sent_s: float, answered_s: float) -> Attempt:
+def refused(sent_s: float, answered_s: float, holder: str = "zoe") -> Attempt:
     """Somebody who was told sold_out."""
-    return Attempt(CLAIM, "c", "zoe", "k", 409, "sold_out", sent_s=sent_s, answered_s=answered_s)
+    return Attempt(CLAIM, "c", holder, "k", 409, "sold_out", sent_s=sent_s, answered_s=answered_s)
 
 
 def told_of(row: Changed, late_s: float = 0.01) -> Attempt:
@@ -77,7 +77,7 @@ def test_a_unit_that_comes_back_may_go_out_again_and_no_other() -> None:
     assert tallies["stock"].first is not None
     assert (tallies["stock"].first["seq"], tallies["stock"].first["left"]) == (5, -1)
     assert walk.returned == 1
-    assert walk.last_in_s == BEGAN_S + 3
+    assert walk.last_in_s["c/0"] == BEGAN_S + 3
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,35 @@ def test_sold_out_is_true_where_nothing_was_left_for_a_moment(sent_s: float, ans
     assert tallies["sold_out"].violated == violated
 
 
-def test_one_shard_that_is_empty_is_enough() -> None:
-    """A holder is told of his own shard: another one may have something left."""
+@pytest.mark.parametrize(("claims", "asks", "violated"), [("bob", "eve", 0), ("bob", "ann", 6), ("ann", "ann", 0)])
+def test_a_holder_is_told_of_his_own_shard(claims: str, asks: str, violated: int) -> None:
+    """
+    The CRC-32 of bob and eve is even and that of ann odd: eve's shard is the empty one, and ann's has five left. Where
+    a claim shows that it goes by something else, any empty shard is an excuse.
+    """
     changes = [
-        change(1, "adjusted", "c/0", delta=1, key="a#0"), claimed(2, "ann"),
+        change(1, "adjusted", "c/0", delta=1, key="a#0"), claimed(2, claims),
         change(1, "adjusted", "c/1", delta=5, key="a#1"),
     ]  # fmt: skip
-    walk, crowd, tallies = walked(changes, [told_of(changes[1]), refused(BEGAN_S + 13, BEGAN_S + 14)])
+    walk, crowd, tallies = walked(changes, [told_of(changes[1]), refused(BEGAN_S + 13, BEGAN_S + 14, asks)])
     check_sold_out(crowd, walk, 6, tallies)
 
     assert walk.stock == {"c/0": 0, "c/1": 5}
     assert walk.adjusted == {"a": 6}
-    assert tallies["sold_out"].violated == 0
+    assert tallies["sold_out"].violated == violated
+
+
+@pytest.mark.parametrize(("asks_s", "violated"), [(1.5, 0), (3.0, 1)])
+def test_whoever_had_no_answer_and_is_refused_later_had_no_coupon(asks_s: float, violated: int) -> None:
+    """What had no answer may be done late; but once its coupon is there, its key is told of it and not refused."""
+    changes = [change(1, "adjusted", delta=2, key="k"), claimed(2, "ann"), claimed(3, "zoe")]
+    unanswered = Attempt(CLAIM, "c", "ann", "k", 0, "unanswered", sent_s=BEGAN_S + 11)
+    again = refused(BEGAN_S + 10 + asks_s, BEGAN_S + 10.1 + asks_s, "ann")
+    walk, _, tallies = walked(changes, [unanswered, again, told_of(changes[2])], TERMS._replace(shards=["c/0"]))
+    walk.told.end(walk.clocks)
+
+    assert tallies["untold"].violated == 0
+    assert tallies["replays"].violated == violated
 
 
 def test_clocks_are_as_close_as_the_answers_tell() -> None:
