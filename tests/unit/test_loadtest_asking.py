@@ -219,7 +219,7 @@ def test_a_connection_is_kept_however_many_there_are() -> None:
 
 
 def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand who connect at once would wait seconds for each other in gevent's resolver; a name still goes there."""
+    """A thousand who connect at once would wait seconds for each other in the resolver; a name still goes there."""
     looked_up = list[str]()
 
     def look_up(host: str, port: int, *more: int) -> list[Any]:
