@@ -121,7 +121,7 @@ def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
 
     full = tmp_path / "full"
     (full / "result.json").mkdir(parents=True)
-    with pytest.raises(OSError, match="result.json"):
+    with pytest.raises(OSError, match=r"result\.json"):
         write_results(full, a_result(), lambda result: result.run)
     assert [path.name for path in full.iterdir()] == ["result.json"]
     (full / "result.json").rmdir()
