@@ -21,11 +21,18 @@ def build(folder: Path, bug: Bug | None) -> Path:
     for room in ROOMS:
         shutil.copytree(ROOT / room, folder / room)
     if bug is not None:
-        file = folder / bug.file
-        text = file.read_text(encoding="utf-8")
-        assert text.count(bug.find) == 1, f"{bug.find!r} is {text.count(bug.find)} times in {bug.file}"
-        file.write_text(text.replace(bug.find, bug.replace), encoding="utf-8")
+        plant(folder, bug)
     return folder
+
+
+def plant(folder: Path, bug: Bug | None, instead_of: Bug | None = None) -> None:
+    """Edit the copy in *folder*: put *bug* in, and take *instead_of* out. Errors: AssertionError."""
+    for each in (instead_of, bug):
+        if each is not None:
+            text = (ROOT / each.file).read_text(encoding="utf-8")
+            assert text.count(each.find) == 1, f"{each.find!r} is {text.count(each.find)} times in {each.file}"
+            edited = text.replace(each.find, each.replace) if each is bug else text
+            (folder / each.file).write_text(edited, encoding="utf-8")
 
 
 _WRITE = "if count > 0 then\n  local counter_call"

@@ -22,10 +22,14 @@ def write_results(folder: Path, result: Result, render: Callable[[Result], str])
 
 
 def _write(file: Path, data: bytes) -> None:
-    """Under another name first, so that nobody reads half of it."""
+    """Under another name first, so that nobody reads half of it; what can't be written whole is not left there."""
     part = file.with_name(f".{file.name}.part")
-    with part.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
+    try:
+        with part.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -146,6 +146,8 @@ def _written(folder: Path, result: Result, means: Means) -> Concluded:
     code, unwritten = result.exit_code, ""
     try:
         write_results(folder, result, means.render)
+    except OSError as error:  # the disk is full: nobody needs a traceback for that
+        code, unwritten = max(code, UNJUDGED), str(error)
     except Exception as error:
         log.exception("the results can't be written")
         code, unwritten = max(code, UNJUDGED), f"{type(error).__name__}: {error}"

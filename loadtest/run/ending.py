@@ -22,7 +22,7 @@ from loadtest.run.concluding import Means, Run, conclude
 from loadtest.run.gates import read_gates
 from loadtest.run.gathering import Gathered, ToldFile
 from loadtest.run.linking import link_report
-from loadtest.run.plan import part_of
+from loadtest.run.plan import part_of, parts
 from loadtest.run.sampling import Sampler
 from loadtest.run.screen import show
 from loadtest.run.shipping import Leader, WorkerEnd
@@ -122,6 +122,7 @@ class Ending:
             wrong = f"results can't be kept: {error}" if isinstance(error, OSError) else str(error)
             log.error("there is no run: %s", wrong)
             self._exit(USAGE)
+            part.fail(wrong)
             gevent.spawn(runner.quit if self._parsed.headless else runner.stop)
             raise gevent.GreenletExit from None  # whoever starts users does so no further
         gathered = Gathered(plan.run, told)
@@ -148,7 +149,10 @@ class Ending:
         self._finish()
 
     def on_quit(self, **_more: Any) -> None:
-        """Say what it came to, below Locust's own tables."""
+        """Say what it came to, or why to nothing, below Locust's own tables."""
+        failed = parts[self._environment].failed
+        if failed and self._parsed.headless:
+            self._screens.append(f"No run: {failed}\nExit code {self._environment.process_exit_code}")
         for text in self._screens:
             show(text, piped=self._parsed.json)
         self._screens = []

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import gevent  # type: ignore[import-untyped]
+import psycopg
 
 from loadtest.report.result import Check, Verdict
 from loadtest.run.plan import Plan
@@ -58,8 +59,9 @@ def judged(judge: Judge, expected: Callable[..., Any], target: Target, host: str
             {"wait_s": WAIT_S_MAX},
         )
     except Exception as error:
-        log.exception("the verdict failed")
-        return Judged(None, f"{type(error).__name__}: {error}".strip())
+        if not isinstance(error, (OSError, psycopg.OperationalError)):  # who is away is named, and needs no traceback
+            log.exception("the verdict failed")
+        return Judged(None, " ".join(f"{type(error).__name__}: {error}".split()))
     checks = [Check(**check._asdict()) for check in found.checks]
     return Judged(Verdict(holds=found.holds, took_s=round(found.took_s, 3), checks=checks))
 

@@ -5,6 +5,7 @@ Requests are put together by hand and answers parsed by what FastHttpUser is mad
 cookies, redirects and header objects: a process sends several times as many.
 """
 
+import ipaddress
 import random
 import select
 import time
@@ -59,6 +60,16 @@ class _Kept(ConnectionPool):
     def return_socket(self, sock: gevent.socket.socket) -> None:
         self._returned_s = time.perf_counter()
         super().return_socket(sock)
+
+    def _resolve(self) -> list[Any]:
+        """What is an address already is not sent through gevent's few threads, where a crowd that comes would queue."""
+        try:
+            address = ipaddress.ip_address(self._connection_host)
+        except ValueError:
+            return super()._resolve()
+        family = gevent.socket.AF_INET6 if address.version == 6 else gevent.socket.AF_INET
+        where = self._connection_host, self._connection_port
+        return [(family, gevent.socket.SOCK_STREAM, gevent.socket.IPPROTO_TCP, "", where)]
 
     def _is_socket_alive(self, sock: gevent.socket.socket | None) -> bool:
         """With geventhttpclient's own select each connection above the 1023rd file would be made anew each time."""

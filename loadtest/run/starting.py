@@ -21,7 +21,7 @@ import gevent  # type: ignore[import-untyped]
 import msgspec
 from locust import events
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_CLEANUP, STATE_STOPPED, STATE_STOPPING, MasterRunner, WorkerRunner
 
 from loadtest.run.arguments import Options, add_arguments
 from loadtest.run.opening import CantOpen, Gateway, open_campaigns
@@ -42,11 +42,11 @@ _STARTED_AS = os.getpid()
 
 def on_init(environment: Environment, **_more: Any) -> None:
     """Keep what this process was given, take secrets out of Locust's hands, and find the system."""
-    _catch_ctrl_c()
+    _catch_ctrl_c(environment)
     parsed = environment.parsed_options
     assert parsed is not None
     if parsed.headless and not isinstance(environment.runner, WorkerRunner):
-        _end_by_term()
+        _end_by_term(environment)
     try:
         given = Options.of(parsed)
     except ValueError as error:
@@ -226,19 +226,28 @@ def _dismiss(runner: MasterRunner, environment: Environment) -> None:
     runner.quit()
 
 
-def _catch_ctrl_c() -> None:
+def _catch_ctrl_c(environment: Environment) -> None:
     """
     See to it that Ctrl-C ends the program, and not what a user was about just then.
 
     Python raises KeyboardInterrupt in whatever runs: mostly somebody's request, where a bare except of the HTTP client
-    was seen to swallow it one time in six.
+    was seen to swallow it one time in six. The first one that comes when a run without a web page is ending anyway
+    changes nothing: Locust would be torn out of what it does last.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        hub = gevent.get_hub()
-        gevent.signal_handler(signal.SIGINT, hub.handle_system_error, KeyboardInterrupt, KeyboardInterrupt())
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    hub, asked = gevent.get_hub(), False
+
+    def interrupt() -> None:
+        nonlocal asked
+        if asked or not _ending(environment):
+            hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+        asked = True
+
+    gevent.signal_handler(signal.SIGINT, interrupt)
 
 
-def _end_by_term() -> None:
+def _end_by_term(environment: Environment) -> None:
     """
     See to it that the first TERM ends a run like Ctrl-C, with everything told and judged.
 
@@ -248,9 +257,18 @@ def _end_by_term() -> None:
 
     def end() -> None:
         watcher.cancel()
-        hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+        if not _ending(environment):
+            hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
     watcher = gevent.signal_handler(signal.SIGTERM, end)
+
+
+def _ending(environment: Environment) -> bool:
+    """Whether the run, the only one of a program without a web page, is over by itself."""
+    runner = environment.runner
+    if runner is None or isinstance(runner, WorkerRunner) or environment.web_ui is not None:
+        return False
+    return runner.state in (STATE_STOPPING, STATE_STOPPED, STATE_CLEANUP)
 
 
 def _keep_tagged(environment: Environment) -> None:

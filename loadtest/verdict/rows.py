@@ -62,10 +62,10 @@ PAIRS = (
     Pair(
         "all of it came back, and the coupon is spent",
         "SELECT code, r.holder, r.shard AS shard, last.seq AS seq, id AS redemption, minor"
-        " FROM redemptions AS r JOIN coupons AS c USING (code)"
+        " FROM redemptions AS r JOIN coupons AS c USING (campaign, code)"
         " JOIN (SELECT DISTINCT ON (redemption) redemption, seq, state FROM rollbacks WHERE shard = ANY(%(shards)s)"
         " ORDER BY redemption, seq DESC) AS last ON redemption = id"
-        " WHERE r.campaign = %(campaign)s AND c.units = 1 AND rolled_back_minor = minor AND last.state = 'redeemed'"
+        " WHERE campaign = %(campaign)s AND c.units = 1 AND rolled_back_minor = minor AND last.state = 'redeemed'"
         " ORDER BY 3, 4",
     ),
 )  # fmt: skip

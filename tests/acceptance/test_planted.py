@@ -1,5 +1,11 @@
 """A build with a planted bug is caught: a whole system of it, a short load, and the verdict names what is wrong."""
 
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,30 +15,70 @@ from loadtest.system import System
 from loadtest.verdict import Expected, Verdict, judge, waiting
 from loadtest.verdict.found import row_text
 from tests.crowds import Crowd
-from tests.planting import BUGS, CAUGHT, Bug, build
+from tests.planting import BUGS, CAUGHT, Bug, build, plant
 
 STOCK, LIMIT, HOLDERS = 150, 2, 100
 """100 holders want three coupons each; so some are told that they have enough, others that nothing is left."""
 
+ANEW_S_MAX = 60.0
 STOPPED_S = 1.0
 """For how long a drain that has stopped is watched: none of these bugs goes away by itself."""
 
 
-def put_under_load(folder: Path, bug: Bug | None) -> Verdict:
-    """The verdict on a sale of the build."""
-    source, at = folder / "source", folder / "system"
-    at.mkdir()
-    with System(at, workers=1, source=build(source, bug), no_demo="true") as system:
-        create_campaign(system.target, "sale", STOCK, LIMIT, 1)
-        crowd = Crowd(system.target, "sale", HOLDERS)
+class Bench:
+    """
+    A whole system of a copy of the source, whose scripts are edited from one sale to the next.
+
+    Bugs that are in scripts come in with a gateway that is started anew; the servers and the books go on.
+    """
+
+    def __init__(self, system: System, source: Path) -> None:
+        self._system, self._source = system, source
+        self._bug: Bug | None = None
+        self._sales = count(1)
+
+    def put_under_load(self, bug: Bug | None) -> Verdict:
+        """The verdict on a sale of the build with *bug* in it."""
+        if bug != self._bug:
+            assert bug is None or bug.file.endswith(".lua"), "other processes than the gateway would have to start anew"
+            plant(self._source, bug, instead_of=self._bug)
+            self._bug = bug
+            self._start_gateway_anew()
+        campaign, target = f"sale-{next(self._sales)}", self._system.target
+        create_campaign(target, campaign, STOCK, LIMIT, 1)
+        crowd = Crowd(target, campaign, HOLDERS)
         told = crowd.ask()
         assert {"claimed", "sold_out"} <= told.keys()
-        return judge(system.target, [Expected("sale", STOCK, LIMIT)], crowd.attempts, wait_s=60)
+        return judge(target, [Expected(campaign, STOCK, LIMIT)], crowd.attempts, wait_s=60)
+
+    def _start_gateway_anew(self) -> None:
+        before = set(self._system.parts()["gateway"])
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + ANEW_S_MAX
+        while before & set(self._system.parts().get("gateway", [])) or not self._answers():
+            assert time.monotonic() < until, "no gateway has taken the place of the one that was killed"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._system.target.gateway_url}/readyz", timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
 
-def test_a_build_without_a_bug_is_clean(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One for all bugs: to start a system costs many times what a sale does."""
+    source, at = tmp_path_factory.mktemp("build") / "source", tmp_path_factory.mktemp("system")
+    with System(at, workers=1, source=build(source, None), no_demo="true") as system:
+        yield Bench(system, source)
+
+
+def test_a_build_without_a_bug_is_clean(bench: Bench) -> None:
     """The same load on an unedited copy: every check holds, and none has looked at nothing that it could look at."""
-    verdict = put_under_load(tmp_path, None)
+    verdict = bench.put_under_load(None)
 
     assert [check.name for check in verdict.checks if check.violated] == []
     assert verdict.holds
@@ -40,10 +86,10 @@ def test_a_build_without_a_bug_is_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_a_planted_bug_is_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_bug_is_caught(name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check it is the business of does not hold, and prints the first row that shows it."""
     monkeypatch.setattr(waiting, "STOPPED_S", STOPPED_S)
-    verdict = put_under_load(tmp_path, BUGS[name])
+    verdict = bench.put_under_load(BUGS[name])
     expected, fields, says = CAUGHT[name]
     [found] = [check for check in verdict.checks if check.name == expected]
 

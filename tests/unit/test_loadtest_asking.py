@@ -218,6 +218,23 @@ def test_a_connection_is_kept_however_many_there_are() -> None:
     assert len(asked_by) == 3
 
 
+def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand who connect at once would wait seconds for each other in the resolver; a name still goes there."""
+    looked_up = list[str]()
+
+    def look_up(host: str, port: int, *more: int) -> list[Any]:
+        looked_up.append(host)
+        return socket.getaddrinfo("127.0.0.1", port, *more)
+
+    monkeypatch.setattr("gevent.socket.getaddrinfo", look_up)
+    with answering(lambda request, number: reply(201, coupon())) as url:
+        assert Somebody(url).claim() == "claimed"
+        assert looked_up == []
+        assert Somebody(url.replace("127.0.0.1", "gateway.test")).claim() == "claimed"
+
+    assert looked_up == ["gateway.test"]
+
+
 def test_patience_ends_and_slowness_is_named() -> None:
     """Who gives up says after how long; an answer that is slower than allowed counts, and fails."""
     wait = threading.Event()

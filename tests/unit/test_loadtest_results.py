@@ -119,6 +119,14 @@ def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
         write_results(tmp_path, a_result(), broken)
     assert {path.name for path in tmp_path.iterdir()} == {"result.json", "junit.xml"}
 
+    full = tmp_path / "full"
+    (full / "result.json").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"result\.json"):
+        write_results(full, a_result(), lambda result: result.run)
+    assert [path.name for path in full.iterdir()] == ["result.json"]
+    (full / "result.json").rmdir()
+    full.rmdir()
+
     write_results(tmp_path, a_red_result(), lambda result: result.run)
     assert {path.name for path in tmp_path.iterdir()} == {"result.json", "junit.xml", "report.html"}
     assert read_result(tmp_path / "result.json") == a_red_result()
