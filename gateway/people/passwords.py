@@ -72,6 +72,8 @@ def check_password(password: str, *names: str) -> str:
     Errors: InvalidUser saying what is wrong, never what was typed.
     """
     one = _normal(password)
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in one):  # no form of the console sends them
+        raise InvalidUser("password", "it has a character that nobody can type")
     if not PASSWORD_CHARS_MIN <= len(one) <= PASSWORD_CHARS_MAX:
         chars = {"low": PASSWORD_CHARS_MIN, "high": PASSWORD_CHARS_MAX}
         raise InvalidUser("password", "%(low)s to %(high)s characters", **chars)

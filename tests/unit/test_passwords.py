@@ -56,6 +56,8 @@ def test_length_is_all_that_is_asked(good: str) -> None:
         ("anna.lee.smith", "the name"),
         ("Anna.Lee.SmithAnna.Lee.Smith", "the name"),
         ("Annabelle Leighton", "the name"),
+        ("correct horse\0battery", "nobody can type"),
+        ("correct horse \udcff battery", "nobody can type"),
     ],
 )
 def test_what_is_tried_first_is_refused(bad: str, says: str) -> None:
