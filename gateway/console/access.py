@@ -97,5 +97,6 @@ def drop(request: Request, response: Response) -> Response:
 
 def inside(address: str) -> str:
     """*address* where it is one of the console, with its query; else the console's first page."""
-    good = _INSIDE.fullmatch(address) and not address.startswith(("/console/sign-in", "/console/sign-out"))
-    return address if good and "//" not in address and "/.." not in address else HOME
+    path = address.partition("?")[0].lower().replace("%2e", ".")  # to a browser %2e%2e is .. too
+    good = _INSIDE.fullmatch(address) and not path.startswith(("/console/sign-in", "/console/sign-out"))
+    return address if good and "//" not in address and "/." not in path else HOME

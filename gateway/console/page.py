@@ -176,14 +176,22 @@ async def _enter(visit: Visit) -> Response:
 def _to_sign_in(visit: Visit) -> Response:
     """The page to sign in, and from there back to where it was; what was posted was not done."""
     request = visit.request
-    url, path = request.url, request.url.path
+    path, query = request.url.path, request.url.query
     if "hx-request" in request.headers:  # a piece of a page: it is the page that has to go
-        url = url.replace(path=(at := urlsplit(request.headers.get("hx-current-url", HOME))).path, query=at.query)
-        path = url.path
-    back = inside(path + (f"?{url.query}" if url.query and request.method == "GET" else ""))
+        path, query = _shown_at(request.headers.get("hx-current-url", HOME))
+    back = inside(path + (f"?{query}" if query and request.method == "GET" else ""))
     ask = ["again"] if request.method == "POST" else []
     ask += [f"next={quote(back, safe='/')}"] if back != HOME else []
     address = SIGN_IN + ("?" + "&".join(ask) if ask else "")
     if "hx-request" in request.headers:
         return Response(headers={**HEADERS, "hx-redirect": address})
     return visit.go(address)
+
+
+def _shown_at(address: str) -> tuple[str, str]:
+    """Path and query of the page that htmx says it is on; nothing where that is no address."""
+    try:
+        at = urlsplit(address)
+    except ValueError:
+        return "", ""
+    return at.path, at.query

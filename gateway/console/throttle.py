@@ -57,8 +57,8 @@ class Throttle:
             return False
         return True
 
-    async def was_right(self, name: str, address: Address) -> None:
-        """Give back what admit() has counted."""
+    async def give_back(self, name: str, address: Address) -> None:
+        """Give back what admit() has counted, for who was right or could not be told."""
         try:
             async with asyncio.timeout(LIMITER_MS_MAX / 1000):
                 for limit, identity in self._limits(name, address):

@@ -5,6 +5,9 @@ Length is what counts (NIST SP 800-63B-4 §3.1.1.2): no rules of what has to be 
 """
 
 import asyncio
+import os
+import sys
+import threading
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
@@ -31,6 +34,8 @@ HASH_BYTES, SALT_BYTES = 32, 16  # RFC 9106 §3.1: 16 bytes of salt are recommen
 CHECKS_AT_ONCE_MAX = 2
 """How many passwords a worker hashes at once: so many cores and times MEMORY_KIB it takes at most."""
 CHECKS_WAITING_MAX = 64
+NICE = 19
+"""How far the threads that hash stand back, of 0 to 19 (setpriority(2))."""
 
 COMMON = frozenset((files("gateway.people") / "common_passwords.txt").read_text(encoding="ascii").split())
 """Those of twelve characters or more in the 20,000 most used ones, as Django has them (from Have I Been Pwned)."""
@@ -67,6 +72,8 @@ def check_password(password: str, *names: str) -> str:
     Errors: InvalidUser saying what is wrong, never what was typed.
     """
     one = _normal(password)
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in one):  # no form of the console sends them
+        raise InvalidUser("password", "it has a character that nobody can type")
     if not PASSWORD_CHARS_MIN <= len(one) <= PASSWORD_CHARS_MAX:
         chars = {"low": PASSWORD_CHARS_MIN, "high": PASSWORD_CHARS_MAX}
         raise InvalidUser("password", "%(low)s to %(high)s characters", **chars)
@@ -102,11 +109,17 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+def _stand_back() -> None:
+    """Leave the core to claims wherever both want it: a thread of Linux has a priority of its own, others share one."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+
+
 class Passwords:
     """Hashes and checks in threads of its own, so that claims are never kept waiting. Errors: Refusal overloaded."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(CHECKS_AT_ONCE_MAX, thread_name_prefix="password")
+        self._threads = ThreadPoolExecutor(CHECKS_AT_ONCE_MAX, "password", initializer=_stand_back)
         self._waiting = 0
 
     async def is_password(self, kept: str | None, password: str) -> bool:

@@ -127,6 +127,11 @@ async def set_disabled(connection: Connection, name: str, disabled: bool, actor:
         return await find_user(connection, name)
 
 
+async def end_sessions(connection: Connection, name: str) -> None:
+    """Every session of a user is over, in every browser. Nothing else of him changes, so the audit log has no line."""
+    await rows(connection, _QUERIES["end_sessions"], name=name, stamp=_stamp())
+
+
 async def set_look(connection: Connection, name: str, look: Look, actor: str) -> None:
     """Keep how a user wants the console to look; his sessions go on. Errors: InvalidUser, NoUser."""
     if look.theme not in THEMES:

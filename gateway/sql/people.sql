@@ -53,6 +53,9 @@ UPDATE users
 SET disabled_at = NULL, disabled_by = NULL, stamp = %(stamp)s, changed_at = now(), changed_by = %(actor)s
 WHERE name = %(name)s
 
+-- name: end_sessions
+UPDATE users SET stamp = %(stamp)s WHERE name = %(name)s
+
 -- name: set_look
 UPDATE users SET language = %(language)s, theme = %(theme)s, zone = %(zone)s, changed_at = now(), changed_by = %(actor)s
 WHERE name = %(name)s

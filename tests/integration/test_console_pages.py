@@ -67,13 +67,20 @@ async def test_what_is_not_there(worker: Worker) -> None:
     await add_user(worker, "root", "admin")
     browser = await signed_in(worker, "root")
 
-    for path in ("/console/nope", "/console/users/nobody", "/console/users/..%2f", "/console/nope/nope"):
+    for path in (
+        "/console/nope",
+        "/console/users/nobody",
+        "/console/users/..%2f",
+        "/console/users/ro%00ot",
+        "/console/nope/nope",
+    ):
         answer = await browser.get(path)
         assert (answer.status_code, title(answer)) == (404, "There is nothing here")
         assert "/console/users" in answer.text
     assert (await browser.post("/console/users/nobody", {"step": "disable"})).status_code == 404
     assert (await browser.post("/console/audit")).status_code == 405
     assert (await browser.get("/console/assets/nope.js")).status_code == 404
+    assert (await browser.get("/console/")).headers["location"] == "/console"
 
 
 async def test_an_admin_makes_and_changes_a_user(worker: Worker) -> None:
@@ -136,10 +143,22 @@ async def test_nobody_locks_everybody_out(worker: Worker) -> None:
     await add_user(worker, "root", "admin")
     browser = await signed_in(worker, "root")
 
-    for fields in ({"step": "disable"}, {"step": "roles", "role": "store"}):
+    for fields in ({"step": "disable"}, {"step": "disable", "role": "admin"}, {"step": "roles", "role": "store"}):
         refused = await browser.post("/console/users/root", fields)
         assert (refused.status_code, "This is you." in refused.text) == (409, True)
     assert (await browser.get("/console/users")).status_code == 200
+
+
+async def test_what_was_typed_stays(worker: Worker) -> None:
+    """A form that is refused is shown again as it was filled in."""
+    await add_user(worker, "root", "admin")
+    await add_user(worker, "ann", "store", display="Ann")
+    browser = await signed_in(worker, "root")
+
+    again = await browser.post("/console/users/ann", {"step": "roles", "display": "Ann Lee"})
+
+    assert (again.status_code, "Choose one role or more." in again.text) == (400, True)
+    assert 'value="Ann Lee"' in again.text
 
 
 async def test_users_are_filtered_and_paged(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,27 @@ async def test_signing_in_and_out(worker: Worker) -> None:
     assert (await browser.get("/console")).status_code == 303
 
 
+async def test_a_cookie_is_worth_nothing_after_signing_out(worker: Worker) -> None:
+    """Whoever copied it before, and every other browser of the same person, has to sign in; nobody else has."""
+    await add_user(worker, "ann", "auditor")
+    await add_user(worker, "bob", "auditor")
+    browser, beside, bob = [await signed_in(worker, name) for name in ("ann", "ann", "bob")]
+    copied = browser.cookie
+
+    await browser.post("/console/sign-out")
+    browser.cookie = copied
+
+    assert [(await each.get("/console/audit")).status_code for each in (browser, beside, bob)] == [303, 303, 200]
+
+
+@pytest.mark.parametrize("address", ["http://[", "https://evil.example/till", "javascript:alert(1)"])
+async def test_a_piece_of_a_page_leads_to_signing_in_whatever_it_is_on(worker: Worker, address: str) -> None:
+    """What htmx says of the page is a stranger's word: it leads nowhere else, and breaks nothing."""
+    answer = await Browser(worker).get("/console/figures", hx_request="true", hx_current_url=address)
+
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (200, "/console/sign-in")
+
+
 async def test_the_cookie_and_the_headers(worker: Worker) -> None:
     """HttpOnly, Lax, for the console alone, Secure behind HTTPS; nothing inline, nothing framed, nothing kept."""
     await add_user(worker, "ann", "auditor")
@@ -297,6 +318,9 @@ async def test_the_books_away(worker: Worker) -> None:
     assert int(page.headers["retry-after"]) > 0
     assert form.status_code == 200
     assert (tried.status_code, "does not answer" in tried.text, 'value="ann"' in tried.text) == (503, True, True)
+    limit = worker.settings.sign_in_failures_name_address_max
+    tries = [await fresh.post("/console/sign-in", {"name": "ann", "password": PASSWORD}) for _ in range(limit + 1)]
+    assert {each.status_code for each in tries} == {503}, "nobody could look, so nothing was wrong"
 
 
 async def test_a_first_password_has_to_be_changed(worker: Worker) -> None:

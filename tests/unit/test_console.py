@@ -31,6 +31,7 @@ PLACES = re.compile(r"%\(\w+\)s|%%")
         "https://evil.example/console", "//evil.example/console", "/console//evil.example", "/console/../till",
         "/consolex", "/till", "\\\\evil.example", "/console\\evil", "javascript:alert(1)", "/console/sign-out",
         "/console/sign-in?next=/console", "/console\n//evil", "/console\r\nx: y", "/console#x", "/console/é", "",
+        "/console/%2e%2e/till", "/console/.%2E/till", "/console/./sign-out", "/console/%2E/sign-in?next=/console",
     ],
 )  # fmt: skip
 def test_no_address_leads_elsewhere(address: str) -> None:

@@ -1,6 +1,9 @@
 """Passwords: what one may be, what is kept of it, and that checking takes as long where there is nobody."""
 
 import asyncio
+import os
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from gateway.people import passwords
 from gateway.people.passwords import (
     CHECKS_AT_ONCE_MAX,
     COMMON,
+    NICE,
     PASSWORD_CHARS_MAX,
     PASSWORD_CHARS_MIN,
     Passwords,
@@ -52,6 +56,8 @@ def test_length_is_all_that_is_asked(good: str) -> None:
         ("anna.lee.smith", "the name"),
         ("Anna.Lee.SmithAnna.Lee.Smith", "the name"),
         ("Annabelle Leighton", "the name"),
+        ("correct horse\0battery", "nobody can type"),
+        ("correct horse \udcff battery", "nobody can type"),
     ],
 )
 def test_what_is_tried_first_is_refused(bad: str, says: str) -> None:
@@ -140,6 +146,24 @@ async def test_few_are_checked_at_once_and_no_more_wait_than_may(monkeypatch: py
     assert [each.code for each in answers[6:] if isinstance(each, Refusal)] == ["overloaded"] * 2
     assert most <= CHECKS_AT_ONCE_MAX
     assert ticks > 8, "the event loop stood still"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_hashing_stands_back_behind_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that hash have a lower priority than the one that answers claims, which keeps its own."""
+    here, before = Passwords(), os.getpriority(os.PRIO_PROCESS, 0)
+    seen: list[int] = []
+
+    def looked(kept: str, password: str) -> bool:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return False
+
+    monkeypatch.setattr(passwords, "is_password", looked)
+    await here.is_password(None, GOOD)
+    here.close()
+
+    assert seen == [NICE]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before < NICE
 
 
 @pytest.mark.parametrize("bad", ["", "Ann", "ann lee", "ann/x", "a" * 65, "ann\n", "änn", "<b>", ".."])

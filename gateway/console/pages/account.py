@@ -59,7 +59,7 @@ async def _change_password(visit: Visit) -> Response:
     if known is None:
         return _page(visit, 400, errors={"old": say(N_("This is not your password."))})
     if counted:
-        await visit.here.throttle.was_right(who.name, address)
+        await visit.here.throttle.give_back(who.name, address)
     hashed = await visit.here.people.passwords.hash(new)
     async with postgres(visit.here.pool) as connection:
         stamp = await set_password(connection, who.name, hashed, who.actor, must_change=False)

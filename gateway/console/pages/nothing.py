@@ -2,12 +2,15 @@
 
 from starlette.responses import Response
 
+from gateway.console.access import HOME
 from gateway.console.page import Page, Visit
 from gateway.errors import Refusal
 
 
 async def nothing(visit: Visit) -> Response:
-    """A page that says so. Errors: Refusal("not_found"), always."""
+    """A page that says so, but to the first one with a slash behind it. Errors: Refusal("not_found")."""
+    if not visit.request.path_params["rest"]:
+        return visit.go(HOME)
     raise Refusal("not_found")
 
 

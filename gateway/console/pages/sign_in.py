@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 from starlette.responses import Response
 
+from gateway.addresses import Address
 from gateway.console.access import HOME, SignedOut, drop, entered, inside
 from gateway.console.locales import LANGUAGES, N_
 from gateway.console.page import SIGN_IN, Page, Visit
@@ -14,6 +15,8 @@ from gateway.console.words import Trouble, trouble_of
 from gateway.errors import Refusal
 from gateway.forms import NotOurs
 from gateway.people.people import Known
+from gateway.people.store import end_sessions
+from gateway.sql import postgres
 from gateway.telemetry import SIGN_INS
 from gateway.zones import zone_of
 
@@ -21,7 +24,7 @@ NEXT_CHARS_MAX = 2000
 _AGAIN = Trouble(
     N_("You were signed out, and nothing was done."), N_("Sign in and look whether the last step was done.")
 )
-_ENDED = Trouble(N_("You are signed out."), N_("Whoever uses this browser next has to sign in."))
+_ENDED = Trouble(N_("You are signed out."), N_("In every other browser too: whoever is next has to sign in."))
 _WRONG = Trouble(
     N_("This name and this password do not go together."),
     N_("Capital letters count. Nobody can look a password up; an admin can give you another one."),
@@ -65,7 +68,7 @@ async def sign_in(visit: Visit) -> Response:
     address = here.guessing.address(visit.request)
     try:
         counted = await here.throttle.admit(name[:100], address)
-        known = await here.people.sign_in(name, password)
+        known = await _checked(visit, name, password, address, counted)
     except Refusal as refusal:
         if refusal.code not in ("rate_limited", "overloaded", "not_ready"):
             raise
@@ -74,13 +77,23 @@ async def sign_in(visit: Visit) -> Response:
         here.telemetry.answered(SIGN_INS, "wrong")
         return _form(visit, 401, notice=_WRONG)
     if counted:
-        await here.throttle.was_right(name[:100], address)
+        await here.throttle.give_back(name[:100], address)
     here.telemetry.answered(SIGN_INS, "done")
     zone = zone_of(visit.one("zone"))
     visit.session = here.credentials.console.sign_in(
         known.person.name, known.stamp, time.time(), language=visit.session.language, zone=zone
     )
     return visit.go(inside(visit.one("next")))
+
+
+async def _checked(visit: Visit, name: str, password: str, address: Address, counted: bool) -> Known | None:
+    """Who that is; a try at which nobody could look is none. Errors: Refusal overloaded, not_ready."""
+    try:
+        return await visit.here.people.sign_in(name, password)
+    except Refusal:
+        if counted:
+            await visit.here.throttle.give_back(name[:100], address)
+        raise
 
 
 async def too_old(visit: Visit) -> Response:
@@ -109,7 +122,9 @@ async def show_sign_out(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
-    """End the session in this browser."""
+    """End every session of his: a cookie that somebody copied is worth nothing from now on. Errors: not_ready."""
+    async with postgres(visit.here.pool) as connection:
+        await end_sessions(connection, visit.who.name)
     return drop(visit.request, visit.go(f"{SIGN_IN}?ended"))
 
 

@@ -107,8 +107,9 @@ async def show_user(visit: Visit) -> Response:
 
 async def change(visit: Visit) -> Response:
     """Change his roles, disable or enable him, or give him another password. Errors: Refusal."""
-    name, step, actor = visit.request.path_params["name"], visit.one("step"), visit.who.actor
-    if name == visit.who.name and step in ("disable", "roles") and "admin" not in visit.fields.get("role", []):
+    name, step, actor = _named(visit), visit.one("step"), visit.who.actor
+    keeps = step == "roles" and "admin" in visit.fields.get("role", [])
+    if name == visit.who.name and step in ("disable", "roles") and not keeps:
         return await _user(visit, 409, notice=_NOT_YOURSELF)
     try:
         match step:
@@ -147,14 +148,25 @@ async def _new_password(visit: Visit, name: str) -> Response:
     return visit.render("password", user=user, password=password, is_new=False)
 
 
+def _named(visit: Visit) -> str:
+    """The name in the path; nobody's where PostgreSQL has no such text."""
+    name: str = visit.request.path_params["name"]
+    return "" if "\0" in name else name
+
+
 async def _user(visit: Visit, status: int = 200, **values: Any) -> Response:
     """Errors: Refusal("not_found")."""
     try:
         async with postgres(visit.here.pool) as connection:
-            user: User = await find_user(connection, visit.request.path_params["name"])
+            user: User = await find_user(connection, _named(visit))
     except NoUser:
         raise Refusal("not_found") from None
-    given = {"done": None, "typed_roles": visit.fields.get("role", list(user.roles)), **values}
+    fields = visit.fields
+    typed = {
+        "typed_roles": fields.get("role", list(user.roles)),
+        "typed_display": fields.get("display", [user.display])[0],
+    }
+    given = {"done": None, **typed, **values}
     return visit.render("user", status, user=user, roles=ROLE_WORDS, **given)
 
 
