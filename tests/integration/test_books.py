@@ -85,6 +85,7 @@ RIGHTS = {
         "stocktakes": "INSERT",
         "breaks": "INSERT",
         "users": "INSERT",
+        "proposals": "INSERT",
     },
     "fairclaim_reconciler": {
         "coupons": "INSERT",
@@ -129,6 +130,7 @@ COLUMN_RIGHTS = {
             *("resolved_at", "resolved_by", "resolution", "compensation"),
         },
         "exports": {"state", "failed", "finished_at"},
+        "proposals": {"state", "checker", "checker_name", "decided_at", "said", "outcome"},
         "users": {
             *("display", "roles", "password", "stamp", "must_change", "language", "theme", "zone"),
             *("changed_at", "changed_by", "disabled_at", "disabled_by"),

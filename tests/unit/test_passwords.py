@@ -148,21 +148,24 @@ async def test_few_are_checked_at_once_and_no_more_wait_than_may(monkeypatch: py
     assert ticks > 8, "the event loop stood still"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
 async def test_hashing_stands_back_behind_claims(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threads that hash have a lower priority than the one that answers claims, which keeps its own."""
+    """
+    The threads that hash have a lower priority than the one that answers claims, which keeps its own. Where threads
+    share one, as they do but on Linux, nobody's is changed.
+    """
     here, before = Passwords(), os.getpriority(os.PRIO_PROCESS, 0)
     seen: list[int] = []
 
     def looked(kept: str, password: str) -> bool:
-        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        own = threading.get_native_id() if sys.platform == "linux" else 0
+        seen.append(os.getpriority(os.PRIO_PROCESS, own))
         return False
 
     monkeypatch.setattr(passwords, "is_password", looked)
     await here.is_password(None, GOOD)
     here.close()
 
-    assert seen == [NICE]
+    assert seen == [NICE if sys.platform == "linux" else before]
     assert os.getpriority(os.PRIO_PROCESS, 0) == before < NICE
 
 
