@@ -80,7 +80,7 @@
 
   const groups = JSON.parse($('.charts').dataset.groups);
   const CHARTS = {
-    answers: Object.entries(groups).map(([key, says], at) => [key, says, ['--good', '--accent', '--quiet', '--note', '--bad'][at]]),
+    answers: groups.map(([key, says], at) => [key, says, ['--good', '--accent', '--quiet', '--note', '--bad'][at]]),
     stock: [['stock', '', '--accent']],
     latency: [['p50_ms', 'p50', '--accent'], ['p99_ms', 'p99', '--bad']],
     lag: [['lag_s', '', '--note']],

@@ -59,6 +59,9 @@ def figures(frame: Frame, words: Words, sale: SaleNow | None = None) -> list[Fig
         Figure(
             "p99_ms", say(N_("Latency")), number(frame.p99_ms, words), "ms", say(N_("99 of 100 are answered sooner"))
         ),
+        Figure(
+            "waiting", say(N_("Under way")), number(frame.waiting, words), "", say(N_("claims that wait for Redis"))
+        ),
         Figure("batch", say(N_("Batch size")), number(frame.batch, words), "", say(N_("claims a script call"))),
         Figure(
             "lag_s",
