@@ -22,6 +22,8 @@ from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.console import routes as console
+from gateway.console.live.live import Live
+from gateway.console.live.reading import Eyes
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
 from gateway.edge import Edge, on_http_exception
@@ -191,6 +193,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     background = Background(_works(pool, door, redeeming))
     for loop in background.loops():
         _beside(stack, loop)
+    live = Live(Eyes(door, pool, telemetry).look)
+    stack.push_async_callback(live.close)
     return Services(
         settings=settings,
         door=door,
@@ -208,6 +212,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         redeeming=redeeming,
         background=background,
         telemetry=telemetry,
+        live=live,
     )
 
 

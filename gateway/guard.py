@@ -61,6 +61,11 @@ class Guard(Turns):
         super().connection_made(transport)
         self._surplus = len(self.connections) > self._connections_max
 
+    def shutdown(self) -> None:
+        """The server stops: no stream of the console's keeps it waiting, and what else is asked is answered."""
+        self.services.live.end()
+        super().shutdown()
+
     def data_received(self, data: bytes) -> None:
         """Parse, and refuse what is not as it has to be."""
         if self._deaf:

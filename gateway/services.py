@@ -10,6 +10,7 @@ from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.console.live.live import Live
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
 from gateway.guessing import Guessing
@@ -43,6 +44,7 @@ class Services:
     redeeming: Redeeming
     background: Background
     telemetry: Telemetry
+    live: Live
 
 
 def services(request: Request) -> Services:

@@ -1,5 +1,6 @@
 """The files that pages use. The address of one names its content, so that a browser may keep it for good."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -22,14 +23,16 @@ class Asset(NamedTuple):
 
 
 class Assets:
-    """The files of *folder*, served below the path *at*."""
+    """The files of *folder*, and *others* by name, served below the path *at*."""
 
-    def __init__(self, folder: Path, at: str) -> None:
+    def __init__(self, folder: Path, at: str, others: Mapping[str, str] | None = None) -> None:
         self._at = at
+        found = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+        found |= {name: text.encode() for name, text in (others or {}).items()}
         self.files = {
-            path.name: Asset(data, _TYPES[path.suffix], sha256(data).hexdigest()[:12])
-            for path in sorted(folder.iterdir())
-            if (data := path.read_bytes())
+            name: Asset(data, _TYPES[Path(name).suffix], sha256(data).hexdigest()[:12])
+            for name, data in found.items()
+            if data
         }
 
     def address(self, name: str) -> str:

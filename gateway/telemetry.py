@@ -165,6 +165,16 @@ class Telemetry:
         at = _OFFSETS[metric.name]
         return sum(self._totals()[at : at + _width(metric)])
 
+    def cells(self) -> dict[str, tuple[int, ...]]:
+        """
+        All workers' counters by the name of the metric, read at one go.
+
+        Shape: a number for each value of the label; of a histogram one for each bucket (not heaped up), one for what is
+        above them, and the stored sum.
+        """
+        totals = self._totals()
+        return {each.name: tuple(totals[_OFFSETS[each.name] : _OFFSETS[each.name] + _width(each)]) for each in METRICS}
+
     def _totals(self) -> list[int]:
         totals = [0] * _SIZE
         for path in sorted(self._folder.glob(f"{_LAYOUT}-*.counters")):

@@ -32,10 +32,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "gateway": frozenset({"lua"}),
     "gateway/cli": frozenset({"lua", "gateway", "reconciler", "loadtest"}),
     "gateway/finance": frozenset({"lua", "gateway", "reconciler"}),
+    "gateway/console": frozenset({"lua", "gateway", "vendored"}),
 }
 """
 Room → the other rooms it may import. The command line puts the two sides together, so it may see both, and it replays
-traces; finance reads the books, which are the reconciler's; the benchmark measures scripts and reports themselves.
+traces; finance reads the books, which are the reconciler's; the console draws with a library of
+others; the benchmark measures scripts and reports themselves.
 """
 
 

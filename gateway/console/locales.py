@@ -88,6 +88,8 @@ class Words:
     def __init__(self, language: str, locale: Locale, zone: str) -> None:
         self.language, self.zone = language, zone
         self.tag = language.replace("_", "-")
+        self.place = str(locale).replace("_", "-")
+        """For a browser's Intl: en-GB."""
         self._locale, self._place = locale, ZoneInfo(zone)
         self._catalogue = catalogue(language)
 

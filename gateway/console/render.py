@@ -11,9 +11,12 @@ from starlette.responses import HTMLResponse, Response
 from gateway.console.locales import LANGUAGES, Words, catalogue
 from gateway.console.roles import ROLE_WORDS
 from gateway.static import Assets
+from vendored import UPLOT
 
 _HERE = Path(__file__).parent
-ASSETS = Assets(_HERE / "assets", "/console/assets")
+_LICENCE = f"/*\n{UPLOT.text('LICENSE')}\n*/\n"
+_CHARTS = {"uplot.js": _LICENCE + UPLOT.text("uPlot.iife.min.js"), "uplot.css": UPLOT.text("uPlot.min.css")}
+ASSETS = Assets(_HERE / "assets", "/console/assets", _CHARTS)
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

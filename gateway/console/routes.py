@@ -2,6 +2,7 @@
 
 from starlette.routing import Route
 
+from gateway.console.live import pages as live
 from gateway.console.page import routes as routes_of
 from gateway.console.pages import account, audit, sign_in, start, users, waiting
 from gateway.console.pages.nothing import NOTHING
@@ -9,6 +10,7 @@ from gateway.console.render import ASSETS
 
 PAGES = (
     *start.PAGES,
+    *live.PAGES,
     *waiting.PAGES,
     *users.PAGES,
     *audit.PAGES,

@@ -1,0 +1,136 @@
+"""Live over HTTP: what the page says without JavaScript, and the stream: its beat, its bounds, and its end."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from gateway.console.live import pages
+from gateway.console.live.live import OF_ONE_MAX
+from gateway.console.sessions import COOKIE
+from gateway.lane import Lane
+from tests.conftest import ON_VALKEY
+from tests.http import Worker
+from tests.integration.consoling import Browser, add_user, signed_in
+
+pytestmark = ON_VALKEY
+
+STREAM = "/console/live-stream"
+
+
+@pytest_asyncio.fixture
+async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
+    """A worker on a socket: a stream over it comes piece by piece."""
+    async with Worker(redis_url, postgres_url, tmp_path, http=Lane) as worker:
+        await add_user(worker, "olga", "operator")
+        yield worker
+
+
+def streamed(browser: Browser, path: str = STREAM, **headers: str) -> Any:
+    """The stream, as an EventSource asks for it."""
+    asked = {"accept": "text/event-stream", "cookie": f"{COOKIE}={browser.cookie}", **headers}
+    browser.worker.http.cookies.clear()
+    return browser.worker.http.stream("GET", path, headers=asked, timeout=30)
+
+
+async def events(answer: Any) -> AsyncIterator[dict[str, str]]:
+    """Each event by its fields; a beat is {}."""
+    fields: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(": ")
+        if not line:
+            yield fields
+            fields = {}
+        elif name:
+            fields[name] = value
+
+
+async def test_the_page_says_the_figures_without_javascript(site: Worker) -> None:
+    """Stock, claimed and outcomes stand in the page; one sale has a page of its own, one that is over says so."""
+    await site.publish("flash", stock=10)
+    browser = await signed_in(site, "olga")
+    for holder in ("a", "b", "c"):
+        assert (await site.claim(holder)).status_code == 201
+
+    page = (await browser.get("/console/live")).text
+    one = await browser.get("/console/live/flash")
+
+    assert re.search(r'data-figure="stock".*?<span data-value>7</span>', page)
+    assert '<a class="wrap" data-is="name" href="/console/live/flash">Flash</a>' in page
+    assert re.search(r'data-outcome="claimed".*?data-is="total">3<', page)
+    assert re.search(r'data-figure="claimed" data-of-sale.*?<span data-value>3</span>', one.text)
+    await site.state("ended")
+    site.services.live.past.clear()
+    assert "This sale is not open at this moment." in (await browser.get("/console/live/flash")).text
+    assert (await browser.get("/console/live/nope")).status_code == 404
+    assert (await browser.get("/console/live/NO%20id")).status_code == 404
+
+
+async def test_a_stream_tells_and_goes_on_where_it_was(site: Worker) -> None:
+    """Frames come by themselves, with rates from the second on; who comes back gets what he missed and no more."""
+    await site.publish("flash", stock=10)
+    browser = await signed_in(site, "olga")
+    site.services.live.pause_s = 0.05
+
+    async with streamed(browser) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        came = events(answer)
+        assert (await anext(came))["retry"] == "1000"
+        await site.claim("a")
+        while (frame := await anext(came)) and msgspec.json.decode(frame["data"])["sales"][0]["claimed"] < 1:
+            continue
+    first = int(frame["id"])
+    async with streamed(browser, **{"last-event-id": str(first)}) as answer:
+        came = events(answer)
+        await anext(came)
+        again = await anext(came)
+
+    assert int(again["id"]) > first
+    if again["event"] == "past":
+        assert all(each["at_ms"] > first for each in msgspec.json.decode(again["data"]))
+
+
+async def test_a_stream_ends_with_the_session(site: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another stamp ends it and says so; after its time it ends anyway, and who is not signed in gets none."""
+    monkeypatch.setattr(pages, "CHECK_S", 0.05)
+    browser = await signed_in(site, "olga")
+    async with site.services.pool.connection() as connection, streamed(browser) as answer:
+        came = events(answer)
+        await anext(came)
+        await connection.execute("UPDATE users SET stamp = 'another' WHERE name = 'olga'")
+        told = [each async for each in came]
+    assert told[-1] == {"event": "over", "data": "signed-out"}
+    assert (await browser.get(STREAM, accept="text/event-stream")).status_code == 303
+
+    monkeypatch.setattr(pages, "STREAM_S_MAX", 0.1)
+    browser = await signed_in(site, "olga")
+    async with streamed(browser) as answer:
+        told = [each async for each in events(answer)]
+    assert all(each.get("event") != "over" for each in told)
+    assert not site.services.live.watchers
+
+
+async def test_streams_are_bounded_and_keep_no_worker_from_stopping(site: Worker) -> None:
+    """One more than a person may have is asked to come later; a worker that stops does not wait for who looks."""
+    browser = await signed_in(site, "olga")
+    opened = [streamed(browser) for _ in range(OF_ONE_MAX)]
+    for each in opened:
+        assert (await each.__aenter__()).status_code == 200
+    async with streamed(browser) as answer:
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+
+    started = perf_counter()
+    site.server.stop()
+    await site.serving
+    took_s = perf_counter() - started
+    for each in opened:
+        await each.__aexit__(None, None, None)
+
+    assert took_s < 3
+    assert not site.services.live.watchers
