@@ -2,6 +2,7 @@
 
 from starlette.routing import Route
 
+from gateway.console.campaigns import changing, detail, holders, listing, versions, wizard
 from gateway.console.page import routes as routes_of
 from gateway.console.pages import account, audit, sign_in, start, users, waiting
 from gateway.console.pages.nothing import NOTHING
@@ -10,6 +11,12 @@ from gateway.console.render import ASSETS
 PAGES = (
     *start.PAGES,
     *waiting.PAGES,
+    *listing.PAGES,
+    *wizard.PAGES,
+    *detail.PAGES,
+    *holders.PAGES,
+    *versions.PAGES,
+    *changing.PAGES,
     *users.PAGES,
     *audit.PAGES,
     *account.PAGES,
