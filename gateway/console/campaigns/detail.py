@@ -156,7 +156,7 @@ def about(visit: Visit, seen: Seen) -> dict[str, Any]:
     left = _left(seen)
     return {
         "seen": seen,
-        "status": status(seen.effective, left),
+        "stands": status(seen.effective, left),
         "state_words": STATE_WORDS,
         "says": sentence(seen.definition, visit.words),
         "may_act": visit.who.may("marketer"),
