@@ -130,7 +130,9 @@ class Words:
         return format_percent(Decimal(basis_points) / 10_000, "#,##0.##%", locale=self._locale)
 
     def read_number(self, text: str) -> Decimal | None:
-        """What somebody typed, as a number; None where it is none."""
+        """What somebody typed, as a number; None where it is none, or has an exponent."""
+        if any(letter.isalpha() for letter in text):
+            return None
         try:
             return parse_decimal(text, locale=self._locale, strict=True)
         except (NumberFormatError, ValueError):

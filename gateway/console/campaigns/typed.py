@@ -1,4 +1,4 @@
-"""What was typed ⇄ a definition: money by its currency, times in the campaign's zone, numbers as in one's place. Pure."""
+"""What was typed ⇄ a definition: money by its currency, times in its zone, numbers as in one's place. Pure."""
 
 import re
 from collections.abc import Mapping
