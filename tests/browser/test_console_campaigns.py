@@ -1,7 +1,6 @@
 """Campaigns in a browser: made in the wizard with and without JavaScript, on a phone, in the dark, in Chinese."""
 
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ pytestmark = IN_BROWSER
 
 PAGE, NEW = "/console/campaigns", "/console/new-campaign"
 NASTY = "<img src=x onerror=alert(1)>"
-BYTES_MAX, SECONDS_MAX = 100_000, 0.2
+BYTES_MAX = 100_000
 
 
 async def sign_in(page: Page, name: str = "ann") -> None:
@@ -117,10 +116,10 @@ async def sold(site: Worker) -> None:
         ),
     ],
 )
-async def test_each_page_is_accessible_fits_and_is_quick(
+async def test_each_page_is_accessible_and_fits(
     site: Worker, new_page: NewPage, watch: Watch, kind: str, options: dict[str, Any]
 ) -> None:
-    """Axe finds nothing, nothing sticks out, what people wrote runs nowhere; each page is small and comes at once."""
+    """Axe finds nothing, nothing sticks out, what people wrote runs nowhere; each page is small."""
     watch.expect_status(409)
     await sold(site)
     page = await new_page(**options)
@@ -134,9 +133,7 @@ async def test_each_page_is_accessible_fits_and_is_quick(
         "change": f"{PAGE}/flash/change",
     }
     for name, path in paths.items():
-        began = perf_counter()
         answer = await page.goto(path, wait_until="commit")
-        took_s = perf_counter() - began
         await page.wait_for_load_state()
         assert answer
         await picture(page, f"console-campaigns-{name}-{kind}")
