@@ -47,7 +47,7 @@ STEPS = (
         "worth",
         N_("What it is worth"),
         (
-            Field("name", "text", N_("Name"), N_("As customers see it.")),
+            Field("name", "text", N_("Campaign name"), N_("As customers see it.")),
             Field("id", "text", N_("Id"), N_("In addresses and reports: a-z, 0-9 and hyphen. It stays as it is.")),
             Field("value.type", "radios", N_("What a coupon gives"), options=VALUES),
             Field("currency", "text", N_("Currency"), N_("A code of three letters, like CNY.")),

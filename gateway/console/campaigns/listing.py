@@ -34,7 +34,7 @@ STATE_WORDS: Mapping[str, tuple[str, str]] = {
 
 SORT_WORDS: Mapping[str, str] = {
     "changed": N_("Changed"),
-    "name": N_("Name"),
+    "name": N_("Campaign name"),
     "id": N_("Id"),
     "starts": N_("Starts"),
     "ends": N_("Ends"),
