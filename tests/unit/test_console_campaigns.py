@@ -16,7 +16,8 @@ ENGLISH, CHINESE, GERMAN = (
     for language, place in (("en", "en_GB"), ("zh_Hans", "zh_Hans_CN"), ("en", "de"))
 )
 FLASH = {
-    "name": "Flash", "id": "flash", "currency": "CNY", "value.minor": "5", "value.threshold_minor": "30", "stock": "100",
+    "name": "Flash", "id": "flash", "currency": "CNY", "value.minor": "5", "value.threshold_minor": "30",
+    "stock": "100",
     "starts_at": "2026-11-22T10:00", "ends_at": "2026-11-22T10:05",
 }  # fmt: skip
 
