@@ -16,10 +16,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_interval, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import (
+    NumberFormatError,
+    format_currency,
+    format_decimal,
+    format_percent,
+    get_currency_precision,
+    parse_decimal,
+)
 from babel.support import NullTranslations, Translations
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh_Hans": "简体中文"}
@@ -111,6 +118,44 @@ class Words:
         """Minor units as an amount: 500 of CNY as CN¥5.00."""
         amount = Decimal(minor).scaleb(-get_currency_precision(currency))
         return format_currency(amount, currency, locale=self._locale)
+
+    def price(self, minor: int, currency: str) -> str:
+        """Minor units as customers read them: money(), without decimals where there are none, 500 of CNY as CN¥5."""
+        amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+        pattern = self._locale.currency_formats["standard"].pattern
+        whole = amount == amount.to_integral_value()
+        shape = pattern.replace(".00", "") if whole else None
+        return format_currency(amount, currency, shape, locale=self._locale, currency_digits=not whole)
+
+    def share(self, basis_points: int) -> str:
+        """Basis points as a percentage: 1250 as 12.5%."""
+        return format_percent(Decimal(basis_points) / 10_000, "#,##0.##%", locale=self._locale)
+
+    def read_number(self, text: str) -> Decimal | None:
+        """What somebody typed, as a number; None where it is none, or has an exponent."""
+        if any(letter.isalpha() for letter in text):
+            return None
+        try:
+            return parse_decimal(text, locale=self._locale, strict=True)
+        except (NumberFormatError, ValueError):
+            return None
+
+    def typed(self, value: Decimal | int) -> str:
+        """A number as it is typed: read_number() of it is the same."""
+        return format_decimal(value, "0.##################", locale=self._locale, decimal_quantization=False)
+
+    def span(self, starts: datetime, ends: datetime) -> str:
+        """From when to when in this zone, to the minute; the day is said once where both are of one."""
+        first, last = starts.astimezone(self._place), ends.astimezone(self._place)
+        if first.date() == last.date():
+            hours = "hm" if "a" in self._locale.time_formats["short"].pattern else "Hm"
+            return f"{self.day(first)} {format_interval(first, last, hours, locale=self._locale)}"
+        each = (f"{self.day(at)} {format_time(at, 'short', locale=self._locale)}" for at in (first, last))
+        return " – ".join(each)
+
+    def in_zone(self, zone: str) -> "Words":
+        """The same person's words, with the times of *zone*."""
+        return Words(self.language, self._locale, zone)
 
     def time(self, at: datetime) -> str:
         """Day and time to the second in this zone, without the zone: a page says once which one it is."""

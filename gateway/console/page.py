@@ -35,7 +35,8 @@ class Page:
     """
     One path of the console.
 
-    *roles*: who may, besides admin; none given is everybody who is signed in. *is_open*: one need not be signed in.
+    *roles*: who may, besides admin; none given is everybody who is signed in. *actors*: who of them may act, where not
+    all of them may. *is_open*: one need not be signed in.
     *menu* and *section* are messages; without *menu* it is in no menu, and *under* is the one that is marked there.
     *is_looked_at* is False for what a page asks for by itself: that keeps nobody signed in. *is_first*: also for who
     has to choose a password of his own first. *too_old* answers a form that is not of this session, else it is refused.
@@ -46,6 +47,7 @@ class Page:
     act: "Show | None" = None
     too_old: "Show | None" = None
     roles: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
     menu: str = ""
     section: str = ""
     under: str = ""
@@ -164,6 +166,8 @@ async def _enter(visit: Visit) -> Response:
     if request.method != "POST":
         return await page.show(visit)
     assert page.act is not None, "the route has the methods of the page"
+    if page.actors:
+        check_role(visit.who, *page.actors)
     try:
         visit.fields = await posted(request, visit.session)
     except NotOurs:

@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from gateway.console.live import pages as live
+from gateway.console.campaigns import changing, detail, holders, listing, versions, wizard
 from gateway.console.page import routes as routes_of
 from gateway.console.pages import account, audit, sign_in, start, users, waiting
 from gateway.console.pages.nothing import NOTHING
@@ -12,6 +13,12 @@ PAGES = (
     *start.PAGES,
     *live.PAGES,
     *waiting.PAGES,
+    *listing.PAGES,
+    *wizard.PAGES,
+    *detail.PAGES,
+    *holders.PAGES,
+    *versions.PAGES,
+    *changing.PAGES,
     *users.PAGES,
     *audit.PAGES,
     *account.PAGES,

@@ -23,6 +23,10 @@ _OF_CODE = {
         N_("There is nothing here"),
         N_("The address may be mistyped, or what was here is gone. Go on from the menu."),
     ),
+    "campaign_not_found": Trouble(
+        N_("There is nothing here"),
+        N_("The address may be mistyped, or what was here is gone. Go on from the menu."),
+    ),
     "rate_limited": Trouble(
         N_("Too many tries"),
         N_("Wait a minute, then try again."),

@@ -95,6 +95,7 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
         "Start",
         "Live",
         "Waiting",
+        "Campaigns",
         "Users",
         "Audit log",
         "Account",

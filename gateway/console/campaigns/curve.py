@@ -1,0 +1,42 @@
+"""Stock over time as a drawing: steps, because stock stays until it moves. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from gateway.campaigns.register import Moved
+
+WIDTH, HEIGHT = 600, 120
+
+
+class Curve(NamedTuple):
+    """*line* and *under* are paths in a box of WIDTH × HEIGHT; *points* are (time, stock after it)."""
+
+    line: str
+    under: str
+    points: list[tuple[datetime, int]]
+    most: int
+
+
+def curve(moves: Sequence[Moved]) -> Curve | None:
+    """The curve of *moves*, which are in order of time; None where nothing has moved yet."""
+    points, stock = [], 0
+    for move in moves:
+        stock += move.delta
+        points.append((move.at, stock))
+    if not points:
+        return None
+    most = max(1, *(left for _, left in points)) if len(points) > 1 else max(1, points[0][1])
+    first, last = points[0][0], points[-1][0]
+    spread_s = (last - first).total_seconds() or 1.0
+
+    def x(at: datetime) -> float:
+        return round((at - first).total_seconds() / spread_s * WIDTH, 1)
+
+    def y(left: int) -> float:
+        return round(2 + (1 - left / most) * (HEIGHT - 4), 1)
+
+    line = f"M0 {y(points[0][1])}" + "".join(f"H{x(at)}V{y(left)}" for at, left in points[1:])
+    if len(points) == 1:
+        line += f"H{WIDTH}"
+    return Curve(line, f"{line}V{HEIGHT}H0Z", points, most)

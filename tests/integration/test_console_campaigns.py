@@ -1,0 +1,266 @@
+"""The pages of campaigns: the wizard, life, stock, changes alone and by two, the list; what is refused, and to whom."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx2
+
+from tests.conftest import ON_VALKEY
+from tests.http import Worker
+from tests.integration.consoling import Browser, add_one_of_each_role, add_user, signed_in, title
+from tests.integration.draining import Books
+
+pytestmark = ON_VALKEY
+
+PAGE, NEW = "/console/campaigns", "/console/new-campaign"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+HIDDEN = re.compile(r'<input type="hidden" name="([\w.]+)" value="([^"]*)">')
+WORTH = {"value.type": "amount_off", "currency": "cny", "value.minor": "5", "value.threshold_minor": "30"}
+
+
+def local(**ahead: float) -> str:
+    """So far from now, as a clock in Shanghai shows it."""
+    return (datetime.now(UTC) + timedelta(**ahead)).astimezone(SHANGHAI).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def filled(**changes: str) -> dict[str, str]:
+    """What is typed in all steps of a campaign that is open now; *changes* override, with _ for the dot."""
+    return {
+        "name": "Flash <b>", "id": "flash", **WORTH, "stock": "10", "limits.per_holder": "1",
+        "conditions.quantity_min": "1", "timezone": "Asia/Shanghai", "starts_at": local(hours=-1),
+        "ends_at": local(hours=1), "validity.kind": "days", "validity.days": "7", "funders": "platform 60\nbrand 40",
+        "legal_entity": "main", "shards": "1", "stacking.priority": "0", **changes,
+    }  # fmt: skip
+
+
+def kept(answer: httpx2.Response) -> dict[str, str]:
+    """The fields of other steps that a page of the wizard carries along."""
+    return {name: unescape(value) for name, value in HIDDEN.findall(answer.text) if name != "form"}
+
+
+async def marketer(worker: Worker, name: str = "ann") -> Browser:
+    """Somebody who may act."""
+    await add_user(worker, name, "marketer")
+    return await signed_in(worker, name)
+
+
+async def made(browser: Browser, **changes: str) -> httpx2.Response:
+    """The answer to the last step."""
+    return await browser.post(NEW, {"at": "pays", "to": "create", **filled(**changes)})
+
+
+async def test_the_wizard_goes_back_and_forth_and_makes_a_draft(worker: Worker) -> None:
+    """Each step carries what the others have; the sentence is said; the draft is what was typed, to the minor unit."""
+    ann = await marketer(worker)
+    all_fields = filled()
+    first = kept(await ann.get(NEW))
+    worth = first | {name: all_fields[name] for name in ("name", "id", *WORTH)}
+
+    who = await ann.post(NEW, {"at": "worth", "to": "next", **worth})
+    carried = kept(who)
+    people = {"stock": "10", "limits.per_holder": "1", "conditions.quantity_min": "1"}
+    when = await ann.post(NEW, {**carried, **people, "at": "who", "to": "next"})
+    back = await ann.post(NEW, {**kept(when), "at": "when", "to": "worth", "starts_at": "nonsense"})
+    again = await ann.post(NEW, {**kept(back), **worth, "at": "worth", "to": "when"})
+
+    assert [each.status_code for each in (who, when, back, again)] == [200] * 4
+    assert 'name="stock"' in who.text
+    assert carried["value.minor"] == "5"
+    assert "CN¥5 off orders over CN¥30, one per person, …" in unescape(who.text)
+    assert 'value="nonsense"' in again.text
+    assert 'value="Flash &lt;b&gt;"' in back.text
+    created = await made(ann)
+    assert (created.status_code, created.headers["location"]) == (303, f"{PAGE}/flash?done=created")
+    seen = (await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))).json()
+    assert (seen["state"], seen["currency"], seen["stock"]) == ("draft", "CNY", 10)
+    assert seen["value"] == {"type": "amount_off", "minor": 500, "threshold_minor": 3000}
+    assert seen["funders"] == [
+        {"account": "platform", "basis_points": 6000}, {"account": "brand", "basis_points": 4000}
+    ]  # fmt: skip
+    page = await ann.get(f"{PAGE}/flash")
+    assert "Flash &lt;b&gt;" in page.text
+    assert "<b>" not in page.text
+
+
+async def test_nonsense_is_refused_beside_the_field(worker: Worker) -> None:
+    """What can't be read or the API would refuse, each at its field, on the first step that has one; none is made."""
+    ann = await marketer(worker)
+    await ann.get(NEW)
+    cases: list[tuple[dict[str, str], str, str]] = [
+        ({"id": "No Id"}, "id", "worth"),
+        ({"currency": "XXX"}, "currency", "worth"),
+        ({"value.minor": "5.001"}, "value.minor", "worth"),
+        ({"value.minor": "1e9"}, "value.minor", "worth"),
+        ({"value.minor": ""}, "value.minor", "worth"),
+        ({"value.type": "percent", "value.basis_points": "101", "value.cap_minor": "5"}, "value.basis_points", "worth"),
+        ({"stock": "0"}, "stock", "who"),
+        ({"limits.per_holder": "ten"}, "limits.per_holder", "who"),
+        ({"ends_at": local(hours=-2)}, "ends_at", "when"),
+        ({"starts_at": "tomorrow"}, "starts_at", "when"),
+        ({"timezone": "Mars/Olympus"}, "timezone", "when"),
+        ({"validity.kind": "until", "validity.until": local()}, "validity.until", "when"),
+        ({"scope.stores": "a, a"}, "scope.stores", "where"),
+        ({"funders": "platform 90"}, "funders", "pays"),
+        ({"funders": "platform"}, "funders", "pays"),
+        ({"legal_entity": "nobody"}, "legal_entity", "pays"),
+    ]
+    for changes, field, step in cases:
+        answer = await made(ann, **changes)
+        assert answer.status_code == 400, changes
+        assert f'id="{field}-error"' in answer.text, changes
+        assert f'name="at" value="{step}"' in answer.text, changes
+    chinese = await ann.post(NEW, {"at": "pays", "to": "create", **filled(stock="0")}, accept_language="zh-CN")
+    assert "A whole number" not in chinese.text
+    listed = (await worker.http.get("/v1/campaigns", headers=await worker.key("marketer"))).json()
+    assert listed["items"] == []
+    assert (await made(ann)).status_code == 303
+    twice = await made(ann)
+    assert (twice.status_code, 'id="id-error"' in twice.text) == (409, True)
+
+
+async def test_who_sees_and_who_acts(worker: Worker) -> None:
+    """Marketers and admins act; finance, auditors and operators see and are refused by URL; a store sees nothing."""
+    await worker.publish()
+    await add_one_of_each_role(worker)
+    paths = [PAGE, f"{PAGE}.csv", f"{PAGE}/flash", f"{PAGE}/flash/holders", f"{PAGE}/flash/versions"]
+    for role in ("admin", "marketer", "finance", "auditor", "operator", "store"):
+        browser = await signed_in(worker, role)
+        acts, sees = role in ("admin", "marketer"), role != "store"
+        for path in paths:
+            assert (await browser.get(path)).status_code == (200 if sees else 403), (role, path)
+        for path in (NEW, f"{PAGE}/flash/change"):
+            assert (await browser.get(path)).status_code == (200 if acts else 403), (role, path)
+        await browser.get("/console")
+        for step in ("stock", "end") if not acts else ("stock",):
+            answer = await browser.post(f"{PAGE}/flash", {"step": step})
+            assert answer.status_code == (400 if acts else 403), (role, step)
+        if not acts and sees:
+            assert 'name="step"' not in (await browser.get(f"{PAGE}/flash")).text
+    assert title(await browser.get("/console/campaigns/none")) == "You may not do this"
+
+
+async def test_through_its_life(worker: Worker) -> None:
+    """Start, pause, resume, end, archive: in Redis and the books; what is no step from there changes nothing."""
+    ann = await marketer(worker)
+    await ann.get(NEW)
+    await made(ann)
+    states = []
+    for step in ("publish", "pause", "resume", "end", "archive"):
+        answer = await ann.post(f"{PAGE}/flash", {"step": step})
+        assert answer.headers["location"] == f"{PAGE}/flash?done={step}", answer.text
+        found = await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))
+        states.append(found.json()["state"])
+        if step == "publish":
+            assert (await worker.claim("bob")).status_code == 201
+    assert states == ["active", "paused", "active", "ended", "archived"]
+    late = await ann.post(f"{PAGE}/flash", {"step": "resume"})
+    assert (late.status_code, "can’t be done in this state" in late.text) == (409, True)
+    foreign = await ann.post(f"{PAGE}/flash", {"step": "resume", "form": "x"})
+    assert foreign.status_code == 403
+    clone = await ann.get(f"{NEW}?from=flash")
+    assert 'id="value.minor" name="value.minor" value="5"' in clone.text
+    assert (await ann.get(f"{NEW}?from=none")).status_code == 404
+    versions = await ann.get(f"{PAGE}/flash/versions?of=1&to=3")
+    assert "<ins>paused</ins>" in versions.text
+
+
+async def test_stock_takes_two(worker: Worker) -> None:
+    """Stock in is proposed, moves nothing, waits once, and is in Redis when somebody else approves it."""
+    ann, cho = await marketer(worker), await marketer(worker, "cho")
+    await worker.publish()
+    stock: dict[str, Any] = {"step": "stock", "way": "in", "count": "5", "reason": "pallet"}
+    await ann.get(f"{PAGE}/flash")
+
+    wrong = await ann.post(f"{PAGE}/flash", {**stock, "count": "1.5", "reason": ""})
+    much = await ann.post(f"{PAGE}/flash", {**stock, "way": "out", "count": "101"})
+    asked = await ann.post(f"{PAGE}/flash", stock)
+    again = await ann.post(f"{PAGE}/flash", {**stock, "count": "6"})
+
+    assert [each.status_code for each in (wrong, much, asked, again)] == [400, 409, 303, 409]
+    assert all(f'id="{field}-error"' in wrong.text for field in ("count", "reason"))
+    assert "Only 100 are left" in much.text
+    page = await cho.get(f"{PAGE}/flash")
+    assert "Waits for a second person" in page.text
+    number = re.search(r"/console/waiting#([\w]+)", page.text)
+    assert number
+    assert (await cho.post("/console/waiting", {"proposal": number[1], "step": "approve"})).status_code == 303
+    found = await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))
+    assert found.json()["remaining"] == 105
+
+
+async def test_a_change_alone_by_two_and_meanwhile(worker: Worker) -> None:
+    """A name changes at once, a limit is proposed; of a version that is gone nothing is changed, and both are shown."""
+    ann, cho = await marketer(worker), await marketer(worker, "cho")
+    await ann.get(NEW)
+    form = filled(name="Flash")
+    assert (await made(ann, **form)).status_code == 303
+    await ann.post(f"{PAGE}/flash", {"step": "publish"})
+    del form["id"]
+    path = f"{PAGE}/flash/change"
+    await cho.get(path)
+
+    same = await ann.post(path, {**form, "version": "2"})
+    named = await ann.post(path, {**form, "version": "2", "name": "Better"})
+    clash = await cho.post(path, {**form, "version": "2", "name": "Worse"})
+    mute = await cho.post(path, {**form, "version": "3", "name": "Better", "limits.per_holder": "2"})
+    limit = {**form, "version": "3", "name": "Better", "limits.per_holder": "2", "reason": "as agreed"}
+    proposed = await cho.post(path, limit)
+
+    assert [each.status_code for each in (same, named, clash, mute, proposed)] == [303, 303, 409, 400, 303]
+    assert "done=same" in same.headers["location"], same.headers
+    assert "Somebody changed it meanwhile" in clash.text
+    for text in ("<ins>Better</ins>", "<ins>Worse</ins>", 'name="version" value="3"'):
+        assert text in clash.text
+    assert 'id="reason-error"' in mute.text
+    assert proposed.headers["location"] == f"{PAGE}/flash?done=proposed"
+    found = await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))
+    assert (found.json()["name"], found.json()["limits"]["per_holder"], found.json()["version"]) == ("Better", 1, 3)
+
+
+async def test_the_list_is_filtered_sorted_paged_and_exported(worker: Worker) -> None:
+    """One true state each, also sold out; pages meet without gap or repetition; the file has what the list has."""
+    ann = await marketer(worker)
+    await worker.publish("one", stock=1)
+    await worker.claim("bob", campaign="one")
+    for number in range(30):
+        await ann.get(NEW)
+        assert (await made(ann, id=f"c{number:02}", name=f"Draft {number}")).status_code == 303
+
+    first = await ann.get(f"{PAGE}?sort=id&down=0")
+    more = re.search(r'href="([^"]*after=[^"]*)"', first.text)
+    assert more
+    second = await ann.get(unescape(more[1]))
+    rows = [re.findall(rf'href="{PAGE}/([\w-]+)"', page.text) for page in (first, second)]
+    assert [*rows[0], *rows[1]] == [f"c{number:02}" for number in range(30)] + ["one"]
+    sold_out = await ann.get(f"{PAGE}?state=active")
+    assert re.findall(rf'href="{PAGE}/([\w-]+)"', sold_out.text) == ["one"]
+    assert "Sold out</span>" in sold_out.text
+    assert "No campaign is like that." in (await ann.get(f"{PAGE}?text=%25")).text
+    assert len(first.content) < 100_000
+    file = await ann.get(f"{PAGE}.csv?sort=id&down=1&text=draft+2")
+    assert [line.split(",")[0] for line in file.text.splitlines()] == [
+        "id", *[f"c{number}" for number in range(29, 19, -1)], "c02",
+    ]  # fmt: skip
+
+
+async def test_what_the_books_say(redis_url: str, worker: Worker) -> None:
+    """An empty campaign and a draft have their pages, too: no curve, no holders, and it is said."""
+    ann = await marketer(worker)
+    await worker.publish()
+    page, holders = await ann.get(f"{PAGE}/flash"), await ann.get(f"{PAGE}/flash/holders")
+    assert "The books have nothing of its stock yet." in page.text
+    assert "Nothing is claimed yet." in holders.text
+    with Books(worker.settings.postgres_url) as books:
+        books.rows(
+            "INSERT INTO coupon_entries (shard, seq, kind, at, epoch, version, entry_id, holder, effective_date)"
+            " SELECT 'flash/0', n, 'claimed', now(), 1, 2, '1-1', CASE WHEN n < 3 THEN 'amy' ELSE 'h' || n END, now()"
+            " FROM generate_series(1, 60) n"
+        )
+    holders = await ann.get(f"{PAGE}/flash/holders")
+    assert holders.text.index("amy") < holders.text.index("h10")
+    more = re.search(r'href="([^"]*after=[^"]*)"', holders.text)
+    assert more
+    assert (await ann.get(unescape(more[1]))).text.count('<tr><th scope="row"') == 9
