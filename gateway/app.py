@@ -24,6 +24,8 @@ from gateway.claims import Claims
 from gateway.console import routes as console
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
+from gateway.demo import pages as demo
+from gateway.demo.sale import Demo
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
 from gateway.finance import (
@@ -139,6 +141,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
             *routes,
             *till.routes,
             *console.routes,
+            *(demo.routes if settings.demo_campaign else ()),
         ],  # the pages are for people, so the document for programs leaves them out
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
@@ -208,6 +211,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         redeeming=redeeming,
         background=background,
         telemetry=telemetry,
+        demo=Demo(settings, catalog, door, credentials, limiter),
     )
 
 

@@ -12,6 +12,7 @@ from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
+from gateway.demo.sale import Demo
 from gateway.guessing import Guessing
 from gateway.issuing.resolve import Resolver
 from gateway.keys import KeyRing
@@ -43,6 +44,7 @@ class Services:
     redeeming: Redeeming
     background: Background
     telemetry: Telemetry
+    demo: Demo
 
 
 def services(request: Request) -> Services:
