@@ -2,9 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import msgspec
-
-from gateway.campaigns.definition import Value
 from gateway.console.locales import N_, Words
 
 
@@ -15,10 +12,8 @@ class Offer(NamedTuple):
     small: str
 
 
-def offer_of(view: dict[str, Any], words: Words) -> Offer:
-    """The offer of a campaign as a holder sees it."""
-    value = msgspec.to_builtins(msgspec.json.decode(view["value"], type=Value))
-    currency = view["currency"]
+def offer_of(value: dict[str, Any], currency: str, words: Words) -> Offer:
+    """The offer of a *value* as a campaign has it."""
 
     def money(name: str) -> str:
         return words.money(value[name], currency)
@@ -29,7 +24,7 @@ def offer_of(view: dict[str, Any], words: Words) -> Offer:
             return Offer(
                 money("minor"), words.say(N_("off every %(amount)s you spend"), amount=money("threshold_minor"))
             )
-        case "amount_off" if value["threshold_minor"]:
+        case "amount_off" if value.get("threshold_minor"):
             return Offer(money("minor"), words.say(N_("off an order of %(amount)s"), amount=money("threshold_minor")))
         case "amount_off":
             return Offer(money("minor"), any_order)

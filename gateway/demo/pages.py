@@ -68,7 +68,7 @@ async def page(request: Request) -> Response:
     words, status, sale, offer = Words(language, locale, "UTC"), 200, None, None
     try:
         sale = await services(request).demo.view()
-        offer = offer_of(sale, words)
+        offer = offer_of(msgspec.json.decode(sale["value"]), sale["currency"], words)
     except Refusal as refusal:
         status = refusal.status
     template = environment(language).get_template("demo.html")
