@@ -75,7 +75,7 @@ async def test_a_coupon_is_found_and_its_life_is_told(
     assert "moment behind" not in page
     for told in ("Claimed", "Redeemed", redemption, "CN¥5.00", "outstanding → redeemed", "nanjing-road"):
         assert told in page, told
-    journals = re.findall(r'data-label="Journal">(\d+) ', page)
+    journals = re.findall(r'data-label="Journal"><span>(\d+) ', page)
     assert len(set(journals)) == 2
     first, second = map(int, re.findall(r'data-label="seq">(\d+)<', page))
     assert second == first + 1
@@ -103,6 +103,8 @@ async def test_each_act_by_each_role(worker: Worker, redis_url: str, postgres_ur
     assert hold.status_code == 201
     async with draining(redis_url, postgres_url):
         pass
+    assert "o-2" not in (await (await signed_in(worker, "store")).get(f"{PAGE}/{held}")).text, "he has to name it"
+    assert "o-2" in (await (await signed_in(worker, "auditor")).get(f"{PAGE}/{held}")).text
     acts = {
         "revoke": ("marketer", given, {"reason": "misprint"}),
         "release": ("store", held, {"order": "o-2"}),

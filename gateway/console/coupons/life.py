@@ -10,7 +10,8 @@ from gateway.console.coupons.asking import asker_of
 from gateway.console.page import Visit
 from gateway.demo.offer import Offer, offer_of
 from gateway.errors import Refusal
-from gateway.redeeming.coupons import Found
+from gateway.redeeming.coupons import Asker, Found
+from gateway.redeeming.reservations import owns
 from gateway.routes.unbooked import unbooked
 from gateway.sql import load_queries, postgres, row, rows
 
@@ -20,7 +21,7 @@ _QUERIES = load_queries("coupon_life")
 
 
 class Now(NamedTuple):
-    """A coupon in Redis. *order* holds it until *until*."""
+    """A coupon in Redis. *order* holds it until *until*; empty to who may not know which one it is."""
 
     state: str
     left: int
@@ -69,7 +70,7 @@ async def see(visit: Visit, text: str, after: int = 0) -> Life:
         found = await unbooked(here, code, who)
         if found is None:
             raise await coupons.missed(who)
-        return _unbooked(visit, found)
+        return _unbooked(visit, found, who)
     try:
         live = await coupons.find(booked["code"], who)
     except Refusal as refusal:
@@ -86,7 +87,7 @@ async def see(visit: Visit, text: str, after: int = 0) -> Life:
         each["backs"] = [back for back in backs if back["redemption"] == each["id"]]
         each["left_minor"] = each["minor"] - each["rolled_back_minor"]
         each["currency"] = each["currency"] or booked["currency"]
-    now = _now(live) if live else None
+    now = _now(live, who, visit) if live else None
     return Life(
         code=booked["code"],
         shown=show_code(booked["code"]),
@@ -99,13 +100,13 @@ async def see(visit: Visit, text: str, after: int = 0) -> Life:
         booked=booked,
         now=now,
         is_behind=now is not None and now.state != booked["state"],
-        steps=[_step(each) for each in steps[:STEPS_MAX]],
+        steps=[_step(each, _sees_orders(visit)) for each in steps[:STEPS_MAX]],
         more=steps[STEPS_MAX - 1]["seq"] if len(steps) > STEPS_MAX else 0,
         redemptions=redemptions,
     )
 
 
-def _unbooked(visit: Visit, found: Found) -> Life:
+def _unbooked(visit: Visit, found: Found, who: Asker) -> Life:
     """A coupon that the books have not got yet: all there is to tell is in Redis."""
     value = msgspec.to_builtins(found.terms.value)
     return Life(
@@ -118,7 +119,7 @@ def _unbooked(visit: Visit, found: Found) -> Life:
         currency=found.terms.currency,
         claimed_at=_at(found.looked.claimed_ms),
         booked=None,
-        now=_now(found),
+        now=_now(found, who, visit),
         is_behind=True,
         steps=[],
         more=0,
@@ -126,21 +127,28 @@ def _unbooked(visit: Visit, found: Found) -> Life:
     )
 
 
-def _now(found: Found) -> Now:
+def _sees_orders(visit: Visit) -> bool:
+    """Whether he reads in the books which order a hold is for; another one has to name it to let it go."""
+    return visit.who.may("finance", "auditor")
+
+
+def _now(found: Found, who: Asker, visit: Visit) -> Now:
     looked = found.looked
+    order = looked.order if _sees_orders(visit) or owns(looked.holder, looked.by, who) else ""
     until = _at(looked.until_ms) if looked.until_ms else None
-    return Now(looked.state.value, looked.left, _at(looked.expires_ms), looked.order, until)
+    return Now(looked.state.value, looked.left, _at(looked.expires_ms), order, until)
 
 
 def _offer(value: dict[str, Any] | None, currency: str | None, visit: Visit) -> Offer | None:
     return None if value is None or currency is None else offer_of(value, currency, visit.words)
 
 
-def _step(found: dict[str, Any]) -> dict[str, Any]:
+def _step(found: dict[str, Any], sees_orders: bool) -> dict[str, Any]:
     """A change, with who did it and why taken out of its detail."""
     detail = found["detail"] if isinstance(found["detail"], dict) else {}
     said = {name: str(detail[name]) for name in ("actor", "reason", "store", "staff") if detail.get(name)}
-    return {**found, "said": said}
+    hidden = {} if sees_orders or found["kind"] not in ("reserved", "released") else {"ref": None}
+    return {**found, **hidden, "said": said}
 
 
 def _at(ms: int) -> datetime:
