@@ -52,7 +52,7 @@ class Demo:
         self._first, self._limiter_s_max = settings.demo_campaign, settings.code_limiter_ms_max / 1000
         self._catalog, self._shards, self._credentials = catalog, Shards(door), credentials
         self._limiter = limiter
-        self._of_address = Limit("demo-ticket", settings.demo_tickets_address_max, WINDOW_S)
+        self._of_address = Limit("demo-ticket", settings.demo_tickets_max, WINDOW_S)
         self._found, self._found_at_s = CampaignId(""), 0.0
         self._looked: _Looked | None = None
         self._looking = asyncio.Lock()

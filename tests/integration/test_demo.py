@@ -21,7 +21,7 @@ async def test_a_ticket_is_good_for_one_thing(redis_url: str, postgres_url: str,
     It claims from the campaign shown, once a visitor; it opens no other campaign and no wallet, an address gets only so
     many, and a visitor is 128 bits and no other name.
     """
-    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="demo", demo_tickets_address_max=5) as worker:
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="demo", demo_tickets_max=5) as worker:
         assert (await worker.http.get("/demo")).status_code == 404
         await worker.publish("demo")
         await worker.publish("other")
