@@ -26,6 +26,8 @@ from gateway.console.live.live import Live
 from gateway.console.live.reading import Eyes
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
+from gateway.demo import pages as demo
+from gateway.demo.sale import Demo
 from gateway.edge import Edge, on_http_exception
 from gateway.errors import Refusal
 from gateway.finance import (
@@ -141,6 +143,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
             *routes,
             *till.routes,
             *console.routes,
+            *(demo.routes if settings.demo_campaign else ()),
         ],  # the pages are for people, so the document for programs leaves them out
         middleware=[Middleware(Edge, retry_after_s_max=settings.retry_after_s_max)],
         exception_handlers={HTTPException: on_http_exception},
@@ -213,6 +216,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         background=background,
         telemetry=telemetry,
         live=live,
+        demo=Demo(settings, catalog, door, credentials, limiter),
     )
 
 

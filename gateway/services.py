@@ -13,6 +13,7 @@ from gateway.claims import Claims
 from gateway.console.live.live import Live
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
+from gateway.demo.sale import Demo
 from gateway.guessing import Guessing
 from gateway.issuing.resolve import Resolver
 from gateway.keys import KeyRing
@@ -45,6 +46,7 @@ class Services:
     background: Background
     telemetry: Telemetry
     live: Live
+    demo: Demo
 
 
 def services(request: Request) -> Services:

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _meta("processes, or auto", "gateway workers; auto: one a core it may use", low=1, high=64)
     ] = 2
     no_demo: Annotated[bool, _meta("true or false", "publish no demo campaign")] = False
+    demo_campaign: Annotated[str, _meta("id", "the campaign anybody may claim from at /demo; empty: no page")] = ""
+    demo_tickets_max: Annotated[int, _meta("tickets/min", "/demo gives an address", low=1, high=1_000_000)] = 300
     redis_memory_mb: Annotated[int, _meta("MiB", "maxmemory of the embedded Valkey", low=32, high=1_048_576)] = 2048
     fsync: Annotated[str, _meta("everysec or always", "appendfsync of the embedded Valkey")] = "everysec"
 

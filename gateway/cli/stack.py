@@ -18,7 +18,7 @@ from gateway.keys import keep_key, make_key
 from gateway.people.first import FirstAdmin, keep_admin
 from gateway.people.passwords import generate_password
 from gateway.settings import Settings
-from gateway.stack.demo import publish_demo
+from gateway.stack.demo import DEMO, publish_demo
 from gateway.stack.findings import Finding, raise_fatal
 from gateway.stack.logwatch import LogWatch
 from gateway.stack.postgres import Postgres
@@ -51,6 +51,8 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     _migrate(settings.postgres_url)
     admin = await _keep_credentials(settings.postgres_url, secrets)
 
+    if not settings.no_demo and not settings.demo_campaign:
+        settings = msgspec.structs.replace(settings, demo_campaign=DEMO)
     reconciler = Program("reconciler", ["reconcile"], settings, data_dir / "logs" / "reconciler.log")
     workers = worker_programs(settings, sockets, data_dir / "logs")
     clerk = Program("clerk", ["clerk"], settings, data_dir / "logs" / "clerk.log")

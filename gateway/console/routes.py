@@ -4,6 +4,7 @@ from starlette.routing import Route
 
 from gateway.console.live import pages as live
 from gateway.console.campaigns import changing, detail, holders, listing, versions, wizard
+from gateway.console.coupons import pages as coupons
 from gateway.console.page import routes as routes_of
 from gateway.console.pages import account, audit, sign_in, start, users, waiting
 from gateway.console.pages.nothing import NOTHING
@@ -19,6 +20,7 @@ PAGES = (
     *holders.PAGES,
     *versions.PAGES,
     *changing.PAGES,
+    *coupons.PAGES,
     *users.PAGES,
     *audit.PAGES,
     *account.PAGES,

@@ -96,6 +96,7 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
         "Live",
         "Waiting",
         "Campaigns",
+        "Coupons",
         "Users",
         "Audit log",
         "Account",

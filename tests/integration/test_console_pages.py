@@ -18,9 +18,9 @@ pytestmark = ON_VALKEY
 NASTY = "<script>alert(1)</script>"
 
 
-def path_of(page: Page) -> str:
-    """A path of *page* that is there."""
-    path = page.path.replace("/live/{campaign}", "/live")
+def path_of(page: Page, code: str = "NONE") -> str:
+    """A path of *page* that is there, where *code* is."""
+    path = page.path.replace("/live/{campaign}", "/live").replace("{code}", code)
     return path.replace("{name}", "store").replace("{campaign}", "flash").replace("{rest:path}", "nothing")
 
 
@@ -28,6 +28,7 @@ async def test_each_page_by_each_role(worker: Worker) -> None:
     """By URL a page opens, and is posted to, for its roles and admins and nobody else; the menu shows exactly those."""
     await add_one_of_each_role(worker)
     await worker.publish()
+    code = (await worker.claim("holder")).json()["code"]
     for role in ROLES:
         browser = await signed_in(worker, role)
         menu = set(re.findall(r'<li><a href="(/console[\w/-]*)"', (await browser.get("/console")).text))
@@ -35,14 +36,14 @@ async def test_each_page_by_each_role(worker: Worker) -> None:
             if page.is_open or page.path.endswith("{rest:path}"):
                 continue
             may = role == "admin" or not page.roles or role in page.roles
-            shown = await browser.get(path_of(page))
+            shown = await browser.get(path_of(page, code))
             assert shown.status_code == (200 if may else 403), (role, page.path)
             if not may:
                 assert title(shown) == "You may not do this"
             if page.menu:
                 assert (page.path in menu) is may, (role, page.path)
             if page.act and page.path != "/console/sign-out":
-                posted = await browser.post(path_of(page), {"step": "nothing"})
+                posted = await browser.post(path_of(page, code), {"step": "nothing"})
                 acts = may and (role == "admin" or not page.actors or role in page.actors)
                 assert (posted.status_code == 403) is not acts, (role, page.path)
 

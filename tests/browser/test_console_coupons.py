@@ -1,0 +1,78 @@
+"""The room of the coupons in a browser: found by a code as it is typed, revoked with a reason, in each look."""
+
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from gateway.codes import show_code
+from tests.browser.accessible import violations
+from tests.browser.conftest import NewPage
+from tests.browser.test_console import BYTES_MAX, SECONDS_MAX, sign_in
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.http import Worker
+from tests.integration.consoling import add_user
+from tests.integration.draining import draining
+
+pytestmark = IN_BROWSER
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        pytest.param("light", {"viewport": DESK}, id="light"),
+        pytest.param("dark-phone", {"viewport": PHONE, "color_scheme": "dark"}, id="dark-phone"),
+        pytest.param(
+            "chinese-phone", {"viewport": PHONE, "locale": "zh-CN", "timezone_id": "Asia/Shanghai"}, id="chinese-phone"
+        ),
+    ],
+)
+async def test_a_coupon_is_found_and_revoked(
+    new_page: NewPage, site: Worker, watch: Watch, kind: str, options: dict[str, Any]
+) -> None:
+    """By a code in small letters; a reason that is missing is asked for; its life says who revoked it and why."""
+    watch.expect_status(400, 404)
+    await add_user(site, "ann", "admin", display="Ann Lee")
+    await site.publish()
+    codes = [(await site.claim(f"holder-{n}")).json()["code"] for n in range(3)]
+    hold = {"code": codes[0], "order_id": "order-1001"}
+    await site.http.post("/v1/reservations", json=hold, headers=await site.key("store"))
+    async with draining(site.settings.redis_url, site.settings.postgres_url):
+        pass
+    page = await new_page(**options)
+    await sign_in(page)
+
+    for name, path in {
+        "coupons": "/console/coupons",
+        "coupons-holder": "/console/coupons?holder=holder-1",
+        "coupons-nobody": "/console/coupons?holder=nobody",
+        "coupons-revoke": "/console/revoke-coupons",
+        "coupon-missing": "/console/coupons/NONE",
+        "coupon-held": f"/console/coupons/{codes[0]}",
+    }.items():
+        began = perf_counter()
+        answer = await page.goto(path)
+        took_s = perf_counter() - began
+        assert answer is not None
+        assert len(await answer.body()) < BYTES_MAX
+        assert took_s < SECONDS_MAX * 10, "far from a pause, on a machine that does other things too"
+        await picture(page, f"console-{name}-{kind}")
+        assert await violations(page) == [], path
+        assert await overflow(page) == 0, path
+    await page.goto("/console/coupons")
+    await page.locator("#code").fill(show_code(codes[1]).lower())
+    await page.locator("#code").press("Enter")
+    await page.wait_for_url(f"**/console/coupons/{codes[1]}")
+    await page.locator("button.danger").click()
+    await page.get_by_role("alert").wait_for()
+    assert await violations(page) == []
+    await page.locator("#reason").fill("misprint")
+    await page.locator("button.danger").click()
+    await page.wait_for_url("**?done=revoked")
+    async with draining(site.settings.redis_url, site.settings.postgres_url):
+        pass
+    await page.reload()
+    await picture(page, f"console-coupon-{kind}")
+    assert await page.get_by_text("user:ann · misprint").count() == 1
+    assert await overflow(page) == 0
+    assert await violations(page) == []

@@ -1,0 +1,173 @@
+"""The room of the coupons: found however it is asked for, its life told from the books, and each role's acts done."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from gateway.codes import show_code
+from gateway.people.person import ROLES
+from tests.conftest import ON_VALKEY
+from tests.http import Worker
+from tests.integration.consoling import Browser, add_one_of_each_role, signed_in, title
+from tests.integration.draining import draining
+
+pytestmark = ON_VALKEY
+PAGE = "/console/coupons"
+NASTY = "<b>x</b>"
+
+
+async def _claimed(worker: Worker, holder: str) -> str:
+    answer = await worker.claim(holder)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["code"])
+
+
+async def _redeem(worker: Worker, code: str, order: str) -> str:
+    body: dict[str, Any] = {
+        "code": code,
+        "order": {
+            "id": order,
+            "currency": "CNY",
+            "lines": [{"sku": "noodles", "quantity": 1, "unit_price_minor": 4000}],
+        },
+        "store": "nanjing-road",
+    }
+    sent = {**await worker.key("store"), "Idempotency-Key": f"key-{order}"}
+    answer = await worker.http.post("/v1/redemptions", json=body, headers=sent)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def test_a_coupon_is_found_and_its_life_is_told(
+    worker: Worker, redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """
+    By code in any spelling before it is booked and after, by holder, by order; each change with its seq and journal,
+    who and why; what Redis says stands beside what the books say as long as they differ.
+    """
+    await add_one_of_each_role(worker)
+    await worker.publish()
+    code = await _claimed(worker, NASTY)
+    browser = await signed_in(worker, "admin")
+
+    typed = await browser.get(f"{PAGE}?code={show_code(code).lower()}")
+    assert (typed.status_code, typed.headers["location"]) == (303, f"{PAGE}/{code}")
+    ahead = await browser.get(f"{PAGE}/{code}")
+    assert title(ahead) == show_code(code)
+    assert "The books have not got it yet." in ahead.text
+    redemption = await _redeem(worker, code, "o-1")
+    async with draining(redis_url, postgres_url):
+        pass
+    held = await _claimed(worker, "held")
+    async with draining(redis_url, postgres_url):
+        pass
+    hold = await worker.http.post(
+        "/v1/reservations", json={"code": held, "order_id": "o-2"}, headers=await worker.key("store")
+    )
+    assert hold.status_code == 201, hold.text
+    behind = (await browser.get(f"{PAGE}/{held}")).text
+    assert "The books are a moment behind." in behind
+    async with draining(redis_url, postgres_url):
+        pass
+
+    page = (await browser.get(f"{PAGE}/{code}")).text
+    assert NASTY not in page
+    assert "moment behind" not in page
+    for told in ("Claimed", "Redeemed", redemption, "CN¥5.00", "outstanding → redeemed", "nanjing-road"):
+        assert told in page, told
+    journals = re.findall(r'data-label="Journal"><span>(\d+) ', page)
+    assert len(set(journals)) == 2
+    first, second = map(int, re.findall(r'data-label="seq">(\d+)<', page))
+    assert second == first + 1
+    for asked, found in (("holder=%3Cb%3Ex%3C/b%3E", code), ("order=o-1", code), ("order=o-2", held)):
+        answer = await browser.get(f"{PAGE}?{asked}")
+        assert answer.text.count('<th scope="row"') == 1
+        assert f"{PAGE}/{found}" in answer.text
+    assert "The books have no such coupon." in (await browser.get(f"{PAGE}?holder=nobody")).text
+    assert (await browser.get(f"{PAGE}?code=!")).status_code == 400
+    assert (await browser.get(f"{PAGE}?holder=x&at=never&after=y&state=odd")).status_code == 200
+
+
+async def test_each_act_by_each_role(worker: Worker, redis_url: str, postgres_url: str) -> None:
+    """
+    A marketer revokes, a store lets go and gives back, an admin does all of it, nobody else anything, also by URL; a
+    reason is asked for beside its field, and what came too late is told with the coupon as it is.
+    """
+    await add_one_of_each_role(worker)
+    await worker.publish()
+    spent, held, given = [await _claimed(worker, name) for name in ("spent", "held", "given")]
+    redemption = await _redeem(worker, spent, "o-1")
+    hold = await worker.http.post(
+        "/v1/reservations", json={"code": held, "order_id": "o-2"}, headers=await worker.key("store")
+    )
+    assert hold.status_code == 201
+    async with draining(redis_url, postgres_url):
+        pass
+    assert "o-2" not in (await (await signed_in(worker, "store")).get(f"{PAGE}/{held}")).text, "he has to name it"
+    assert "o-2" in (await (await signed_in(worker, "auditor")).get(f"{PAGE}/{held}")).text
+    acts = {
+        "revoke": ("marketer", given, {"reason": "misprint"}),
+        "release": ("store", held, {"order": "o-2"}),
+        "roll-back": ("store", spent, {"redemption": redemption, "key": "k-1", "reason": "refund", "amount": "2.00"}),
+    }
+    browsers: dict[str, Browser] = {role: await signed_in(worker, role) for role in ROLES}
+    for step, (role, code, fields) in acts.items():
+        for other in set(ROLES) - {role, "admin"}:
+            refused = await browsers[other].post(f"{PAGE}/{code}", {"step": step, **fields})
+            assert refused.status_code == 403, (step, other)
+        mute = {name: "" if name in ("reason", "order") else value for name, value in fields.items()}
+        wrong = await browsers[role].post(f"{PAGE}/{code}", {"step": step, **mute})
+        assert wrong.status_code == (409 if step == "release" else 400), step
+        done = await browsers[role].post(f"{PAGE}/{code}", {"step": step, **fields})
+        assert done.status_code == 303, done.text
+    again = await browsers["store"].post(f"{PAGE}/{spent}", {"step": "roll-back", **acts["roll-back"][2]})
+    assert again.status_code == 303, "the same form once more gives back nothing more"
+    odd = {"redemption": redemption, "key": "k-2", "reason": "refund", "amount": "much"}
+    assert (await browsers["store"].post(f"{PAGE}/{spent}", {"step": "roll-back", **odd})).status_code == 400
+    late = await browsers["admin"].post(f"{PAGE}/{spent}", {"step": "roll-back", **odd, "key": "k-3", "amount": "4.00"})
+    assert (late.status_code, "More than is left to give back" in late.text) == (409, True)
+    async with draining(redis_url, postgres_url):
+        pass
+
+    life = (await browsers["auditor"].get(f"{PAGE}/{given}")).text
+    assert "user:marketer · misprint" in life
+    assert 'name="step"' not in life
+    back = (await browsers["finance"].get(f"{PAGE}/{spent}")).text
+    assert "CN¥2.00" in back
+    assert "user:store" in back
+    rows = await worker.http.get(f"/v1/redemptions/{redemption}", headers=await worker.key("finance"))
+    assert rows.json()["rolled_back"]["minor"] == 200
+
+
+async def test_guesses_are_counted(worker: Worker) -> None:
+    """Codes that are not there are limited for a person as for a key, and then nothing is told of any code."""
+    await add_one_of_each_role(worker)
+    await worker.publish()
+    code = await _claimed(worker, "holder")
+    browser = await signed_in(worker, "store")
+
+    answers = [(await browser.get(f"{PAGE}/GUESS{n:04}")).status_code for n in range(31)]
+    assert answers == [404] * 30 + [429]
+    assert (await browser.get(f"{PAGE}/{code}")).status_code == 429
+
+
+async def test_many_are_only_proposed(worker: Worker) -> None:
+    """A marketer proposes, once however often the form is sent; nothing is revoked, and another one has to decide."""
+    await add_one_of_each_role(worker)
+    await worker.publish()
+    code = await _claimed(worker, "holder")
+    browser = await signed_in(worker, "marketer")
+
+    empty = await browser.post("/console/revoke-coupons", {"key": "k", "reason": "x"})
+    mute = await browser.post("/console/revoke-coupons", {"key": "k", "campaign": "flash"})
+    assert [each.status_code for each in (empty, mute)] == [400, 400]
+    assert 'href="#reason"' in mute.text
+    fields = {"key": "k-1", "campaign": "flash", "reason": "misprint"}
+    for _ in range(2):
+        done = await browser.post("/console/revoke-coupons", fields)
+        assert (done.status_code, done.headers["location"]) == (303, "/console/waiting")
+    other = await browser.post("/console/revoke-coupons", {**fields, "key": "k-2"})
+    assert (other.status_code, "waits already" in other.text) == (409, True)
+    assert (await browser.get("/console/waiting")).text.count("<article") == 1
+    shown = await worker.http.get(f"/v1/coupons/{code}", headers=await worker.key("admin"))
+    assert shown.json()["state"] == "claimed"

@@ -1,0 +1,60 @@
+"""The doors of /demo: off unless a campaign is named, a ticket good for a claim from that campaign and nothing else."""
+
+from pathlib import Path
+
+from tests.conftest import ON_VALKEY
+from tests.http import Worker
+
+pytestmark = ON_VALKEY
+VISITOR = "0123456789abcdef" * 2
+
+
+async def test_it_is_off_by_default(worker: Worker) -> None:
+    """No setting, no page, no tickets."""
+    for path in ("/demo", "/demo/sale", "/demo/qr?code=ABCD", "/demo/assets/demo.css"):
+        assert (await worker.http.get(path)).status_code == 404
+    assert (await worker.http.post("/demo/ticket", json={"visitor": VISITOR})).status_code == 404
+
+
+async def test_a_ticket_is_good_for_one_thing(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """
+    It claims from the campaign shown, once a visitor; it opens no other campaign and no wallet, an address gets only so
+    many, and a visitor is 128 bits and no other name.
+    """
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="demo", demo_tickets_max=5) as worker:
+        assert (await worker.http.get("/demo")).status_code == 404
+        await worker.publish("demo")
+        await worker.publish("other")
+        worker.services.catalog._absent.clear()
+        page = await worker.http.get("/demo")
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        assert "unsafe" not in page.headers["content-security-policy"]
+        for odd in ("x", VISITOR.upper(), VISITOR + "0", "guest-1"):
+            assert (await worker.http.post("/demo/ticket", json={"visitor": odd})).status_code == 400
+        form = await worker.http.post("/demo/ticket", data={"visitor": VISITOR})
+        assert form.status_code == 415, "what another page could send without our leave"
+        made = await worker.http.post("/demo/ticket", json={"visitor": VISITOR})
+        assert made.status_code == 201
+        sent = {"authorization": f"Bearer {made.json()['ticket']}", "idempotency-key": "k"}
+
+        claimed = await worker.http.post("/v1/campaigns/demo/claims", json={}, headers=sent)
+        again = await worker.http.post("/v1/campaigns/demo/claims", json={}, headers={**sent, "idempotency-key": "l"})
+        elsewhere = await worker.http.post("/v1/campaigns/other/claims", json={}, headers=sent)
+        wallet = await worker.http.get("/v1/coupons", headers=sent)
+        assert [each.status_code for each in (claimed, again, elsewhere, wallet)] == [201, 409, 401, 401]
+        answers = [(await worker.http.post("/demo/ticket", json={"visitor": VISITOR})).status_code for _ in range(5)]
+        assert answers == [201] * 4 + [429]
+        picture = await worker.http.get("/demo/qr", params={"code": claimed.json()["code"]})
+        assert picture.headers["content-type"] == "image/svg+xml"
+        assert (await worker.http.get("/demo/qr", params={"code": "!"})).status_code == 400
+
+
+async def test_the_last_of_the_demos_is_shown(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """Where demo-2 was made because demo was sold out, it is shown, with what is left and the server's time."""
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="demo") as worker:
+        await worker.publish("demo", stock=1)
+        await worker.publish("demo-2", stock=7)
+        sale = (await worker.http.get("/demo/sale")).json()
+        assert (sale["id"], sale["remaining"]) == ("demo-2", 7)
+        assert {"name", "server_time", "starts_at", "ends_at", "value"} <= sale.keys()
+        assert "funders" not in sale
