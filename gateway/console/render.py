@@ -34,7 +34,7 @@ HEADERS = {
 def environment(language: str) -> Environment:
     """The templates in *language*."""
     made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader([_HERE / "templates", *sorted(_HERE.glob("*/templates"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,6 +2,7 @@
 
 from starlette.routing import Route
 
+from gateway.console.books.pages import PAGES as BOOKS_PAGES
 from gateway.console.page import routes as routes_of
 from gateway.console.pages import account, audit, sign_in, start, users, waiting
 from gateway.console.pages.nothing import NOTHING
@@ -10,6 +11,7 @@ from gateway.console.render import ASSETS
 PAGES = (
     *start.PAGES,
     *waiting.PAGES,
+    *BOOKS_PAGES,
     *users.PAGES,
     *audit.PAGES,
     *account.PAGES,
