@@ -40,7 +40,7 @@ def links(text: str, pattern: str) -> list[str]:
 
 
 async def test_every_report_is_a_page(year: Worker) -> None:
-    """Each opens with the books of three months in it, below 100 kB, and every link of its first row leads somewhere."""
+    """Each opens with the books of three months in it, below 100 kB; the links of its first row lead somewhere."""
     aud = await signed_in(year, "aud")
     for name in REPORTS:
         answer = await aud.get(f"{BOOKS}/reports/{name}")
@@ -117,7 +117,7 @@ async def poll(browser: Browser, path: str, until: str) -> str:
 
 
 async def test_the_verdict_says_why_not(year: Worker) -> None:
-    """Asked for, it is judged in the background and kept; books without a Redis behind them don't hold, and it says so."""
+    """Asked for, it is judged in the background and kept; books with no Redis behind them don't hold."""
     aud = await signed_in(year, "aud")
     assert "Nobody has asked" in (await aud.get(f"{BOOKS}/verdict")).text
     assert (await aud.post(f"{BOOKS}/verdict", {"campaign": "NO NO"})).status_code == 400

@@ -60,7 +60,7 @@ async def show_list(visit: Visit) -> Response:
     if len(found) > ROWS_MAX:
         cursor = make_cursor(_Place(page[-1].asked_at, page[-1].id), "console exports")
         more = f"{EXPORTS}?{urlencode({'cursor': cursor})}"
-    words = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS}
+    words: dict[str, Any] = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS}
     is_moving = any(each.state in ("waiting", "running") for each in page)
     may = visit.who.may("finance")
     return visit.render(
@@ -123,7 +123,7 @@ async def show(visit: Visit) -> Response:
     """An export and how far it is."""
     async with postgres(visit.here.pool) as connection:
         found = await _found(visit, connection)
-    words = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS, "asks": ASK_WORDS}
+    words: dict[str, Any] = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS, "asks": ASK_WORDS}
     told = {
         name: _text(getattr(found.asked, name)) for name in ASK_WORDS if getattr(found.asked, name) not in (None, ())
     }
