@@ -1,4 +1,4 @@
-"""The room Books in a browser: each page by axe, on a phone, in the dark, in Chinese; a figure down to its entries."""
+"""The room Books in a browser: by axe, on a phone, in the dark, in Chinese; a figure down to its entries."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ async def test_each_page_is_accessible_and_fits(site: Worker, new_page: NewPage,
 
 
 async def test_down_to_the_entries_and_a_verdict(site: Worker, new_page: NewPage) -> None:
-    """Without JavaScript a figure leads to its account, journal and state changes; with it a verdict comes by itself."""
+    """Without JavaScript a figure leads to its account, journal and state changes; with it a verdict comes."""
     plain = await new_page(java_script_enabled=False)
     await sign_in(plain, site)
     await plain.goto("/console/books/reports/trial-balance")

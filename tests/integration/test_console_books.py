@@ -1,4 +1,4 @@
-"""The room Books of the console: every report as on the screen, drill-down, files, periods, breaks, exports, verdict."""
+"""The room Books of the console: every report, drill-down, files, periods, breaks, exports, verdict."""
 
 import csv
 import io
