@@ -36,6 +36,9 @@ FAILURES_PREFIX = "fc:failures"
 PROBING_KEY = "fc:probing"
 """string: there while all workers together see too many failures on codes (gateway/probing.py)."""
 
+WORKS_PREFIX = "fc:work:"
+"""What begins the keys of what the console does for somebody (gateway/console/books/work.py); each lives an hour."""
+
 SHARDS_MAX = 32
 """Shards a campaign may have: a code names its shard in one base32 character."""
 

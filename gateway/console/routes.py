@@ -2,9 +2,10 @@
 
 from starlette.routing import Route
 
-from gateway.console.live import pages as live
+from gateway.console.books.pages import PAGES as BOOKS_PAGES
 from gateway.console.campaigns import changing, detail, holders, listing, versions, wizard
 from gateway.console.coupons import pages as coupons
+from gateway.console.live import pages as live
 from gateway.console.page import routes as routes_of
 from gateway.console.pages import account, audit, sign_in, start, users, waiting
 from gateway.console.pages.nothing import NOTHING
@@ -21,6 +22,7 @@ PAGES = (
     *versions.PAGES,
     *changing.PAGES,
     *coupons.PAGES,
+    *BOOKS_PAGES,
     *users.PAGES,
     *audit.PAGES,
     *account.PAGES,

@@ -14,7 +14,7 @@ from gateway.finance.close_report.wording import BadLocale, locale_of
 from gateway.finance.periods import FOUND, PERIOD, READERS, SignedView, period_in, signed_view
 from gateway.routes.access import staff
 from gateway.routes.paging import query_value
-from gateway.services import services
+from gateway.services import Services, services
 from gateway.sql import postgres
 from gateway.wire import json_response
 from reconciler.periods.listing import Signed, report_of
@@ -73,9 +73,14 @@ async def _rendered(request: Request, form: str) -> bytes:
         locale_of(locale)
     except BadLocale as error:
         raise Refusal("bad_request", f"locale: {error}.", field="locale") from None
+    return await rendered(services(request), signed, report, form, locale)
+
+
+async def rendered(here: Services, signed: Signed, report: CloseReport, form: str, locale: str) -> bytes:
+    """A close report as the file *form*, html or pdf. Errors: Refusal overloaded, not_ready."""
     given = msgspec.json.encode({"signed": signed, "report": report})
     command = ("gateway.finance.close_report", form, locale)
-    return (await run_beside(services(request), "close report", command, s_max=RENDER_S_MAX, given=given)).out
+    return (await run_beside(here, "close report", command, s_max=RENDER_S_MAX, given=given)).out
 
 
 _NUMBER = Parameter("number", Annotated[int, msgspec.Meta(ge=1)], "The number of a report; else the last one.")

@@ -1,10 +1,12 @@
 """For finance and auditors: what the books say, as JSON a page at a time, or as a file."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from psycopg.errors import QueryCanceled
 from psycopg.rows import dict_row, tuple_row
+from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -15,14 +17,15 @@ from gateway.finance.report_files import ReportFile
 from gateway.finance.snapshot import snapshot
 from gateway.routes.access import staff
 from gateway.routes.paging import make_cursor, page_limit, query_value, read_cursor
-from gateway.services import services
+from gateway.services import Services, services
 from gateway.wire import json_response
 from reconciler.reports.asking import TEXT_CHARS_MAX, asked_of
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.known import check_known_async
-from reconciler.reports.reading import json_objects, page_of, page_query, totals_of, totals_query
-from reconciler.reports.shape import Asked, Basis, Kind, Report
-from reconciler.reports.writing import FORMATS, check_format, file_name, formats_of
+from reconciler.reports.reading import Sort, json_objects, page_of, page_query, totals_of, totals_query
+from reconciler.reports.rows import Row
+from reconciler.reports.shape import Asked, Basis, Column, Kind, Report
+from reconciler.reports.writing import FORMATS, Format, check_format, file_name, formats_of
 
 READERS = ("finance", "auditor")
 
@@ -93,15 +96,24 @@ async def see_report(request: Request) -> Response:
         format = check_format(report, _format(request))
     if format == "json":
         return await _page(request, report, asked, told)
+    return await file_of(services(request), report, asked, told, format)
+
+
+async def file_of(here: Services, report: Report, asked: Asked, told: Mapping[str, str], format: Format) -> Response:
+    """
+    All of *report* as a file, sent while it is written; *told* is what *asked* was made of.
+
+    Errors: Refusal not_found for a name that the books don't know; overloaded, not_ready.
+    """
     with asking.asked():
-        async with snapshot(services(request).pool) as connection:
+        async with snapshot(here.pool) as connection:
             await check_known_async(connection, asked)
     arguments = [
         report.name,
         f"--format={format}",
         *(f"--{name.replace('_', '-')}={value}" for name, value in told.items()),
     ]
-    file = await ReportFile.open(services(request), arguments)
+    file = await ReportFile.open(here, arguments)
     headers = {
         "content-disposition": f'attachment; filename="{file_name(report, asked, format)}"',
         "cache-control": "private, no-store",
@@ -127,9 +139,49 @@ async def _page(request: Request, report: Report, asked: Asked, told: dict[str, 
     limit = page_limit(request, here.settings.page_rows_max)
     of_list = f"report {report.name} {sorted(told.items())}"
     after = read_cursor(request, list[Any], of_list)
-    query, totals = page_query(report, asked, after, limit), None
-    columns = report.columns(asked)
-    async with snapshot(here.pool) as connection:
+    read = await read_report(here.pool, report, asked, limit, after)
+    return json_response(
+        ReportPage(
+            report=report.name,
+            title=report.title,
+            asked=dict(told),
+            columns=[ReportColumn(each.name, each.kind, each.about, each.total) for each in read.columns],
+            rows=json_objects(read.columns, read.rows),
+            totals=read.totals,
+            next=None if read.after is None else make_cursor(read.after, of_list),
+        )
+    )
+
+
+class Read(NamedTuple):
+    """
+    A page of a report: *rows* by *columns*, and *after*, the place to go on from, None at the end.
+
+    *totals* sum all rows of each currency, by the names of the columns; None but with the first page of a report that
+    is no list of single things. Units: minor units of the row's currency.
+    """
+
+    columns: tuple[Column, ...]
+    rows: list[Row]
+    totals: list[dict[str, Any]] | None
+    after: list[Any] | None
+
+
+async def read_report(
+    pool: AsyncConnectionPool[Any],
+    report: Report,
+    asked: Asked,
+    limit: int,
+    after: list[Any] | None = None,
+    sort: Sort | None = None,
+) -> Read:
+    """
+    At most *limit* rows of *report* after the place *after*, in one snapshot; by *sort* where it has no key.
+
+    Errors: Refusal not_found for a name that the books don't know; overloaded, not_ready.
+    """
+    query, totals = page_query(report, asked, after, limit, sort), None
+    async with snapshot(pool) as connection:
         try:
             with asking.asked():
                 await check_known_async(connection, asked)
@@ -143,17 +195,7 @@ async def _page(request: Request, report: Report, asked: Asked, told: dict[str, 
                     totals = totals_of(await sums.fetchall())
         except QueryCanceled:
             raise Refusal("overloaded", "This takes too long for a page: ask for less, or for an export.") from None
-    return json_response(
-        ReportPage(
-            report=report.name,
-            title=report.title,
-            asked=dict(told),
-            columns=[ReportColumn(each.name, each.kind, each.about, each.total) for each in columns],
-            rows=json_objects(columns, page.rows),
-            totals=totals,
-            next=None if page.after is None else make_cursor(page.after, of_list),
-        )
-    )
+    return Read(report.columns(asked), page.rows, totals, page.after)
 
 
 def _listed(report: Report) -> ListedReport:

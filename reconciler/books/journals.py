@@ -14,7 +14,7 @@ from reconciler.manual import VERB as MANUAL
 from reconciler.postings import STEP_VERBS, VERBS
 from reconciler.reports.asking import BadAsk
 
-_VERBS = (*VERBS, *STEP_VERBS.values(), MANUAL)
+JOURNAL_VERBS = (*VERBS, *STEP_VERBS.values(), MANUAL)
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -72,8 +72,8 @@ class Wanted(NamedTuple):
 
 def verb_of(text: str | None) -> str | None:
     """*text*, which is a verb of journals. Errors: BadAsk."""
-    if text is not None and text not in _VERBS:
-        raise BadAsk("verb", f"one of {', '.join(_VERBS)}")
+    if text is not None and text not in JOURNAL_VERBS:
+        raise BadAsk("verb", f"one of {', '.join(JOURNAL_VERBS)}")
     return text
 
 

@@ -70,14 +70,33 @@ _KEYED = "SELECT * FROM ({statement}) AS report WHERE {place} LIMIT %(rows_max)s
 _COUNTED = "SELECT * FROM ({statement}) AS report OFFSET %(skipped)s LIMIT %(rows_max)s"
 
 
-def page_query(report: Report, asked: Asked, after: Sequence[Any] | None, rows_max: int) -> Query:
+class Sort(NamedTuple):
+    """By which *column*, and whether the largest comes first."""
+
+    column: str
+    is_down: bool = False
+
+
+_SORTED = 'SELECT * FROM ({statement}) AS sorted ORDER BY "{column}" {way} NULLS LAST, {further}'
+
+
+def page_query(
+    report: Report, asked: Asked, after: Sequence[Any] | None, rows_max: int, sort: Sort | None = None
+) -> Query:
     """
     The statement of at most *rows_max* + 1 rows after the place *after*.
 
     A report with a key goes on behind it, so that what comes in meanwhile shifts nothing; another one, of some sums,
-    skips what was shown.
+    skips what was shown, and may be sorted by a column that it has; equal rows are then in the order of the others.
     """
     query = report.query(asked)
+    if sort is not None and not report.key:
+        names = [column.name for column in report.columns(asked)]
+        assert sort.column in names, "it is one of the report's columns"
+        further = ", ".join(str(number) for number in range(1, len(names) + 1))
+        way = "DESC" if sort.is_down else "ASC"
+        sorted_ = fill(_SORTED, statement=query.statement, column=sort.column, way=way, further=further)
+        query = Query(sorted_, query.values)
     values: dict[str, Any] = {**query.values, "rows_max": rows_max + 1}
     if not report.key:
         values["skipped"] = int(after[0]) if after else 0

@@ -89,6 +89,8 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
     while "Sign out" not in walked:
         await keys.press("Tab")
         walked.append(await _focused(page))
+    books = ["Reports", "Journals", "Journals by hand", "Stocktakes", "Breaks", "Periods", "Exports", "Verdict"]
+    rest = ["Users", "Audit log", "Account", "Sign out"]
     assert walked == [
         "Skip to the page",
         "Fairclaim",
@@ -97,10 +99,8 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
         "Waiting",
         "Campaigns",
         "Coupons",
-        "Users",
-        "Audit log",
-        "Account",
-        "Sign out",
+        *books,
+        *rest,
     ]
     await keys.press("Enter")
     await page.get_by_text("You are signed out.").wait_for()

@@ -1,6 +1,7 @@
 """The console's pages: who may open which, by URL and by menu; users, the audit log, the account, what is away."""
 
 import re
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -15,13 +16,30 @@ from tests.integration.consoling import Browser, add_one_of_each_role, add_user,
 
 pytestmark = ON_VALKEY
 
+IN_BOOKS = "/books/"
 NASTY = "<script>alert(1)</script>"
 
 
 def path_of(page: Page, code: str = "NONE") -> str:
     """A path of *page* that is there, where *code* is."""
-    path = page.path.replace("/live/{campaign}", "/live").replace("{code}", code)
-    return path.replace("{name}", "store").replace("{campaign}", "flash").replace("{rest:path}", "nothing")
+    named = {**NAMED, "{code}": code}
+    return reduce(lambda path, name: path.replace(name, named[name]), named, page.path)
+
+
+NAMED = {
+    "/live/{campaign}": "/live",
+    "{campaign}": "flash",
+    "{name}": "store",
+    "{rest:path}": "nothing",
+    "{report}": "trial-balance",
+    "{journal}": "1",
+    "{account:path}": "payable:m-1",
+    "{manual}": "mj_0",
+    "{break}": "1",
+    "{entity}/{kind}/{starts}": "main/month/2026-11-01",
+    "{export}": "ex_0123456789abcdef",
+}
+"""What paths of the room Books name; the books of these tests are empty, so most of it is not there."""
 
 
 async def test_each_page_by_each_role(worker: Worker) -> None:
@@ -37,7 +55,10 @@ async def test_each_page_by_each_role(worker: Worker) -> None:
                 continue
             may = role == "admin" or not page.roles or role in page.roles
             shown = await browser.get(path_of(page, code))
-            assert shown.status_code == (200 if may else 403), (role, page.path)
+            assert shown.status_code in (((200, 404) if IN_BOOKS in page.path else (200,)) if may else (403,)), (
+                role,
+                page.path,
+            )
             if not may:
                 assert title(shown) == "You may not do this"
             if page.menu:

@@ -1,0 +1,204 @@
+"""Exports: reports as files, made in the background: ask for one, see how far it is, get it, give it up."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from secrets import token_hex
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from psycopg import AsyncConnection
+from starlette.responses import FileResponse, Response
+
+from gateway.console.books.cells import BOOKS, report_link
+from gateway.console.books.naming import ASK_WORDS, FORMAT_WORDS, REPORT_WORDS
+from gateway.console.locales import N_
+from gateway.console.page import Page, Visit
+from gateway.console.words import Trouble
+from gateway.errors import Refusal
+from gateway.finance.asking import asked as asking
+from gateway.routes.paging import make_cursor, read_cursor
+from gateway.sql import postgres
+from reconciler.exports import store
+from reconciler.exports.store import Export
+from reconciler.reports.asking import BadAsk, asked_of
+from reconciler.reports.catalog import REPORTS
+from reconciler.reports.known import check_known_async
+from reconciler.reports.shape import Asked
+from reconciler.reports.writing import FORMATS, check_format
+
+READERS = ("finance", "auditor")
+EXPORTS, NEW = f"{BOOKS}/exports", f"{BOOKS}/new-export"
+ROWS_MAX = 30
+STATE_WORDS = {
+    "waiting": N_("Waiting"),
+    "running": N_("Being made"),
+    "done": N_("Done"),
+    "failed": N_("Failed"),
+    "cancelled": N_("Given up"),
+    "removed": N_("Removed"),
+}
+_WRONG = N_("This can’t be asked here.")
+_UNKNOWN = N_("The books know no such name.")
+_TOO_MANY = Trouble(N_("Too many exports are not done yet."), N_("Wait for one of them, or give one up."))
+
+
+class _Place(NamedTuple):
+    """The last export of the page before."""
+
+    asked_at: datetime
+    export: str
+
+
+async def show_list(visit: Visit) -> Response:
+    """Exports, the newest first."""
+    place = read_cursor(visit.request, _Place, "console exports")
+    async with postgres(visit.here.pool) as connection:
+        found = await store.listed(connection, ROWS_MAX + 1, *(place or ()))
+    page, more = found[:ROWS_MAX], ""
+    if len(found) > ROWS_MAX:
+        cursor = make_cursor(_Place(page[-1].asked_at, page[-1].id), "console exports")
+        more = f"{EXPORTS}?{urlencode({'cursor': cursor})}"
+    words: dict[str, Any] = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS}
+    is_moving = any(each.state in ("waiting", "running") for each in page)
+    may = visit.who.may("finance")
+    return visit.render(
+        "books_exports",
+        exports=page,
+        more=more,
+        first=EXPORTS if place else "",
+        is_moving=is_moving,
+        may_ask=may,
+        here=visit.request.url.query,
+        **words,
+    )
+
+
+async def show_form(visit: Visit) -> Response:
+    """Which report, as what."""
+    return _form(visit, {"report": visit.asked("report")})
+
+
+async def ask(visit: Visit) -> Response:
+    """Ask for an export, once a key of the form."""
+    report = REPORTS.get(visit.one("report"))
+    typed = {name: value for name in (*Asked.__struct_fields__, "report", "format") if (value := visit.one(name))}
+    groups = [each for each in visit.fields.get("by", []) if each]
+    told = {name: value for name, value in typed.items() if name in Asked.__struct_fields__}
+    told |= {"by": ",".join(groups)} if groups else {}
+    if report is None:
+        return _form(visit, typed, 400, errors={"report": visit.words.say(_WRONG)})
+    if "zone" in report.takes:
+        told.setdefault("zone", visit.words.zone)
+    try:
+        format = check_format(report, visit.one("format"))
+        asked = asked_of(report, told)
+        async with postgres(visit.here.pool) as connection:
+            with asking():
+                await check_known_async(connection, asked)
+            export, _ = await store.ask(
+                connection,
+                key=visit.one("key") or token_hex(16),
+                report=report.name,
+                format=format,
+                asked=asked,
+                asked_by=visit.who.actor,
+                open_max=visit.here.settings.exports_open_max,
+            )
+    except BadAsk as error:
+        return _form(visit, typed, 400, errors={error.field: visit.words.say(_WRONG)})
+    except store.TooMany:
+        return _form(visit, typed, 429, notice=_TOO_MANY)
+    except store.KeyReused:
+        raise Refusal("bad_request", "The form was sent with something else before.") from None
+    except Refusal as refusal:
+        if refusal.code != "not_found":
+            raise
+        return _form(visit, typed, 400, errors={str(refusal.context.get("field")): visit.words.say(_UNKNOWN)})
+    return visit.go(f"{EXPORTS}/{export.id}")
+
+
+async def show(visit: Visit) -> Response:
+    """An export and how far it is."""
+    async with postgres(visit.here.pool) as connection:
+        found = await _found(visit, connection)
+    words: dict[str, Any] = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS, "asks": ASK_WORDS}
+    told = {
+        name: _text(getattr(found.asked, name)) for name in ASK_WORDS if getattr(found.asked, name) not in (None, ())
+    }
+    takes = REPORTS[found.report].takes
+    screen = report_link(found.report, {name: value for name, value in told.items() if name in takes})
+    return visit.render(
+        "books_export",
+        export=found,
+        manifest=found.manifest or {},
+        told={name: value for name, value in told.items() if name in takes},
+        screen=screen,
+        may_end=visit.who.may("finance") and found.state in ("waiting", "running", "done"),
+        **words,
+    )
+
+
+async def give_file(visit: Visit) -> Response:
+    """The file of an export that is done. Errors: Refusal not_found, not_ready."""
+    here = visit.here
+    async with postgres(here.pool) as connection:
+        export = await _found(visit, connection)
+        if export.state != "done" or export.manifest is None:
+            raise Refusal("not_found")
+        await store.fetched(connection, export, visit.who.actor)
+    path = here.settings.exports_folder / export.id / export.spool.file
+    if not await asyncio.to_thread(path.is_file):
+        raise Refusal("not_ready", "The file is not where this gateway looks for it.")
+    headers = {"cache-control": "private, no-store", "x-content-type-options": "nosniff"}
+    media_type = FORMATS[export.format].media_type
+    return FileResponse(path, filename=export.manifest["file"], media_type=media_type, headers=headers)
+
+
+async def end(visit: Visit) -> Response:
+    """Give it up, or the file of one that is done."""
+    if visit.one("step") != "end":
+        raise Refusal("bad_request", "The form could not be read.")
+    async with postgres(visit.here.pool) as connection:
+        export = await store.end(connection, _id(visit), visit.who.actor)
+    if export is None:
+        raise Refusal("not_found")
+    return visit.go(f"{EXPORTS}/{export.id}")
+
+
+def _form(visit: Visit, typed: Mapping[str, str], status: int = 200, **values: Any) -> Response:
+    options = {
+        "reports": [(name, visit.words.say(REPORT_WORDS[name][0])) for name in REPORTS],
+        "formats": [(name, visit.words.say(says)) for name, says in FORMAT_WORDS.items()],
+    }
+    given = dict.fromkeys((*ASK_WORDS, "report", "format"), "") | dict(typed)
+    return visit.render("books_new_export", status, typed=given, key=token_hex(16), asks=ASK_WORDS, **options, **values)
+
+
+async def _found(visit: Visit, connection: AsyncConnection[Any]) -> Export:
+    export = await store.see(connection, _id(visit))
+    if export is None:
+        raise Refusal("not_found")
+    return export
+
+
+def _id(visit: Visit) -> str:
+    name: str = visit.request.path_params["export"]
+    if not re.fullmatch(store.ID, name):
+        raise Refusal("not_found")
+    return name
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+EXPORT = f"{EXPORTS}/{{export}}"
+PAGES = (
+    Page(path=EXPORTS, show=show_list, roles=READERS, menu=N_("Exports"), section=N_("Books")),
+    Page(path=NEW, show=show_form, act=ask, roles=("finance",), under=EXPORTS),
+    Page(path=EXPORT, show=show, roles=READERS, under=EXPORTS),
+    Page(path=f"{EXPORT}/file", show=give_file, roles=READERS, under=EXPORTS),
+    Page(path=f"{EXPORT}/act", show=show, act=end, roles=("finance",), under=EXPORTS),
+)

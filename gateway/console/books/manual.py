@@ -1,0 +1,204 @@
+"""Journals that people make: drafted here, and approved by somebody else on the page Waiting."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from secrets import token_hex
+from typing import Any, NamedTuple, get_args
+from urllib.parse import urlencode
+
+from babel.numbers import get_currency_precision
+from starlette.responses import Response
+
+from gateway.console.access import HOME
+from gateway.console.books.cells import BOOKS, UNITS_PREFIX, account_link, amount, journal_link
+from gateway.console.locales import N_
+from gateway.console.page import Page, Visit
+from gateway.errors import Refusal
+from gateway.finance.drafts import Draft, DraftLine
+from gateway.finance.making import ManualJournals, State
+from gateway.finance.periods import ENTITY
+from gateway.routes.paging import make_cursor, read_cursor
+
+READERS = ("finance", "auditor")
+MANUALS, NEW = f"{BOOKS}/manual", f"{BOOKS}/new-manual"
+ROWS_MAX = 30
+LINES = 6
+STATE_WORDS = {
+    "drafted": N_("Waits"),
+    "approved": N_("Approved"),
+    "posted": N_("Posted"),
+    "rejected": N_("Rejected"),
+}
+_FIELDS = ("entity", "effective_date", "reason", "attachment", "about", "reverses")
+_LINE = ("debit", "credit", "commodity", "amount")
+_SAYS = {
+    "entity": N_("A legal entity that there is."),
+    "effective_date": N_("A day that is open, at most a year ahead."),
+    "reason": N_("Say why, in 1 to %(chars)s characters."),
+    "attachment": N_("Where its voucher is, in at most %(chars)s characters."),
+    "about": N_("A shard of a campaign of this entity, such as demo/0."),
+    "reverses": N_("The number of a journal made by hand that is posted and not reversed yet."),
+    "lines": N_("One line at least; none where another journal is reversed."),
+    "debit": N_("An account of the chart that fits the commodity and what it is about."),
+    "credit": N_("An account of the chart, another one than debit."),
+    "commodity": N_("A currency such as CNY, or coupon:<campaign> of what it is about."),
+    "amount": N_("An amount above zero, such as 12.50."),
+}
+
+
+class _Place(NamedTuple):
+    at: datetime
+    id: str
+
+
+async def show_list(visit: Visit) -> Response:
+    """Journals made by hand, the last drafted first."""
+    state = visit.asked("state") if visit.asked("state") in get_args(State) else ""
+    of_list = f"console manual {state}"
+    after = read_cursor(visit.request, _Place, of_list)
+    found = await ManualJournals(visit.here.pool).list(ROWS_MAX + 1, state or None, None, after)
+    page, more, asked = found[:ROWS_MAX], "", {"state": state} if state else {}
+    if len(found) > ROWS_MAX:
+        cursor = make_cursor(_Place(page[-1].made_at, page[-1].id), of_list)
+        more = f"{MANUALS}?{urlencode({**asked, 'cursor': cursor})}"
+    return visit.render(
+        "books_manuals",
+        manuals=page,
+        state=state,
+        states=STATE_WORDS,
+        more=more,
+        first=f"{MANUALS}?{urlencode(asked)}" if after else "",
+        may_draft=visit.who.may("finance"),
+    )
+
+
+async def show_form(visit: Visit) -> Response:
+    """An empty draft, or one that reverses a journal."""
+    return _form(visit, {"reverses": visit.asked("reverses")})
+
+
+async def draft(visit: Visit) -> Response:
+    """Draft it, once a key of the form."""
+    names = (*_FIELDS, *(f"{part}-{number}" for number in range(LINES) for part in _LINE))
+    typed = {name: visit.one(name) for name in names}
+    errors: dict[str, str] = {}
+    lines, places = _lines(visit, typed, errors)
+    day = _day(typed["effective_date"])
+    if day is None:
+        errors["effective_date"] = _said(visit, "effective_date")
+    reverses = typed["reverses"]
+    if reverses and not (reverses.isascii() and reverses.isdigit() and len(reverses) <= 18):
+        errors["reverses"] = _said(visit, "reverses")
+    if errors or day is None:
+        return _form(visit, typed, 400, errors=errors)
+    asked = Draft(
+        effective_date=day,
+        reason=typed["reason"],
+        entity=typed["entity"],
+        attachment=typed["attachment"],
+        about=typed["about"] or None,
+        reverses=int(reverses) if reverses else None,
+        lines=tuple(lines),
+    )
+    try:
+        made, _ = await ManualJournals(visit.here.pool).draft(visit.one("key") or token_hex(16), asked, visit.who)
+    except Refusal as refusal:
+        if refusal.status >= 429 or refusal.code == "forbidden":
+            raise
+        return _form(visit, typed, refusal.status, errors=_errors(visit, refusal, places))
+    return visit.go(f"{MANUALS}/{made.id}?done=drafted")
+
+
+async def show(visit: Visit) -> Response:
+    """One of them."""
+    found = await ManualJournals(visit.here.pool).see(visit.request.path_params["manual"])
+    lines = [
+        (
+            line,
+            amount(visit.words, line.minor, line.commodity),
+            account_link(line.debit, {}),
+            account_link(line.credit, {}),
+        )
+        for line in found.lines
+    ]
+    may = visit.who.may("finance")
+    return visit.render(
+        "books_manual",
+        one=found,
+        lines=lines,
+        states=STATE_WORDS,
+        link=journal_link(found.journal) if found.journal else "",
+        waiting=f"{HOME}/waiting#{found.id}" if found.state == "drafted" and may else "",
+        reverse=f"{NEW}?reverses={found.journal}" if found.journal and may else "",
+        done=visit.asked("done"),
+    )
+
+
+def _lines(visit: Visit, typed: Mapping[str, str], errors: dict[str, str]) -> tuple[list[DraftLine], list[int]]:
+    """The lines that are filled in, and which of the form's they are; what is wrong goes into *errors*."""
+    lines, places = [], []
+    for number in range(LINES):
+        debit, credit, commodity, text = (typed[f"{part}-{number}"] for part in _LINE)
+        if not any((debit, credit, text)):
+            continue
+        minor = _minor(text, commodity)
+        if minor is None:
+            errors[f"amount-{number}"] = _said(visit, "amount")
+        lines.append(DraftLine(debit, credit, commodity, minor or 1))
+        places.append(number)
+    return lines, places
+
+
+def _minor(text: str, commodity: str) -> int | None:
+    """An amount as it is written, in minor units; None where it is none above zero."""
+    try:
+        value = Decimal(text.replace(",", ""))
+        places = 0 if commodity.startswith(UNITS_PREFIX) else get_currency_precision(commodity)
+        minor = value.scaleb(places)
+    except (InvalidOperation, ValueError):
+        return None
+    return int(minor) if minor.is_finite() and minor == minor.to_integral_value() and 0 < minor < 1 << 53 else None
+
+
+def _errors(visit: Visit, refusal: Refusal, places: list[int]) -> dict[str, str]:
+    """Field of the form → what to do about it."""
+    fields = [each["field"] for each in refusal.context.get("errors", ())] or [str(refusal.context.get("field"))]
+    found = {}
+    for field in fields:
+        of_line, _, part = field.removeprefix("lines[").partition("].")
+        if part:
+            part = "amount" if part == "minor" else part
+            name = f"{part}-{places[int(of_line)]}"
+        else:
+            part, name = field, "debit-0" if field == "lines" else field
+        if refusal.code == "campaign_not_found" and field == "None":
+            part = name = "about"
+        found[name] = _said(visit, part) if part in _SAYS else refusal.detail
+    return found
+
+
+def _said(visit: Visit, part: str) -> str:
+    text = visit.words.say(_SAYS[part])
+    return text % {"chars": 500} if "%(" in text else text
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _form(visit: Visit, typed: Mapping[str, str], status: int = 200, **values: Any) -> Response:
+    names = (*_FIELDS, *(f"{part}-{number}" for number in range(LINES) for part in _LINE))
+    given = {**dict.fromkeys(names, ""), "entity": ENTITY, **typed}
+    key = visit.one("key") or token_hex(16)
+    return visit.render("books_new_manual", status, typed=given, lines=range(LINES), key=key, **values)
+
+
+PAGES = (
+    Page(path=MANUALS, show=show_list, roles=READERS, menu=N_("Journals by hand"), section=N_("Books")),
+    Page(path=NEW, show=show_form, act=draft, roles=("finance",), under=MANUALS),
+    Page(path=f"{MANUALS}/{{manual}}", show=show, roles=READERS, under=MANUALS),
+)

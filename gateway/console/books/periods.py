@@ -1,0 +1,235 @@
+"""Periods: their check-list, on hold, closed, and proposed to be opened again."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.console.access import HOME
+from gateway.console.books.cells import BOOKS
+from gateway.console.books.verdict import INVARIANT_WORDS, seconds_of
+from gateway.console.books.work import begin, load
+from gateway.console.locales import N_
+from gateway.console.page import Page, Visit
+from gateway.console.render import HEADERS
+from gateway.console.words import Trouble
+from gateway.errors import Refusal
+from gateway.finance.close_report.page import POLICY
+from gateway.finance.period_reports import rendered
+from gateway.finance.periods import ENTITY, REASON_CHARS_MAX, answered
+from gateway.finance.verdict import judged
+from gateway.proposals.asked import PeriodNamed, PeriodReopening
+from gateway.proposals.deciding import Proposals
+from gateway.sql import postgres
+from reconciler.periods.calendar import KINDS, Kind, Period, parse_period
+from reconciler.periods.closing import NotClosable, close, hold
+from reconciler.periods.entities import ID_PATTERN, list_entities
+from reconciler.periods.listing import list_periods, one_period, report_of
+from reconciler.periods.report import Check
+from reconciler.verdict.judging import Verdict
+
+READERS = ("finance", "auditor")
+PERIODS = f"{BOOKS}/periods"
+ROWS_MAX = 24
+STATE_WORDS = {"open": N_("Open"), "hold": N_("On hold"), "closed": N_("Closed")}
+KIND_WORDS = {"month": N_("Months"), "day": N_("Days")}
+CHECK_WORDS = {
+    **INVARIANT_WORDS,
+    "hold": N_("The period is on hold."),
+    "order": N_("Every day before it is closed."),
+    "over": N_("The period is over."),
+    "drained": N_("Every state change dated in it is in the books."),
+    "manual": N_("Every journal by hand dated in it is posted or rejected."),
+    "suspense": N_("Nothing is in suspense at its end."),
+    "roll_forward": N_("Every campaign’s opening and movements come to its closing."),
+    "still": N_("Nothing was booked in it while the books were judged."),
+}
+_DONE = {"held": N_("It is on hold."), "proposed": N_("It is proposed: somebody else has to approve it.")}
+_STATE = Trouble(N_("Not in this state."), N_("Somebody may have changed it. This is how it stands now."))
+_PENDING = Trouble(N_("It is proposed already."), N_("Somebody else has to decide, on the page Waiting."))
+_WHY = N_("Say why, in 1 to %(chars)s characters.")
+_UNKNOWN = N_("There is no such legal entity.")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a close, or of a dry run of one: *number* is that of its report, None where it was not closed."""
+
+    is_dry: bool
+    checks: list[Check]
+    number: int | None
+
+
+async def show_list(visit: Visit) -> Response:
+    """Months or days of a legal entity, the newest first."""
+    entity, kind = visit.asked("entity") or ENTITY, _kind(visit.asked("kind"))
+    before = _day(visit.asked("before"))
+    async with postgres(visit.here.pool) as connection:
+        entities = await list_entities(connection)
+        zones = {one.id: one.zone for one in entities}
+        errors = {} if entity in zones else {"entity": visit.words.say(_UNKNOWN)}
+        found = []
+        if not errors:
+            today = datetime.now(UTC).astimezone(ZoneInfo(zones[entity])).date()
+            found = await list_periods(connection, entity, kind, today, before=before, limit=ROWS_MAX + 1)
+    asked = {"entity": entity, "kind": kind}
+    more = (
+        f"{PERIODS}?{urlencode({**asked, 'before': str(found[ROWS_MAX - 1].starts)})}" if len(found) > ROWS_MAX else ""
+    )
+    return visit.render(
+        "books_periods",
+        400 if errors else 200,
+        periods=[(one, _path(parse_period(entity, str(one.starts), kind))) for one in found[:ROWS_MAX]],
+        entities=entities,
+        entity=entity,
+        kind=kind,
+        kinds=KIND_WORDS,
+        states=STATE_WORDS,
+        errors=errors,
+        more=more,
+        first=f"{PERIODS}?{urlencode(asked)}" if before else "",
+    )
+
+
+async def show(visit: Visit) -> Response:
+    """A period, its check-list as it was last looked at, and its closes."""
+    done = _DONE.get(visit.asked("done"))
+    return await _render(visit, done=visit.words.say(done) if done else "")
+
+
+async def show_report(visit: Visit) -> Response:
+    """A close report as it was signed: a page that prints, or a PDF."""
+    period, number = _period(visit), visit.asked("number")
+    wanted = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else None
+    async with postgres(visit.here.pool) as connection:
+        found = await report_of(connection, period, wanted)
+    if found is None:
+        raise Refusal("not_found")
+    is_pdf = visit.asked("form") == "pdf"
+    made = await rendered(visit.here, *found, "pdf" if is_pdf else "html", visit.words.language)
+    headers = {**HEADERS, "content-security-policy": POLICY}
+    return Response(made, headers=headers, media_type="application/pdf" if is_pdf else "text/html; charset=utf-8")
+
+
+async def act(visit: Visit) -> Response:
+    """Hold it, look whether it can be closed, close it, or propose to open it again."""
+    period, here, who, path = _period(visit), visit.here, visit.who, _path(_period(visit))
+    try:
+        match visit.one("step"):
+            case "hold":
+                async with answered():
+                    await hold(lambda: postgres(here.pool), period, who.actor)
+                return visit.go(f"{path}?done=held")
+            case "check" | "close" as step:
+                await _in_the_background(visit, period, is_dry=step == "check")
+                return visit.go(f"{path}#checks")
+            case "reopen":
+                reason = visit.one("reason")
+                if not 1 <= len(reason) <= REASON_CHARS_MAX or not reason.isprintable():
+                    wrong = visit.words.say(_WHY, chars=REASON_CHARS_MAX)
+                    return await _render(visit, 400, errors={"reason": wrong}, reason=reason)
+                named = PeriodNamed(starts=str(period.starts), kind=period.kind, entity=period.entity)
+                asked = PeriodReopening(period=named, reason=reason)
+                await Proposals(here.pool, here.door, here.settings).make(visit.one("key"), asked, who)
+                return visit.go(f"{path}?done=proposed")
+    except Refusal as refusal:
+        troubles = {"invalid_state": _STATE, "proposal_pending": _PENDING}
+        if refusal.code not in troubles:
+            raise
+        return await _render(visit, refusal.status, notice=troubles[refusal.code])
+    raise Refusal("bad_request", "The form could not be read.")
+
+
+async def _in_the_background(visit: Visit, period: Period, *, is_dry: bool) -> None:
+    here, actor = visit.here, visit.who.actor
+
+    async def judge() -> Verdict:
+        return await judged(here, entity=period.entity)
+
+    async def do() -> Outcome:
+        async with answered():
+            try:
+                done = await close(lambda: postgres(here.pool), here.door, judge, period, actor, dry_run=is_dry)
+            except NotClosable as error:
+                return Outcome(is_dry, error.checks, None)
+        return Outcome(is_dry, done.checks, done.number)
+
+    await begin(here, _name(period), visit.who.name, do)
+
+
+async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
+    period, words = _period(visit), visit.words
+    try:
+        async with answered(), postgres(visit.here.pool) as connection:
+            found, closes = await one_period(connection, period)
+    except Refusal as refusal:
+        raise Refusal("not_found") if refusal.code == "not_found" else refusal from None
+    work = await load(visit.here, _name(period))
+    outcome = msgspec.json.decode(work.result, type=Outcome) if work and work.state == "done" else None
+    given: dict[str, Any] = {"done": "", "reason": "", "errors": {}, "notice": None, **values}
+    return visit.render(
+        "books_period",
+        status,
+        period=found,
+        label=period.label,
+        path=_path(period),
+        closes=closes,
+        work=work,
+        outcome=outcome,
+        holds=outcome is not None and all(one.holds for one in outcome.checks),
+        took=words.number(seconds_of(work)) if work else "",
+        began=datetime.fromtimestamp(work.began_s, UTC) if work else None,
+        says=CHECK_WORDS,
+        states=STATE_WORDS,
+        may_act=visit.who.may("finance"),
+        key=_key(found.changed_at, period),
+        waiting=f"{HOME}/waiting",
+        **given,
+    )
+
+
+def _key(changed_at: datetime | None, period: Period) -> str:
+    """One proposal, however often the form is sent, as long as the period stands as it does."""
+    return f"console {_name(period)} {changed_at.timestamp() if changed_at else 0}"
+
+
+def _name(period: Period) -> str:
+    return f"close:{period.entity}/{period.label}"
+
+
+def _path(period: Period) -> str:
+    return f"{PERIODS}/{period.entity}/{period.kind}/{period.starts}"
+
+
+def _kind(text: str) -> Kind:
+    return next((kind for kind in KINDS if kind == text), "month")
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def _period(visit: Visit) -> Period:
+    """The period in the path. Errors: Refusal("not_found")."""
+    at = visit.request.path_params
+    try:
+        if at["kind"] not in KINDS or not re.fullmatch(ID_PATTERN, at["entity"]):
+            raise Refusal("not_found")
+        return parse_period(at["entity"], at["starts"], at["kind"])
+    except ValueError:
+        raise Refusal("not_found") from None
+
+
+PERIOD = f"{PERIODS}/{{entity}}/{{kind}}/{{starts}}"
+PAGES = (
+    Page(path=PERIODS, show=show_list, roles=READERS, menu=N_("Periods"), section=N_("Books")),
+    Page(path=PERIOD, show=show, roles=READERS, under=PERIODS),
+    Page(path=f"{PERIOD}/report", show=show_report, roles=READERS, under=PERIODS),
+    Page(path=f"{PERIOD}/act", show=show, act=act, roles=("finance",), under=PERIODS),
+)
