@@ -13,6 +13,8 @@ from starlette.routing import Route
 from gateway.app import create_app
 from gateway.cli import app as command_line
 from gateway.cli.output import EXIT_CODES
+from gateway.console.page import Page
+from gateway.console.routes import PAGES
 from gateway.errors import PROBLEMS
 from gateway.gauges import GAUGES
 from gateway.settings import OTHER_VARIABLES, PREFIX, Settings
@@ -186,17 +188,32 @@ def test_every_metric_is_in_its_page() -> None:
 
 
 def test_every_route_has_its_section() -> None:
-    """docs/http.md has one section a route and method, and none for a route that is gone."""
+    """docs/http.md has one section a route and method, and none for a route that is gone, but for pages."""
     settings = Settings(redis_url="redis://x", postgres_url="postgresql://x", jwt_keys="k=" + 32 * "s")
     routes = {
         f"{method} {route.path_format}"
         for route in create_app(settings).routes
-        if isinstance(route, Route)
+        if isinstance(route, Route) and route.path not in {page.path for page in PAGES}
         for method in (route.methods or set()) - {"HEAD"}
     }
     documented = re.findall(r"^### `([A-Z]+ /[^`]*)`$", page("http"), flags=re.MULTILINE)
 
     assert sorted(documented) == sorted(routes)
+
+
+def test_every_page_is_in_its_table() -> None:
+    """docs/console.md lists each path of the console in the order of the menu, who sees it and who may act."""
+
+    def who(one: Page, roles: tuple[str, ...]) -> str:
+        everybody = "anybody" if one.is_open else "everybody"
+        return ", ".join(dict.fromkeys((*roles, "admin"))) if roles else everybody
+
+    rows = table(page("console"), "path", "who sees", "who acts", "is")
+
+    assert [row[:3] for row in rows] == [
+        [f"`{one.path}`", who(one, one.roles), who(one, one.actors or one.roles) if one.act else "—"] for one in PAGES
+    ]
+    assert all(row[3] for row in rows)
 
 
 def test_every_key_part_is_in_its_table() -> None:
