@@ -33,7 +33,10 @@ GAUGES: dict[str, tuple[str, str]] = {
         "Age of the last stocktake, of the shard with the oldest.",
     ),
     "fairclaim_alerts_open": ("gauge", "Alerts that are not over."),
-    "fairclaim_alert_deliveries_pending": ("gauge", "Alerts on their way to a receiver, those that are tried again too."),
+    "fairclaim_alert_deliveries_pending": (
+        "gauge",
+        "Alerts on their way to a receiver, those that are tried again too.",
+    ),
     "fairclaim_quarantine_entries": ("gauge", "Stream entries that could not be read and wait for replay."),
 }
 """name → kind, help. A figure that can't be had is left out, so that nobody takes an old one for a new one."""

@@ -12,5 +12,5 @@ Trouble, told before customers tell it: what is wrong now, who has seen it, and 
     outward.py    the door to other people's servers: which ones, how long, how much
     mail.py       the door to an SMTP server
 
-An alert is written in the transaction that finds it, together with what is to be sent of it: neither is without the other.
+An alert is written in one transaction with what is to be sent of it: neither is without the other.
 """

@@ -64,7 +64,7 @@ class Alerts:
         his = [by_kind[kind] for kind in seen_by(who) if kind in by_kind]
         return Count(sum(each.open for each in his), sum(each.critical for each in his))
 
-    async def list(
+    async def found(
         self,
         who: Somebody,
         *,
@@ -77,9 +77,7 @@ class Alerts:
         """At most *limit* that *who* sees, the newest first, from before the id *before*."""
         kinds = [each for each in seen_by(who) if kind in (None, each)]
         async with postgres(self._pool) as connection:
-            return await list_alerts(
-                connection, kinds, is_open=is_open, subject=campaign, before=before, limit=limit
-            )
+            return await list_alerts(connection, kinds, is_open=is_open, subject=campaign, before=before, limit=limit)
 
     async def see(self, who: Somebody, number: str) -> tuple[Alert, list[Delivery]]:
         """One, and what was sent of it. Errors: Refusal("alert_not_found")."""
@@ -130,9 +128,7 @@ class Alerts:
             return (found or Threshold())._replace(value=float(getattr(self._settings, kind.setting)))
         return found
 
-    async def choose(
-        self, who: Somebody, kind_name: str, campaign: str, value: float | None, is_off: bool
-    ) -> None:
+    async def choose(self, who: Somebody, kind_name: str, campaign: str, value: float | None, is_off: bool) -> None:
         """
         Choose a threshold, of one *campaign* or, where that is empty, of everything. None is the default again.
 
@@ -156,9 +152,7 @@ class Alerts:
                 raise Refusal("bad_request", f"There are {THRESHOLDS_MAX} thresholds already.", field="campaign")
             await rows(connection, QUERIES["set_threshold"], **key, **after, actor=who.actor)
             subject = f"campaign:{campaign}" if campaign else f"alerts:{kind.name}"
-            await audit(
-                connection, who.actor, "alert.threshold_changed", subject, dict(found), after, kind=kind.name
-            )
+            await audit(connection, who.actor, "alert.threshold_changed", subject, dict(found), after, kind=kind.name)
 
 
 def checked(kind_name: str, campaign: str, value: float | None) -> Kind:
@@ -187,5 +181,3 @@ def read_number(text: str) -> int:
     if not re.fullmatch(rf"[1-9][0-9]{{0,{_ALERT_DIGITS_MAX - 1}}}", text, re.ASCII):
         raise Refusal("alert_not_found")
     return int(text)
-
-

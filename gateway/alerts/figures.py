@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import psycopg
@@ -68,12 +68,17 @@ class Failures:
 
 
 class Figures:
-    """Takes looks, one after another; forget() where there was a pause."""
+    """Takes looks, one after another; forget() where there was a pause. *clock* gives seconds, and never fewer."""
 
     def __init__(
-        self, door: Door, pool: AsyncConnectionPool[Any], telemetry: Telemetry, probing: Probing
+        self,
+        door: Door,
+        pool: AsyncConnectionPool[Any],
+        telemetry: Telemetry,
+        probing: Probing,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._door, self._pool, self._probing = door, pool, probing
+        self._door, self._pool, self._probing, self._clock = door, pool, probing, clock
         self._eyes = Eyes(door, pool, telemetry, SALES_MAX)
         self.forget()
 
@@ -86,7 +91,7 @@ class Figures:
     async def look(self) -> Seen:
         """Everything at about one instant. Errors: Refusal("not_ready") where the books can't be reached."""
         reading, lag, guesses = await asyncio.gather(self._eyes.look(), self._lag(), self._guesses())
-        now_s = time.monotonic()
+        now_s = self._clock()
         self._looks += 1
         self._failures.add(now_s, reading.cells)
         found = [self._away(now_s, reading), *self._sales(reading), *await self._books(now_s), *self._rates()]
@@ -179,5 +184,3 @@ def failure_share(by_class: list[int]) -> Figure:
     answers, failed = sum(by_class), by_class[-1]
     share = round(failed * 100 / answers, 2) if answers >= ANSWERS_MIN else 0.0
     return Figure("failure_rate", "", share, {"answers": answers, "failed": failed})
-
-

@@ -13,6 +13,17 @@ from gateway.somebody import Somebody, may
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
+KindName = Literal[
+    "low_stock",
+    "selling_out",
+    "budget_low",
+    "failure_rate",
+    "code_probing",
+    "drain_lag",
+    "breaks",
+    "expiry_wave",
+    "redis_away",
+]
 Unit = Literal["%", "s", "coupons", "breaks", "failures"]
 
 EXPIRY_HOURS = 24
@@ -30,11 +41,11 @@ class Kind(NamedTuple):
     *threshold* is the default, in *unit*, from *low* to *high*; *own_unit* is that of a threshold of one campaign. With
     *is_floor* a figure at the threshold or below is trouble, else one at it or above. Trouble is over where the figure
     is beyond *fine* times the threshold, for *over_s* seconds; it begins after *after_s* seconds of it. *roles* are who
-    it is for, besides admins and auditors; *of_campaigns* says that it is of one campaign each. *setting* is the one that
-    the threshold is, where it is not chosen here.
+    it is for, besides admins and auditors; *of_campaigns* says that it is of one campaign each. *setting* is the name
+    of the one that is the threshold, where it is not chosen here.
     """
 
-    name: str
+    name: KindName
     title: str
     watches: str
     says: str

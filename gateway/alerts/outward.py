@@ -2,8 +2,8 @@
 The door to other people's servers: a webhook is sent where its owner says, and nowhere that only we should reach.
 
 A name is looked up here, every time, and its addresses are checked before one of them is connected to: what a name said
-when it was typed in is no promise. Without TLS only addresses go that a setting names. A redirect is not followed, no proxy
-of the environment is asked, and of an answer only the status is read.
+when it was typed in is no promise. Without TLS only addresses go that a setting names. A redirect is not followed, no
+proxy of the environment is asked, and of an answer only the status is read.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class BadUrl(ValueError):
 
 
 class Outward:
-    """Sends to public addresses by HTTPS, and to those of *networks* also by HTTP. Errors: ValueError, of *networks*."""
+    """Sends to public addresses by HTTPS, and to those of *networks* also by HTTP. Errors: ValueError."""
 
     def __init__(self, networks: str) -> None:
         self._allowed = read_networks(networks)
@@ -120,7 +120,7 @@ class _Guarded(httpcore2.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:

@@ -1,6 +1,8 @@
 """
-Who is told of alerts: webhooks and e-mail addresses. A secret is shown once, when it is made; what may be part of a secret,
-as the path of a webhook's address, is in no list, no log and no line of the audit log.
+Who is told of alerts: webhooks and e-mail addresses.
+
+A secret is shown once, when it is made. What may be part of a secret, as the path of a webhook's address, is in no
+list, no log and no line of the audit log.
 """
 
 from base64 import b64encode
@@ -58,9 +60,7 @@ class Tried(NamedTuple):
 class Receivers:
     """Makes, changes and tries them. Errors of all of it: Refusal receiver_not_found, not_ready."""
 
-    def __init__(
-        self, pool: AsyncConnectionPool[Any], settings: Settings, outward: Outward, sending: Sending
-    ) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Any], settings: Settings, outward: Outward, sending: Sending) -> None:
         self._pool, self._outward, self._sending = pool, outward, sending
         self._mailer = Mailer(settings)
 
@@ -97,9 +97,7 @@ class Receivers:
             here = _there(read_receiver(await row(connection, QUERIES["lock_receiver"], id=identity)))
             if here.state not in _STATES[to]:
                 raise Refusal("invalid_state", f"It is {here.state} already.", state=here.state)
-            moved = await row(
-                connection, QUERIES["move_receiver"], id=identity, state=to, reason=None, actor=who.actor
-            )
+            moved = await row(connection, QUERIES["move_receiver"], id=identity, state=to, reason=None, actor=who.actor)
             if to != "on":
                 await rows(connection, QUERIES["drop_deliveries"], receiver=identity)
             before, after = {"state": here.state}, {"state": to}
@@ -114,7 +112,12 @@ class Receivers:
             if here.by != "webhook":
                 raise Refusal("invalid_state", "An e-mail address has no secret.")
             made = await row(
-                connection, QUERIES["rotate_secret"], id=identity, secret=secret, hours=OLD_SECRET_HOURS, actor=who.actor
+                connection,
+                QUERIES["rotate_secret"],
+                id=identity,
+                secret=secret,
+                hours=OLD_SECRET_HOURS,
+                actor=who.actor,
             )
             await audit(connection, who.actor, "receiver.secret_rotated", f"receiver:{identity}", None, None)
         return Made(_there(read_receiver(made)), secret)
@@ -171,5 +174,3 @@ def _there(found: Receiver | None) -> Receiver:
     if found is None:
         raise Refusal("receiver_not_found")
     return found
-
-

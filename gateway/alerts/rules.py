@@ -2,7 +2,7 @@
 Pure: figures in, what begins, goes on and is over out.
 
 An alert does not flap: it begins once a figure has been beyond the threshold for as long as its kind says, and is over
-once it has been well on the good side for as long; between the two it stays as it is. What is not known changes nothing.
+once it has been well on the good side for as long; between the two it stays. What is not known changes nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,8 +1,8 @@
 """
 Sends what is due, in every worker: at least once, with an id by which a receiver tells a repetition.
 
-What failed is sent again after the waits that Standard Webhooks names, about three days in all. A receiver that says 410,
-or to which nothing has got through for HOPELESS_DAYS, is turned off and says so on its page.
+What failed is sent again after the waits that Standard Webhooks names, about three days in all. A receiver that says
+410, or to which nothing has got through for HOPELESS_DAYS, is turned off and says so on its page.
 """
 
 import asyncio
@@ -118,9 +118,7 @@ def signed(due: Due, at: datetime) -> list[tuple[str, str]]:
 
 async def _failed(connection: Connection, due: Due, reason: Undelivered) -> str:
     """Note it, and when it is tried again, if it is; what became of it."""
-    noted = await row(
-        connection, QUERIES["receiver_failed"], id=due.receiver, error=str(reason), days=HOPELESS_DAYS
-    )
+    noted = await row(connection, QUERIES["receiver_failed"], id=due.receiver, error=str(reason), days=HOPELESS_DAYS)
     assert noted is not None, "a delivery has a receiver"
     if noted["state"] == "on" and (reason.is_final or noted["is_hopeless"]):
         await rows(connection, QUERIES["delivery_failed"], id=due.id, error=str(reason))

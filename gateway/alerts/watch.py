@@ -8,7 +8,7 @@ LEASE_S seconds, which finds in Postgres what is open.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
@@ -41,14 +41,20 @@ LEASE_S = 15.0
 class Watch:
     """A kind of work (background.py): it looks every *alerts_look_s* seconds while the watch is its own."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], figures: Figures, settings: Settings) -> None:
-        self._pool, self._figures, self._settings = pool, figures, settings
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Any],
+        figures: Figures,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool, self._figures, self._settings, self._clock = pool, figures, settings, clock
         self._worker, self._leads, self._rules = token_hex(8), False, Rules()
-        self._due_s = time.monotonic() + settings.alerts_look_s
+        self._due_s = clock() + settings.alerts_look_s
 
     async def once(self, worker: str) -> bool:
         """Look, where it is time. Errors: Refusal("not_ready") where the books can't be reached."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if now_s < self._due_s:
             return False
         self._due_s = now_s + self._settings.alerts_look_s
@@ -79,7 +85,7 @@ class Watch:
         thresholds: dict[Key, Threshold] = await chosen_thresholds(connection)
         alarm = thresholds.get(("code_probing", ""), Threshold())
         thresholds["code_probing", ""] = alarm._replace(value=self._settings.code_failures_alarm + 1)
-        changes = self._rules.judge(time.monotonic(), seen.figures, seen.known, thresholds, opened)
+        changes = self._rules.judge(self._clock(), seen.figures, seen.known, thresholds, opened)
         for key in [*changes.over, *_in_another_unit(changes, opened)]:
             await self._clear(connection, opened[key])
         for finding in changes.held:
@@ -121,9 +127,7 @@ async def tell(connection: Connection, type_: str, here: Alert, public_url: str)
     payload = event(type_, here, datetime.now(UTC), public_url)
     for receiver, _ in told:
         identity = f"{type_.replace('.', '_')}_{here.id}_{receiver}"
-        await add_delivery(
-            connection, identity=identity, receiver=receiver, alert=here.id, type=type_, payload=payload
-        )
+        await add_delivery(connection, identity=identity, receiver=receiver, alert=here.id, type=type_, payload=payload)
 
 
 async def _hold(connection: Connection, here: Alert, finding: Finding) -> None:
@@ -135,5 +139,9 @@ async def _hold(connection: Connection, here: Alert, finding: Finding) -> None:
 
 def _in_another_unit(changes: Changes, opened: dict[Key, Alert]) -> Sequence[Key]:
     """Alerts whose threshold has got another unit since: they end, and begin anew with the next look."""
-    keys = [(each.kind.name, each.subject) for each in changes.held if each.level.unit != opened[each.kind.name, each.subject].unit]
+    keys = [
+        (each.kind.name, each.subject)
+        for each in changes.held
+        if each.level.unit != opened[each.kind.name, each.subject].unit
+    ]
     return keys
