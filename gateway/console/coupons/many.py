@@ -103,7 +103,11 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
     key = visit.one("key") or f"console-{token_urlsafe(18)}"
     last = await _proposals(visit).list(visit.who, LOOKED_AT_MAX, None, None, waiting=False)
     shown = [each for each in last if each.kind == "revocation"][:SHOWN_MAX]
-    out = await _out(visit, values["typed"])
+    count, out = await _out(visit, values["typed"]), ""
+    if count is not None:
+        out = visit.words.say_many(
+            "%(num)s coupon is out and would be revoked.", "%(num)s coupons are out and would be revoked.", count
+        )
     return visit.render(
         "coupons_revoke", status, key=key, out=out, last=shown, states=PROPOSAL_WORDS, at=REVOKE_MANY, **values
     )
