@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from gateway.console.access import HOME
+from gateway.console.coupons.places import address_of
 from gateway.console.locales import Words
 from gateway.routes.paging import make_cursor
 from reconciler.periods.calendar import period_of
@@ -122,6 +123,8 @@ def _link(column: Column, values: Mapping[str, Any], asked: Mapping[str, str], f
         return ""
     if name == "journal":
         return journal_link(value)
+    if name == "code":
+        return address_of(value)
     if name in ("account", "source", "destination") and ("journal" in values or "closing_debit" in values):
         return account_link(value, asked)
     return figures if column.kind in ("minor", "count") else ""
