@@ -47,14 +47,14 @@ async def test_where_a_webhook_may_be(networks: str, url: str, may: bool) -> Non
 
 
 async def test_a_name_that_leads_inside_is_not_followed() -> None:
-    """What a name means is looked up when it is sent to: localhost is no public address, whatever was checked before."""
+    """What a name means is looked up when it is sent to: localhost is not public, whatever was checked before."""
     outward = Outward("")
     async with Hook() as hook:
         for url in (f"https://localhost:{hook.port}/", hook.url):
             with pytest.raises(Undelivered, match="not public"):
                 await outward.post(url, [], b"{}")
         assert hook.got == []
-    for address in ("0.0.0.0", "224.0.0.1", "240.0.0.1", "100.64.0.1", "fe80::1", "2002:a00:8::", "192.168.0.1"):
+    for address in ("0.0.0.8", "224.0.0.1", "240.0.0.1", "100.64.0.1", "fe80::1", "2002:a00:8::", "192.168.0.1"):
         assert not outward.may_reach(ip_address(address), is_plain=False)
     assert outward.may_reach(ip_address("93.184.216.34"), is_plain=False)
     assert not outward.may_reach(ip_address("93.184.216.34"), is_plain=True)
@@ -95,7 +95,7 @@ def test_a_mail_can_t_be_given_another_header() -> None:
     """What stands in an alert is one line of a subject, or text."""
     data = {"kind": "breaks", "severity": "critical", "campaign": "a\nBcc: eve@example.com", "says": "x", "to_do": "y"}
     body = msgspec.json.encode({"type": "alert.raised", "timestamp": "2026-11-29T10:00:00Z", "data": data}).decode()
-    with pytest.raises(ValueError, match="header"):
+    with pytest.raises(ValueError, match="Header"):
         mail("id", body, "f@example.com", "ops@example.com")
 
 
