@@ -80,14 +80,14 @@ async def test_an_alert_arrives_signed_by_webhook_and_by_mail(
     headers, body = hook.got[0]
     told = is_signed(made["secret"], headers, body)
     assert (told["type"], headers["content-type"]) == ("alert.raised", "application/json")
-    assert told["data"]["says"] == "10% of the stock of Flash are left."
+    assert told["data"]["says"] == "Flash has 10% of its stock left."
     assert (told["data"]["kind"], told["data"]["campaign"], told["data"]["figure"]) == ("low_stock", "flash", 10.0)
     assert told["data"]["url"] == f"https://sale.example.com/console/alerts/{told['data']['id']}"
     with pytest.raises(WebhookVerificationError):
         is_signed(made["secret"], headers, body + b" ")
     [message] = mails.got
     assert (message["to"], message["subject"]) == ("ops@example.com", "[Fairclaim] warning: low stock (flash)")
-    assert "10% of the stock of Flash are left." in message.get_content()
+    assert "Flash has 10% of its stock left." in message.get_content()
 
     await ask(worker, "POST", f"alerts/{told['data']['id']}/acknowledge", {"note": "on it"})
     await worker.state("ended")

@@ -56,12 +56,8 @@ async def test_each_page_by_each_role(worker: Worker) -> None:
                 continue
             may = role == "admin" or not page.roles or role in page.roles
             shown = await browser.get(path_of(page, code))
-            assert shown.status_code in (
-                ((200, 404) if any(part in page.path for part in MAY_BE_GONE) else (200,)) if may else (403,)
-            ), (
-                role,
-                page.path,
-            )
+            there = (200, 404) if any(part in page.path for part in MAY_BE_GONE) else (200,)
+            assert shown.status_code in (there if may else (403,)), (role, page.path)
             if not may:
                 assert title(shown) == "You may not do this"
             if page.menu:
