@@ -22,6 +22,7 @@ from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.console import routes as console
+from gateway.console.books.work import Works
 from gateway.console.live.live import Live
 from gateway.console.live.reading import Eyes
 from gateway.console.throttle import Throttle
@@ -196,6 +197,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     background = Background(_works(pool, door, redeeming))
     for loop in background.loops():
         _beside(stack, loop)
+    works = Works(door.redis)
+    stack.push_async_callback(works.close)
     live = Live(Eyes(door, pool, telemetry).look)
     stack.push_async_callback(live.close)
     return Services(
@@ -216,6 +219,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         background=background,
         telemetry=telemetry,
         live=live,
+        works=works,
         demo=Demo(settings, catalog, door, credentials, limiter),
     )
 

@@ -10,6 +10,7 @@ from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.console.books.work import Works
 from gateway.console.live.live import Live
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
@@ -46,6 +47,7 @@ class Services:
     background: Background
     telemetry: Telemetry
     live: Live
+    works: Works
     demo: Demo
 
 

@@ -22,6 +22,7 @@ from reconciler.beside import Beside, start
 log = logging.getLogger("fairclaim.finance")
 
 TURN_S_MAX = 10.0
+RETRY_AFTER_S = 10
 
 SERVERS = ("redis_url", "postgres_url", "redis_call_ms_max", "redis_connect_ms_max", "postgres_ms_max")
 """The settings that a program beside is told."""
@@ -36,6 +37,11 @@ class Running:
         self.process: Process = beside.process
         self._beside = beside
         self._turn: asyncio.Lock | None = turn
+
+    async def ended(self) -> None:
+        """end(), and nothing is left of it: neither the process nor a pipe to it, also where this is cancelled."""
+        self.end()
+        await asyncio.shield(self._beside.gone())
 
     def end(self) -> None:
         """Kill it where it still runs, and let the next one have its turn; again is harmless."""
@@ -60,7 +66,7 @@ async def begin(
     Units: *wait_s* seconds, for another one of the kind to be over. Errors: Refusal overloaded (it is not).
     """
     turn = _turns.setdefault(here.pool, {}).setdefault(kind, asyncio.Lock())
-    busy = Refusal("overloaded", f"This worker makes another {kind} at the moment.")
+    busy = Refusal("overloaded", f"This worker makes another {kind} at the moment.", retry_after_s=RETRY_AFTER_S)
     if turn.locked() and not wait_s:
         raise busy
     try:
@@ -106,7 +112,7 @@ async def run_beside(
         detail = f"It takes longer than {s_max:.0f} s here; `fairclaim` on the command line has the time."
         raise Refusal("overloaded", detail) from None
     finally:
-        running.end()
+        await running.ended()
     code = running.process.returncode
     assert code is not None, "it has ended"
     if code not in good:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.console.access import HOME
 from gateway.console.books.cells import BOOKS
 from gateway.console.books.verdict import INVARIANT_WORDS, seconds_of
-from gateway.console.books.work import begin, load
+from gateway.console.books.work import Progress
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.console.render import HEADERS
@@ -149,7 +149,7 @@ async def _in_the_background(visit: Visit, period: Period, *, is_dry: bool) -> N
     async def judge() -> Verdict:
         return await judged(here, entity=period.entity)
 
-    async def do() -> Outcome:
+    async def do(_: Progress) -> Outcome:
         async with answered():
             try:
                 done = await close(lambda: postgres(here.pool), here.door, judge, period, actor, dry_run=is_dry)
@@ -157,7 +157,7 @@ async def _in_the_background(visit: Visit, period: Period, *, is_dry: bool) -> N
                 return Outcome(is_dry, error.checks, None)
         return Outcome(is_dry, done.checks, done.number)
 
-    await begin(here, _name(period), visit.who.name, do)
+    await here.works.begin(_name(period), visit.who.name, do)
 
 
 async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
@@ -167,7 +167,7 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
             found, closes = await one_period(connection, period)
     except Refusal as refusal:
         raise Refusal("not_found") if refusal.code == "not_found" else refusal from None
-    work = await load(visit.here, _name(period))
+    work = await visit.here.works.load(_name(period))
     outcome = msgspec.json.decode(work.result, type=Outcome) if work and work.state == "done" else None
     given: dict[str, Any] = {"done": "", "reason": "", "errors": {}, "notice": None, **values}
     return visit.render(

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.campaigns.bounds import ID_PATTERN
 from gateway.console.books.cells import BOOKS
-from gateway.console.books.work import Work, begin, load
+from gateway.console.books.work import Progress, Work
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.finance.verdict import judged
@@ -46,7 +46,7 @@ async def show(visit: Visit) -> Response:
     """The last verdict of a campaign or of everything, how far it is, or that there is none."""
     campaign = visit.asked("campaign")
     errors = {} if not campaign or ID_PATTERN.fullmatch(campaign) else {"campaign": visit.words.say(_NO_CAMPAIGN)}
-    found = await load(visit.here, _name(campaign)) if not errors else None
+    found = await visit.here.works.load(_name(campaign)) if not errors else None
     return _render(visit, campaign, found, errors)
 
 
@@ -55,7 +55,11 @@ async def ask(visit: Visit) -> Response:
     campaign = visit.one("campaign")
     if campaign and not ID_PATTERN.fullmatch(campaign):
         return _render(visit, campaign, None, {"campaign": visit.words.say(_NO_CAMPAIGN)})
-    await begin(visit.here, _name(campaign), visit.who.name, lambda: judged(visit.here, campaign=campaign or None))
+
+    async def do(_: Progress) -> Verdict:
+        return await judged(visit.here, campaign=campaign or None)
+
+    await visit.here.works.begin(_name(campaign), visit.who.name, do)
     return visit.go(f"{VERDICT}?campaign={campaign}" if campaign else VERDICT)
 
 
