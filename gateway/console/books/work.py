@@ -1,10 +1,9 @@
 """
 What takes minutes: done in the background when somebody asks, and kept in Redis for an hour, so every worker shows it.
 
-Of one name there is one at a time, whichever worker is asked: who is at it has a claim on the name, which he renews every
-few seconds. Where he died the claim runs out soon, the work counts as lost, and it may be asked for again; a worker that
-stops says so at once. What is asked of a work is its own to keep whole: a verdict changes nothing, a close is one
-transaction.
+Of one name there is one at a time, whichever worker is asked: who is at it has a claim on the name, which he renews
+every few seconds. Where he died the claim runs out soon, the work counts as lost, and it may be asked for again; a
+worker that stops says so at once. A work keeps itself whole: a verdict changes nothing, a close is one transaction.
 """
 
 import asyncio
@@ -35,8 +34,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """
     Work that *who* asked for at *began_s*, and its *result* when it is done.
 
-    *id* is the claim of whoever is at it. *step* is what is being done, the *done*th of *of* such. *trouble* is the code
-    of what went wrong, with its *detail*. Units: times are seconds, since the epoch or in all.
+    *id* is the claim of whoever is at it. *step* is what is being done, with *done* of *of* such behind it. *trouble*
+    is the code of what went wrong, with its *detail*. Units: times are seconds, since the epoch or in all.
     """
 
     id: str
@@ -101,7 +100,7 @@ class Works:
         except (RedisError, OSError):
             raise Refusal("not_ready", "Redis can't be reached at the moment.") from None
         found = msgspec.json.decode(kept, type=Work) if kept else None
-        if found is not None and found.is_running and (claim or b"").decode() != found.id:
+        if found is not None and found.is_running and claim != found.id.encode():
             return msgspec.structs.replace(found, state="lost")
         return found
 
@@ -136,7 +135,7 @@ class Works:
         """Keep it, where it is still ours: who was thought dead does not write over another one's."""
         try:
             claim = await self._redis.get(_claim(name))
-            if claim is not None and claim.decode() != work.id:
+            if claim not in (None, work.id.encode()):
                 return
             await self._keep(name, work)
             if work.is_running:
