@@ -28,6 +28,7 @@ from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.console import routes as console
+from gateway.console.books.work import Works
 from gateway.console.live.live import Live
 from gateway.console.live.reading import Eyes
 from gateway.console.throttle import Throttle
@@ -210,6 +211,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     background = Background([*_works(pool, door, redeeming), watch, sending])
     for loop in background.loops():
         _beside(stack, loop)
+    works = Works(door.redis)
+    stack.push_async_callback(works.close)
     live = Live(Eyes(door, pool, telemetry).look)
     stack.push_async_callback(live.close)
     return Services(
@@ -232,6 +235,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         live=live,
         alerts=Alerts(pool, settings),
         receivers=Receivers(pool, settings, outward, sending),
+        works=works,
         demo=Demo(settings, catalog, door, credentials, limiter),
     )
 

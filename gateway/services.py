@@ -12,6 +12,7 @@ from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.console.books.work import Works
 from gateway.console.live.live import Live
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
@@ -50,6 +51,7 @@ class Services:
     live: Live
     alerts: Alerts
     receivers: Receivers
+    works: Works
     demo: Demo
 
 
