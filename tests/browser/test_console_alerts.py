@@ -21,10 +21,10 @@ INSERT INTO alerts (kind, subject, severity, figure, worst, threshold, unit, abo
     acknowledged_by, acknowledged_at, note) VALUES
 ('low_stock', 'flash', 'warning', 8.4, 8.4, 10, '%', '{"name": "Summer flash", "stock": 42}', now() - interval '9 min',
     NULL, NULL, NULL, NULL),
-('breaks', 'flash', 'critical', 2, 2, 1, 'breaks', '{}', now() - interval '2 h', NULL, 'user:fay', now(), '<i>seen</i>'),
+('breaks', 'flash', 'critical', 2, 2, 1, 'breaks', '{}', now() - interval '2 h', NULL, 'user:fay', now(), '<i>x</i>'),
 ('drain_lag', '', 'critical', 91.5, 91.5, 5, 's', '{"behind": 4711}', now() - interval '1 min', NULL, NULL, NULL, NULL),
-('expiry_wave', 'spring', 'info', 12345, 12345, 1000, 'coupons', '{"name": "<i>Spring</i>"}', now() - interval '3 h', NULL,
-    NULL, NULL, NULL),
+('expiry_wave', 'spring', 'info', 12345, 12345, 1000, 'coupons', '{"name": "<i>Spring</i>"}',
+    now() - interval '3 h', NULL, NULL, NULL, NULL),
 ('code_probing', '', 'critical', 31, 301, 301, 'failures', '{}', now() - interval '1 day', now() - interval '20 h',
     'user:olga', now() - interval '23 h', 'address blocked')
 """
