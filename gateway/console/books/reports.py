@@ -12,6 +12,7 @@ from gateway.console.books.addresses import BOOKS, MAY_BE_NONE, NONE, list_name,
 from gateway.console.books.cells import FIGURES, cells, total_cells
 from gateway.console.books.drilling import SUMS
 from gateway.console.books.naming import ASK_WORDS, BASIS_WORDS, FORMAT_WORDS, GROUPS, REPORT_WORDS, head, on_screen
+from gateway.console.books.outside import MEASURE_WORDS, outside_of
 from gateway.console.books.standing import reconciled
 from gateway.console.books.sums import summary_of, sums_of
 from gateway.console.locales import N_
@@ -72,9 +73,10 @@ async def show(visit: Visit) -> Response:
         errors=errors,
         head=head,
         path=f"{BOOKS}/reports/{report.name}",
+        measures=MEASURE_WORDS,
         here=_here(visit),
         **form,
-        **{"working": 0, "too_long": 0, **shown},
+        **{"working": 0, "too_long": 0, "outside": None, **shown},
     )
 
 
@@ -155,6 +157,7 @@ async def _found(visit: Visit, report: Report, asked: Asked, given: Mapping[str,
         "sums_too_long": bool(visit.asked(SUMS)) and not sums,
         "may_sum": bool(report.key) and summary is None and not visit.asked(SUMS),
         "reconciled": await reconciled(visit, asked.campaign),
+        "outside": await outside_of(visit, report, asked),
     }
 
 
