@@ -32,11 +32,6 @@ def journal_link(journal: int) -> str:
     return f"{BOOKS}/journals/{journal}"
 
 
-def coupon_link(code: str) -> str:
-    """The page of a coupon."""
-    return f"{HOME}/coupons/{quote(code, safe='')}"
-
-
 def report_link(report: str, asked: Mapping[str, Any]) -> str:
     """The page of *report*, asked so."""
     return f"{BOOKS}/reports/{report}{query(asked)}"

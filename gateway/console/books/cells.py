@@ -9,7 +9,6 @@ from gateway.console.books.addresses import (
     BOOKS,
     account_link,
     change_link,
-    coupon_link,
     journal_link,
     list_name,
     query,
@@ -17,6 +16,7 @@ from gateway.console.books.addresses import (
 )
 from gateway.console.books.drilling import Told, anchor, made_of
 from gateway.console.books.naming import value_words
+from gateway.console.coupons.places import address_of
 from gateway.console.locales import Words
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.rows import Row
@@ -126,7 +126,7 @@ def _link(cell: Cell, name: str, value: Any, of: Told) -> str:
         case "journal":
             return journal_link(value) if value else ""
         case "code":
-            return coupon_link(value)
+            return address_of(value)
         case "account" | "source" | "destination" | "debit" | "credit" if cell.kind == "text":
             is_account = "journal" in of.values or not REPORTS[of.report].key
             return account_link(value, of.asked) if is_account else ""
@@ -148,7 +148,7 @@ def _single(of: Told, name: str) -> str:
     if name in _NUMBERED or name == "balance_minor":
         return ""
     if values.get("code"):
-        return coupon_link(values["code"])
+        return address_of(values["code"])
     if shard and seq is not None and "act" in values:
         return journal_link(seq) if shard.startswith("manual:") else change_link(shard, seq)
     return ""
