@@ -14,6 +14,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from gateway.alerts.alerts import Alerts
+from gateway.alerts.figures import Figures
+from gateway.alerts.outward import Outward
+from gateway.alerts.receivers import Receivers
+from gateway.alerts.sending import Sending
+from gateway.alerts.watch import Watch
 from gateway.api.document import document
 from gateway.background import Background, Work
 from gateway.batcher import Batcher
@@ -61,6 +67,8 @@ from gateway.redeeming.calls import Calls
 from gateway.redeeming.recovery import Recovery
 from gateway.redeeming.redeeming import Redeeming
 from gateway.routes import (
+    alert_receivers,
+    alerts,
     campaigns,
     claims,
     codes,
@@ -123,6 +131,8 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *paper.routes,
         *revocations.routes,
         *proposals.routes,
+        *alerts.routes,
+        *alert_receivers.routes,
         *entities.routes,
         *periods.routes,
         *period_reports.routes,
@@ -194,7 +204,11 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     stack.push_async_callback(throttle.close)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
-    background = Background(_works(pool, door, redeeming))
+    outward = Outward(settings.alert_networks)
+    stack.push_async_callback(outward.close)
+    sending = Sending(pool, settings, outward, telemetry)
+    watch = Watch(pool, Figures(door, pool, telemetry, probing), settings)
+    background = Background([*_works(pool, door, redeeming), watch, sending])
     for loop in background.loops():
         _beside(stack, loop)
     works = Works(door.redis)
@@ -219,6 +233,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         background=background,
         telemetry=telemetry,
         live=live,
+        alerts=Alerts(pool, settings),
+        receivers=Receivers(pool, settings, outward, sending),
         works=works,
         demo=Demo(settings, catalog, door, credentials, limiter),
     )

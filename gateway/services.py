@@ -6,6 +6,8 @@ from typing import cast
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from gateway.alerts.alerts import Alerts
+from gateway.alerts.receivers import Receivers
 from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
@@ -47,6 +49,8 @@ class Services:
     background: Background
     telemetry: Telemetry
     live: Live
+    alerts: Alerts
+    receivers: Receivers
     works: Works
     demo: Demo
 

@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from gateway.cores import usable_cores
-from gateway.settings import AUTO, OTHER_VARIABLES, PREFIX, SettingError, Settings, load_settings
+from gateway.environment import AUTO, OTHER_VARIABLES, load_settings
+from gateway.settings import PREFIX, SettingError, Settings
+from loadtest.marks import MARKS
+from loadtest.run.arguments import ARGUMENTS
 
 FIELDS = Settings.__struct_fields__
 META: dict[str, msgspec.Meta] = {name: Settings.__annotations__[name].__metadata__[0] for name in FIELDS}
@@ -186,6 +189,14 @@ def test_other_variables_are_left_alone() -> None:
     others = dict.fromkeys(OTHER_VARIABLES, "x")
 
     assert load_settings(others | {"PATH": "/bin", "fairclaim_port": "x", "PORT": "x"}) == Settings()
+
+
+def test_arguments_of_a_load_test_are_left_alone() -> None:
+    """Who exports them can still use every command, and a variable that only sounds alike is refused as ever."""
+    assert load_settings(dict.fromkeys((argument.variable for argument in ARGUMENTS), "x")) == Settings()
+    assert load_settings({MARKS: "x"}) == Settings()
+    with pytest.raises(SettingError, match="FAIRCLAIM_LOADTESTS"):
+        load_settings({"FAIRCLAIM_LOADTESTS": "x"})
 
 
 def test_other_variables_and_settings_do_not_overlap() -> None:
