@@ -138,7 +138,7 @@ async def test_a_day_with_damage_is_mended_and_closed(
             waits = await poll(fay, day, "data-close")
             assert [name for name, holds in items(waits).items() if not holds] == ["over"]
             assert "Wait until it is over everywhere" in waits
-            now_ms = round(books.value("SELECT extract(epoch FROM now()) * 1000"))
+            now_ms: int = round(books.value("SELECT extract(epoch FROM now()) * 1000"))
 
             async def tomorrow(_: Door) -> int:
                 return now_ms + 24 * 3_600_000
