@@ -27,7 +27,7 @@ from redis.asyncio import Redis
 
 from gateway.codes import show_code
 from loadtest.system import System
-from tests.browser.watching import DESK, Watch
+from tests.browser.watching import DESK, Watch, picture
 from tests.planting import ROOT, Bug, build
 
 NIGHT = "night_ms"
@@ -103,13 +103,17 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_a_desk(browser: Browser, watch: Watch, url: str) -> AsyncIterator[Desk]:
-    """A browser of one's own in UTC, which is where the books of this sale are."""
+async def at_a_desk(browser: Browser, watch: Watch, url: str, whose: str) -> AsyncIterator[Desk]:
+    """A browser of one's own in UTC, which is where the books of this sale are; its last page is a picture."""
     context = await browser.new_context(base_url=url, viewport=DESK, locale="en-GB", timezone_id="UTC")
     context.set_default_timeout(WAIT_MS_MAX)
     watch.follow(context)
-    yield Desk(await context.new_page())
-    await context.close()
+    page = await context.new_page()
+    try:
+        yield Desk(page)
+    finally:
+        await picture(page, f"sale-{whose}")
+        await context.close()
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -119,9 +123,9 @@ async def test_a_sale_from_the_wizard_to_the_spreadsheet(browser: Browser, syste
     url = system.target.gateway_url
     watch = Watch(f"{url}/")
     async with (
-        at_a_desk(browser, watch, url) as admin,
-        at_a_desk(browser, watch, url) as mia,
-        at_a_desk(browser, watch, url) as finn,
+        at_a_desk(browser, watch, url, "admin") as admin,
+        at_a_desk(browser, watch, url, "mia") as mia,
+        at_a_desk(browser, watch, url, "finn") as finn,
     ):
         await hire(system, admin, {"mia": (mia, "Marketer"), "finn": (finn, "Finance")})
         await make_the_campaign(mia)
