@@ -166,6 +166,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     proposal_days: Annotated[int, _meta("days", "a proposal waits to be approved", low=1, high=365)] = 7
     proposals_open_max: Annotated[int, _meta("proposals", "waiting at once", low=1, high=100_000)] = 1000
 
+    alerts_look_s: Annotated[int, _meta("s", "from one look for trouble to the next", low=1, high=60)] = 5
+    alert_networks: Annotated[
+        str, _meta("address or network,…", "not public, that webhooks may go to, without TLS too; empty: none")
+    ] = ""
+    public_url: Annotated[str, _meta("URL", "where people reach the console, for links in alerts; empty: no links")] = (
+        ""
+    )
+    smtp_host: Annotated[str, _meta("host", "the server that mails of alerts go through; empty: no mails")] = ""
+    smtp_port: Annotated[int, _meta("port", "of that server", low=1, high=65535)] = 587
+    smtp_security: Annotated[str, _meta("starttls, tls or none", "how the way to that server is kept secret")] = (
+        "starttls"
+    )
+    smtp_user: Annotated[str, _meta("text", "who signs in to that server; empty: nobody")] = ""
+    smtp_password: Annotated[str, _meta("text", "of that user", secret=True)] = ""
+    smtp_from: Annotated[str, _meta("address", "whom mails are from; empty: fairclaim at that server")] = ""
+
     @property
     def exports_folder(self) -> Path:
         """Where exports are kept."""
@@ -229,11 +245,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingError(f"{variable_of(left)} has to be {how} {variable_of(right)}")
         if self.jwt_keys and self.jwt_keys_file:
             raise SettingError(f"{variable_of('jwt_keys')} and {variable_of('jwt_keys_file')} are both set; give one")
-        try:
-            read_networks(self.trusted_proxies)
-        except ValueError as error:
-            raise SettingError(f"{variable_of('trusted_proxies')}: {error}") from None
-        for name, allowed in (("fsync", ("everysec", "always")), ("log_level", ("debug", "info", "warning", "error"))):
+        if self.smtp_user and self.smtp_security == "none":
+            raise SettingError(f"{variable_of('smtp_user')} needs {variable_of('smtp_security')} starttls or tls")
+        if self.public_url and not self.public_url.startswith(("https://", "http://")):
+            raise SettingError(f"{variable_of('public_url')} has to begin with https:// or http://")
+        for name in ("trusted_proxies", "alert_networks"):
+            try:
+                read_networks(getattr(self, name))
+            except ValueError as error:
+                raise SettingError(f"{variable_of(name)}: {error}") from None
+        for name, allowed in (
+            ("fsync", ("everysec", "always")),
+            ("log_level", ("debug", "info", "warning", "error")),
+            ("smtp_security", ("starttls", "tls", "none")),
+        ):
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{variable_of(name)} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
         return self

@@ -119,6 +119,12 @@ class Words:
         amount = Decimal(minor).scaleb(-get_currency_precision(currency))
         return format_currency(amount, currency, locale=self._locale)
 
+    def amount(self, minor: int, currency: str) -> str:
+        """Minor units as money() has them, for where the currency stands beside: 1,234.50"""
+        places = get_currency_precision(currency)
+        shape = "#,##0" + ("." + "0" * places if places else "")
+        return format_decimal(Decimal(minor).scaleb(-places), shape, locale=self._locale)
+
     def price(self, minor: int, currency: str) -> str:
         """Minor units as customers read them: money(), without decimals where there are none, 500 of CNY as CN¥5."""
         amount = Decimal(minor).scaleb(-get_currency_precision(currency))

@@ -83,3 +83,13 @@ async def signed_in(worker: Worker, name: str) -> Browser:
     assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
     await browser.get("/console")
     return browser
+
+
+async def poll(browser: Browser, path: str, until: str) -> str:
+    """The page when it says *until*, which it asks after by itself until then."""
+    for _ in range(600):
+        answer = await browser.get(path)
+        if until in answer.text:
+            return answer.text
+        assert 'hx-trigger="every' in answer.text, answer.text
+    raise AssertionError(f"{path} never said {until}")

@@ -187,6 +187,47 @@ COLUMN_WORDS = {
 """Column → its head. One that ends in _minor is called as the one without."""
 
 
+VERB_WORDS = {
+    "restock": N_("Stock put in"),
+    "withdraw": N_("Stock taken out"),
+    "claim": N_("Claim"),
+    "issue": N_("Codes made"),
+    "reserve": N_("Hold for an order"),
+    "release": N_("Hold let go"),
+    "redeem": N_("Redemption"),
+    "rollback": N_("Rollback"),
+    "expire": N_("Expiry"),
+    "revoke": N_("Revocation"),
+    "manual": N_("By hand"),
+    "opening": N_("Brought forward"),
+}
+"""Verb of a journal → what was done."""
+
+KIND_WORDS = {
+    "claimed": N_("Claimed"),
+    "issued": N_("Made in a batch"),
+    "adjusted": N_("Stock changed"),
+    "published": N_("Published"),
+    "attached": N_("Tied to an order"),
+    "reserved": N_("Held for an order"),
+    "released": N_("Let go"),
+    "redeemed": N_("Redeemed"),
+    "rolled_back": N_("Given back"),
+    "expired": N_("Expired"),
+    "revoked": N_("Revoked"),
+    "manual": N_("By hand"),
+    "opening": N_("Brought forward"),
+}
+"""Kind of a state change, act of a statement, state of a coupon → what it is."""
+
+_VALUES = {"verb": VERB_WORDS, "kind": KIND_WORDS, "act": KIND_WORDS, "state": KIND_WORDS}
+
+
+def value_words(column: str, value: str) -> str:
+    """What *value* of *column* is called, as a message; empty where it is a name of its own."""
+    return _VALUES.get(column, {}).get(value, "")
+
+
 def head(column: str) -> str:
     """The head of *column*, as a message."""
     return COLUMN_WORDS.get(column) or COLUMN_WORDS[column.removesuffix("_minor")]

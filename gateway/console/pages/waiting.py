@@ -69,8 +69,10 @@ async def decide(visit: Visit) -> Response:
     try:
         match visit.one("step"):
             case "approve":
-                await proposals.approve(number, said or None, who)
+                done = await proposals.approve(number, said or None, who)
                 visit.here.background.wake()
+                if done.kind == "revocation":  # it is work that takes its time, and has a page
+                    return visit.go(f"{HOME}/revoke-coupons/{number}")
                 return visit.go(f"{WAITING}?done=approved")
             case "reject":
                 await proposals.reject(number, said, who)
