@@ -164,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, _meta("true or false", "what moves money is only proposed, and done once somebody else approves it")
     ] = False
     proposal_days: Annotated[int, _meta("days", "a proposal waits to be approved", low=1, high=365)] = 7
+    proposals_of_one_max: Annotated[int, _meta("proposals", "waiting at once of one maker", low=1, high=100_000)] = 100
     proposals_open_max: Annotated[int, _meta("proposals", "waiting at once", low=1, high=100_000)] = 1000
 
     alerts_look_s: Annotated[int, _meta("s", "from one look for trouble to the next", low=1, high=60)] = 5
