@@ -15,6 +15,12 @@ SELECT * FROM proposals WHERE id = %(id)s
 -- name: waiting_of
 SELECT id FROM proposals WHERE kind = %(kind)s AND subject = %(subject)s AND state IN ('pending', 'approved')
 
+-- name: waiting_about
+-- By the index that keeps one of a kind and subject.
+SELECT * FROM proposals
+WHERE kind = ANY(%(kinds)s) AND subject = %(subject)s AND state IN ('pending', 'approved')
+ORDER BY made_at DESC, id DESC
+
 -- name: proposals
 -- Both those with a row of their own and manual journals, whose states are told in the same words.
 SELECT * FROM (

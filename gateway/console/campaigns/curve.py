@@ -10,20 +10,28 @@ WIDTH, HEIGHT = 600, 120
 
 
 class Curve(NamedTuple):
-    """*line* and *under* are paths in a box of WIDTH × HEIGHT; *points* are (time, stock after it)."""
+    """
+    *line* and *under* are paths in a box of WIDTH × HEIGHT; *points* are (time, stock after it).
+
+    *later* is what stock was after moves that came when the window was over, such as what expired; None without any.
+    """
 
     line: str
     under: str
     points: list[tuple[datetime, int]]
     most: int
+    later: tuple[datetime, int] | None
 
 
-def curve(moves: Sequence[Moved]) -> Curve | None:
-    """The curve of *moves*, which are in order of time; None where nothing has moved yet."""
-    points, stock = [], 0
+def curve(moves: Sequence[Moved], parts: int) -> Curve | None:
+    """The curve of *moves*, as the register gives them in *parts*; None where nothing has moved yet."""
+    points, later, stock = [], None, 0
     for move in moves:
         stock += move.delta
-        points.append((move.at, stock))
+        if move.part > parts:
+            later = (move.at, stock)
+        else:
+            points.append((move.at, stock))
     if not points:
         return None
     most = max(1, *(left for _, left in points)) if len(points) > 1 else max(1, points[0][1])
@@ -39,4 +47,4 @@ def curve(moves: Sequence[Moved]) -> Curve | None:
     line = f"M0 {y(points[0][1])}" + "".join(f"H{x(at)}V{y(left)}" for at, left in points[1:])
     if len(points) == 1:
         line += f"H{WIDTH}"
-    return Curve(line, f"{line}V{HEIGHT}H0Z", points, most)
+    return Curve(line, f"{line}V{HEIGHT}H0Z", points, most, later)

@@ -106,7 +106,12 @@ def _proposals(visit: Visit) -> Proposals:
 
 
 def _shown(here: Proposal, words: Words) -> Shown:
-    return Shown(here, KIND_WORDS[here.kind], list(_changes(here, words)))
+    return Shown(here, KIND_WORDS[here.kind], changes_of(here, words))
+
+
+def changes_of(here: Proposal, words: Words) -> list[Change]:
+    """What *here* would change."""
+    return list(_changes(here, words))
 
 
 def _changes(here: Proposal, words: Words) -> Iterator[Change]:
