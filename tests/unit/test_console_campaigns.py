@@ -78,5 +78,5 @@ def test_the_curve_is_steps() -> None:
     drawn = curve([Moved(at + timedelta(seconds=n), delta) for n, delta in enumerate((10, -5, -5))], 9)
     assert drawn is not None
     assert [left for _, left in drawn.points] == [10, 5, 0]
-    assert drawn.line == "M0 2.0H300.0V60.0H600.0V118.0"
+    assert drawn.line == "M0 2.0H294.0V60.0H588.0V118.0H600"
     assert curve([], 9) is None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gateway.campaigns.register import Moved
 
 WIDTH, HEIGHT = 600, 120
+_TAIL = 12  # so that what came last is seen
 
 
 class Curve(NamedTuple):
@@ -39,12 +40,11 @@ def curve(moves: Sequence[Moved], parts: int) -> Curve | None:
     spread_s = (last - first).total_seconds() or 1.0
 
     def x(at: datetime) -> float:
-        return round((at - first).total_seconds() / spread_s * WIDTH, 1)
+        return round((at - first).total_seconds() / spread_s * (WIDTH - _TAIL), 1)
 
     def y(left: int) -> float:
         return round(2 + (1 - left / most) * (HEIGHT - 4), 1)
 
     line = f"M0 {y(points[0][1])}" + "".join(f"H{x(at)}V{y(left)}" for at, left in points[1:])
-    if len(points) == 1:
-        line += f"H{WIDTH}"
+    line += f"H{WIDTH}"
     return Curve(line, f"{line}V{HEIGHT}H0Z", points, most, later)

@@ -176,7 +176,7 @@ def _left(seen: Seen) -> int | None:
 
 def _share(of: Channel, channels: list[Channel], words: Words) -> str:
     total = sum(each.claimed for each in channels)
-    return words.share(of.claimed * 10_000 // total) if total else "–"
+    return words.share(round(of.claimed * 10_000 / total)) if total else "–"
 
 
 def _figures(visit: Visit, seen: Seen, channels: list[Channel]) -> list[tuple[str, str, str]]:

@@ -20,7 +20,7 @@ from gateway.campaigns.definition import Definition
 from gateway.campaigns.service import Campaigns
 from gateway.campaigns.shards import Shards
 from gateway.console.access import HOME
-from gateway.console.campaigns.fields import STEP_OF, STEPS
+from gateway.console.campaigns.fields import LABELS, STEP_OF, STEPS
 from gateway.console.campaigns.kept import KEPT_CHARS_MAX, read_kept, write_kept
 from gateway.console.campaigns.listing import CAMPAIGNS, NEW, register_of
 from gateway.console.campaigns.rules import errors_in, errors_of, in_order
@@ -49,7 +49,10 @@ async def show(visit: Visit) -> Response:
     typed = filled(kept) if kept is not None else await _cloned(visit, of) if of else blank(_zone(visit))
     if at not in _NAMES:
         return _render(visit, _NAMES[0], typed)
-    errors = await _wrong(visit, typed) if "checked" in visit.request.query_params else {}
+    errors, up_to = Errors(), visit.asked("checked")
+    if up_to in _NAMES:
+        looked_at = _NAMES[: _NAMES.index(up_to) + 1]  # what nobody has been asked yet is not wrong
+        errors = {name: says for name, says in (await _wrong(visit, typed)).items() if STEP_OF[name] in looked_at}
     return _render(visit, at, typed, errors=errors)
 
 
@@ -80,16 +83,17 @@ async def go(visit: Visit) -> Response:
         ahead = _NAMES[: _NAMES.index(target)]
         wrong = {STEP_OF[name] for name in await _wrong(visit, typed)}.intersection(ahead)
         if wrong:
-            return _at(visit, min(wrong, key=_NAMES.index), typed, is_checked=True)
+            return _at(visit, min(wrong, key=_NAMES.index), typed, checked_to=ahead[-1])
     return _at(visit, target, typed)
 
 
-def _at(visit: Visit, step: str, typed: Typed, *, is_checked: bool = False) -> Response:
+def _at(visit: Visit, step: str, typed: Typed, checked_to: str = "") -> Response:
     """Lead the browser on to a step; where an address can't have all of it, the step itself."""
     kept = write_kept(typed)
     if not kept:
         return _render(visit, step, typed)
-    return visit.go(f"{NEW}?{urlencode({'step': step, **({'checked': '1'} if is_checked else {}), 'typed': kept})}")
+    query = {"step": step, "checked": checked_to, "typed": kept}
+    return visit.go(f"{NEW}?{urlencode({name: text for name, text in query.items() if text})}")
 
 
 def kept_of(fields: Fields) -> str:
@@ -130,15 +134,15 @@ async def _wrong(visit: Visit, typed: Typed) -> Errors:
 async def _create(visit: Visit, typed: Typed) -> Response:
     definition, errors = await checked_form(visit, typed)
     if errors:
-        return _at(visit, STEP_OF[next(iter(errors))], typed, is_checked=True)
+        return _at(visit, STEP_OF[next(iter(errors))], typed, _NAMES[-1])
     try:
         await campaigns_of(visit).create(definition, visit.who.actor)
     except Refusal as refusal:
         if refusal.code == "campaign_exists":
             if not await _made_before(visit, definition):
-                return _at(visit, STEP_OF["id"], typed, is_checked=True)
+                return _at(visit, STEP_OF["id"], typed, _NAMES[-1])
         elif errors := errors_in(refusal, visit.words):
-            return _at(visit, STEP_OF[next(iter(errors))], typed, is_checked=True)
+            return _at(visit, STEP_OF[next(iter(errors))], typed, _NAMES[-1])
         else:
             raise
     return visit.go(f"{CAMPAIGNS}/{definition.id}?done=created")
@@ -159,6 +163,7 @@ def _render(visit: Visit, at: str, typed: Typed, status: int = 200, **more: Any)
         "number_of_step": _NAMES.index(at),
         "typed": typed,
         "errors": wrong,
+        "labels": LABELS,
         "wrong_steps": {STEP_OF[name] for name in errors},
         "is_moved": "step" in visit.request.query_params,
         "says": sentence(read_typed(typed, visit.words)[0], visit.words),
