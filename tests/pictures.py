@@ -1,6 +1,8 @@
-"""Pictures that scanners see: the SVG of a QR code or a bar code, drawn without a browser."""
+"""Pictures: what scanners see, an SVG of a QR code or a bar code drawn without a browser; and phones for the README."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 from PIL import Image, ImageDraw
@@ -48,3 +50,21 @@ def _bars(root: ElementTree.Element) -> Image.Image:
         fill = 255 if "white" in bar.get("style", "") else 0
         draw.rectangle((left, top, left + mm(bar, "width") * _SCALE - 1, top + mm(bar, "height") * _SCALE), fill=fill)
     return image
+
+
+def phones(screens: Sequence[Path], to: Path, width: int = 324) -> None:
+    """Screens of phones beside each other as *to*, each *width* pixels wide with round corners, on no ground at all."""
+    gap, shown = round(width * 0.07), []
+    for path in screens:
+        screen = Image.open(path).convert("RGB")
+        height = round(screen.height * width / screen.width)
+        corners = Image.new("L", (width * 4, height * 4), 0)
+        ImageDraw.Draw(corners).rounded_rectangle((0, 0, width * 4 - 1, height * 4 - 1), width * 0.4, fill=255)
+        phone = screen.resize((width, height), Image.Resampling.LANCZOS).convert("RGBA")
+        phone.putalpha(corners.resize((width, height), Image.Resampling.LANCZOS))
+        shown.append(phone)
+    whole = Image.new("RGBA", ((width + gap) * len(shown) - gap, max(each.height for each in shown)))
+    for number, phone in enumerate(shown):
+        whole.paste(phone, ((width + gap) * number, 0))
+    to.parent.mkdir(exist_ok=True)
+    whole.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(to, optimize=True)
