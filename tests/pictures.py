@@ -54,17 +54,17 @@ def _bars(root: ElementTree.Element) -> Image.Image:
 
 def phones(screens: Sequence[Path], to: Path, width: int = 324) -> None:
     """Screens of phones beside each other as *to*, each *width* pixels wide with round corners, on no ground at all."""
-    gap, shown = round(width * 0.07), []
-    for path in screens:
-        screen = Image.open(path).convert("RGB")
-        height = round(screen.height * width / screen.width)
-        corners = Image.new("L", (width * 4, height * 4), 0)
-        ImageDraw.Draw(corners).rounded_rectangle((0, 0, width * 4 - 1, height * 4 - 1), width * 0.4, fill=255)
-        phone = screen.resize((width, height), Image.Resampling.LANCZOS).convert("RGBA")
-        phone.putalpha(corners.resize((width, height), Image.Resampling.LANCZOS))
-        shown.append(phone)
-    whole = Image.new("RGBA", ((width + gap) * len(shown) - gap, max(each.height for each in shown)))
-    for number, phone in enumerate(shown):
-        whole.paste(phone, ((width + gap) * number, 0))
+    shown = [Image.open(path).convert("RGB") for path in screens]
+    height, gap = max(round(each.height * width / each.width) for each in shown), round(width * 0.07)
+    whole = Image.new("RGB", ((width + gap) * len(shown) - gap, height))
+    ground = Image.new("1", whole.size, 1)
+    for number, screen in enumerate(shown):
+        left, bottom = (width + gap) * number, round(screen.height * width / screen.width)
+        whole.paste(screen.resize((width, bottom), Image.Resampling.LANCZOS), (left, 0))
+        ImageDraw.Draw(ground).rounded_rectangle((left, 0, left + width - 1, bottom - 1), width // 11, fill=0)
+    # Of 256 colours one is none: a true-colour picture would be three times as large, and look the same.
+    drawn = whole.quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    drawn.putpalette([*(drawn.getpalette() or [])[: 255 * 3], 255, 255, 255])
+    drawn.paste(255, mask=ground)
     to.parent.mkdir(exist_ok=True)
-    whole.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(to, optimize=True)
+    drawn.save(to, compress_level=9, transparency=255)
