@@ -147,7 +147,7 @@ async def test_the_picture_of_the_readme(new_page: NewPage, site: Worker) -> Non
     """
     Three phones, small enough for a page: open, won with its confetti in the air, and before the start in Chinese.
 
-    To renew it: cp tests/browser/pictures/demo.png docs/pictures/
+    Its place is docs/pictures; whoever renews it copies it there.
     """
     soon = (datetime.now(UTC) + timedelta(minutes=9, seconds=41)).isoformat()
     await site.publish(stock=250, name="Lunch for less", ends_at=soon)
