@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 from gateway.console.books import reports
 from tests.browser.accessible import violations
@@ -43,6 +43,13 @@ async def sign_in(page: Page, worker: Worker) -> None:
     await page.wait_for_url(f"**{BOOKS}")
 
 
+async def left_of(part: Locator) -> float:
+    """Where its left edge is, in pixels."""
+    box = await part.bounding_box()
+    assert box is not None, "it is there"
+    return box["x"]
+
+
 async def sticks_out(page: Page) -> list[str]:
     """What of the tables is beyond the edge of the page."""
     found: list[str] = await page.evaluate(
@@ -73,12 +80,12 @@ async def test_each_report_is_readable(site: Worker, new_page: NewPage, kind: st
     await page.goto(f"{BOOKS}{PAGES['roll-forward']}")
     region, first = page.locator(".scroll").first, page.locator("tbody .stick").first
     await region.focus()
-    before = (await first.bounding_box() or {})["x"]
+    before = await left_of(first)
     for _ in range(20):
         await page.keyboard.press("ArrowRight")
     await page.wait_for_function("document.querySelector('.scroll').scrollLeft > 50")
-    edge = (await region.bounding_box() or {})["x"]
-    assert edge - 1 <= (await first.bounding_box() or {})["x"] <= before
+    edge = await left_of(region)
+    assert edge - 1 <= await left_of(first) <= before
 
 
 async def test_on_paper(site: Worker, new_page: NewPage) -> None:
