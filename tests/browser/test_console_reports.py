@@ -1,5 +1,7 @@
 """Reports in a browser: what a link is about is marked, what is wrong stands at its field, on a phone and on paper."""
 
+import asyncio
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, pic
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
+from tests.integration.exporting import Exports
 from tests.integration.yearbook import write
 
 pytestmark = IN_BROWSER
@@ -23,7 +26,7 @@ PAGES = {
     "roll-forward": "/reports/roll-forward?by=campaign&by=month",
     "settlement": f"/reports/merchant-settlement?{NOVEMBER}",
     "statement": "/reports/merchant-statement?merchant=m-1&since=2026-11-25",
-    "entries": "/reports/entries?campaign=tea&since=2026-11-28",
+    "entries": "/reports/entries?campaign=tea&since=2026-11-28&sums=1",
     "profit": "/reports/campaign-profit",
     "account": "/accounts/stock?since=2026-11-20#all-closing",
     "nothing": "/reports/rollbacks?since=2026-10-10&until=2026-10-11",
@@ -158,3 +161,31 @@ async def test_a_long_report_comes_by_itself(
     assert await page.get_by_role("button", name="Export").is_visible()
     assert await violations(page) == []
     await picture(page, "console-reports-too-long")
+
+
+async def test_an_export_comes_by_itself_and_is_what_it_says(site: Worker, new_page: NewPage) -> None:
+    """Asked for beneath a report: the page follows how far it is; the download has the SHA-256 that stands there."""
+    page, exports = await new_page(), Exports(site.settings.postgres_url, site.settings.exports_folder)
+    await sign_in(page, site)
+    await page.goto(f"{BOOKS}{PAGES['trial-balance']}")
+    await page.locator("#format").select_option("xlsx")
+    await page.get_by_role("button", name="Export").click()
+    await page.locator("#found progress").wait_for()
+    await picture(page, "console-reports-export-waiting")
+    assert await violations(page) == []
+    await page.evaluate("window.stayed = true")
+    await asyncio.to_thread(exports.make, page.url.rpartition("/")[2])
+    await page.locator("[data-sha256]").wait_for()
+    assert await page.evaluate("window.stayed")
+    assert await page.locator("#found progress").count() == 0
+    told = await page.locator("[data-sha256]").inner_text()
+    async with page.expect_download() as coming:
+        await page.get_by_role("link", name="Download").click()
+    download = await coming.value
+    assert download.suggested_filename == "trial-balance_2026-11-01_2026-11-30.xlsx"
+    assert sha256((await download.path()).read_bytes()).hexdigest() == told
+    assert await violations(page) == []
+    await picture(page, "console-reports-export-done")
+    await page.get_by_role("button", name="Remove the file").click()
+    await page.get_by_role("button", name="Ask for it again").wait_for()
+    await picture(page, "console-reports-export-gone")

@@ -170,6 +170,8 @@ async def test_a_posting_is_the_sum_of_its_state_changes(year: Worker) -> None:
     for number in range(2, 60, 7):
         text = (await fay.get(f"{BOOKS}/journals/{number}")).text
         above, below = text.split('id="changes"')
+        if "cursor=" in below.partition("</table>")[2]:
+            continue  # the rest is on pages of its own
         lines = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in above.rpartition("<tbody>")[2].split("</tr>")]
         at, rows = heads(text), in_cells(text)
         for cells in lines:
