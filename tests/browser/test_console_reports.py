@@ -27,7 +27,6 @@ PAGES = {
     "settlement": f"/reports/merchant-settlement?{NOVEMBER}",
     "statement": "/reports/merchant-statement?merchant=m-1&since=2026-11-25",
     "entries": "/reports/entries?campaign=tea&since=2026-11-28&sums=1",
-    "profit": "/reports/campaign-profit",
     "account": "/accounts/stock?since=2026-11-20#all-closing",
     "nothing": "/reports/rollbacks?since=2026-10-10&until=2026-10-11",
 }
@@ -106,8 +105,8 @@ async def test_on_paper(site: Worker, new_page: NewPage) -> None:
     assert "2026-11-30" in await page.locator(".printed").inner_text()
 
 
-async def test_what_a_link_is_about_is_marked(site: Worker, new_page: NewPage) -> None:
-    """By keyboard: a figure leads to the page that has it, and there it is the one that stands out."""
+async def test_by_keyboard_and_without_a_reload(site: Worker, new_page: NewPage) -> None:
+    """A figure leads to the page that has it, where it stands out; filters change the page and say what is wrong."""
     page = await new_page()
     await sign_in(page, site)
     await page.goto(f"{BOOKS}{PAGES['trial-balance']}")
@@ -117,15 +116,9 @@ async def test_what_a_link_is_about_is_marked(site: Worker, new_page: NewPage) -
     await link.focus()
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/accounts/payable:m-1**")
-    target = page.locator("td.num:target")
-    assert (await target.inner_text()).lstrip("-") == shown
+    assert (await page.locator("td.num:target").inner_text()).lstrip("-") == shown
     await picture(page, "console-reports-target")
 
-
-async def test_a_filter_changes_the_page_and_says_what_is_wrong(site: Worker, new_page: NewPage) -> None:
-    """Without a reload: rows by campaign, then a name that nobody knows, whose field keeps what was typed."""
-    page = await new_page()
-    await sign_in(page, site)
     await page.goto(f"{BOOKS}/reports/roll-forward")
     await page.evaluate("window.stayed = true")
     await page.locator("#by-campaign").check()
