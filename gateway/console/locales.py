@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_interval, format_time
+from babel.dates import format_date, format_datetime, format_interval, format_skeleton, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import (
@@ -172,6 +172,10 @@ class Words:
         return format_date(
             at.astimezone(self._place) if isinstance(at, datetime) else at, "medium", locale=self._locale
         )
+
+    def month(self, at: date) -> str:
+        """The month of a day."""
+        return format_skeleton("yMMM", at, locale=self._locale)
 
     def iso(self, at: datetime) -> str:
         """For programs: what stands in <time datetime>."""

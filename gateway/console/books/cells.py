@@ -94,7 +94,7 @@ def told(column: Column, value: Any, words: Words, currency: str) -> Cell:
         case "share":
             return Cell(words.number(Decimal(value)), kind)
         case "date":
-            return Cell(words.day(value), kind, at=str(value))
+            return Cell(words.month(value) if column.name == "month" else words.day(value), kind, at=str(value))
         case "instant":
             return Cell(words.time(value), kind, at=words.iso(value))
     said = value_words(column.name, str(value))

@@ -77,8 +77,8 @@ class Told(NamedTuple):
 
 def made_of(figure: Told, column: str) -> str:
     """The page of what the figure in *column* is made of; empty where there is none."""
-    if any(figure.kept.get(name) == "" for name in _NEVER_NONE):
-        return ""  # what is of no campaign can't be asked for alone
+    if column.endswith("_each_minor") or any(figure.kept.get(name) == "" for name in _NEVER_NONE):
+        return ""  # nothing adds up to a mean, and what is of no campaign can't be asked for alone
     match figure.report:
         case "trial-balance" | "unit-balance":
             return _total_balance(figure, column) if figure.is_total else _balance(figure, column)

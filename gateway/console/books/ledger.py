@@ -15,7 +15,7 @@ from gateway.console.books.addresses import (
     report_link,
 )
 from gateway.console.books.cells import Cell, amount, cells
-from gateway.console.books.naming import BASIS_WORDS, VERB_WORDS, head
+from gateway.console.books.naming import BASIS_WORDS, VERB_WORDS, head, on_screen
 from gateway.console.books.reports import in_time, is_piece
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
@@ -173,9 +173,11 @@ async def _changes(visit: Visit, journal: WholeJournal) -> tuple[list[list[Cell]
     names = [column.name for column in read.columns]
     shard, seq = names.index("shard"), names.index("seq")
     rows = [row for row in read.rows if row[shard] == journal.chain and row[seq] <= journal.last_seq]
-    shown = [cells("entries", read.columns, row, {}, visit.words) for row in rows]
+    order = on_screen("entries", names)
+    made = [cells("entries", read.columns, row, {}, visit.words) for row in rows]
+    shown = [[each[at] for at in order] for each in made]
     further = change_link(journal.chain, journal.first_seq + ENTRIES_MAX) if count > ENTRIES_MAX else ""
-    return shown, read.columns, further
+    return shown, tuple(read.columns[at] for at in order), further
 
 
 def _at(text: str) -> datetime:

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from gateway.console.books.addresses import BOOKS, MAY_BE_NONE, NONE, list_name, query
 from gateway.console.books.cells import FIGURES, cells, total_cells
 from gateway.console.books.drilling import SUMS
-from gateway.console.books.naming import ASK_WORDS, BASIS_WORDS, FORMAT_WORDS, GROUPS, REPORT_WORDS, head
+from gateway.console.books.naming import ASK_WORDS, BASIS_WORDS, FORMAT_WORDS, GROUPS, REPORT_WORDS, head, on_screen
+from gateway.console.books.outside import MEASURE_WORDS, outside_of
 from gateway.console.books.standing import reconciled
 from gateway.console.books.sums import summary_of, sums_of
 from gateway.console.locales import N_
@@ -72,9 +73,10 @@ async def show(visit: Visit) -> Response:
         errors=errors,
         head=head,
         path=f"{BOOKS}/reports/{report.name}",
+        measures=MEASURE_WORDS,
         here=_here(visit),
         **form,
-        **{"working": 0, "too_long": 0, **shown},
+        **{"working": 0, "too_long": 0, "outside": None, **shown},
     )
 
 
@@ -155,6 +157,7 @@ async def _found(visit: Visit, report: Report, asked: Asked, given: Mapping[str,
         "sums_too_long": bool(visit.asked(SUMS)) and not sums,
         "may_sum": bool(report.key) and summary is None and not visit.asked(SUMS),
         "reconciled": await reconciled(visit, asked.campaign),
+        "outside": await outside_of(visit, report, asked),
     }
 
 
@@ -175,11 +178,13 @@ def _shown(visit: Visit, report: Report, asked: Asked, given: Mapping[str, str],
     kept, words = {**given, **_sorted(visit, report, asked)}, visit.words
     path = f"{BOOKS}/reports/{report.name}"
     more = f"{path}{query({**kept, 'cursor': make_cursor(read.after, list_name(report.name, kept))})}"
+    rows = [cells(report.name, read.columns, row, given, words) for row in read.rows]
     is_all = read.after is None and not visit.asked("cursor")
+    order = on_screen(report.name, [column.name for column in read.columns])
     table = {
-        "columns": read.columns,
+        "columns": [read.columns[at] for at in order],
         "sticks": [] if report.key else _sticks(read.columns),
-        "rows": [cells(report.name, read.columns, row, given, words) for row in read.rows],
+        "rows": [[made[at] for at in order] for made in rows],
         "totals": [
             total_cells(report.name, read.columns, sums, given, words)
             for sums in read.totals or ()

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from gateway.console.books.cells import Cell, figure
 from gateway.console.books.naming import head
-from gateway.console.locales import N_
 from gateway.console.page import Visit
 from gateway.errors import Refusal
 from gateway.finance.reports import Read, added_up, read_report
@@ -19,22 +18,6 @@ _OF = {
 }
 """Report of single things → those that sum them, which take as long however many there are."""
 
-HEADS = {
-    "merchant-statement": {
-        "opening_minor": N_("Owed before"),
-        "given_minor": N_("Discounts given"),
-        "taken_back_minor": N_("Taken back by rollbacks"),
-        "settled_minor": N_("Settled or corrected by hand"),
-        "closing_minor": N_("Owed"),
-    },
-    "funder-statement": {
-        "opening_minor": N_("Borne before"),
-        "given_minor": N_("Share of discounts given"),
-        "taken_back_minor": N_("Taken back by rollbacks"),
-        "settled_minor": N_("Settled or corrected by hand"),
-        "closing_minor": N_("Borne"),
-    },
-}
 ROWS = Column("rows", "count", "how many there are", total=True)
 
 
@@ -62,8 +45,7 @@ async def summary_of(visit: Visit, report: Report, asked: Asked) -> Summary | No
         read = await _read(visit, REPORTS[name], told)
         for sums in read.totals or ():
             found += _figures(visit, read.columns, sums)
-    heads = HEADS.get(report.name, {})
-    return _made(visit, found, heads) if named else None
+    return _made(visit, found, named[0]) if named else None
 
 
 async def sums_of(visit: Visit, report: Report, asked: Asked) -> Summary | None:
@@ -76,7 +58,7 @@ async def sums_of(visit: Visit, report: Report, asked: Asked) -> Summary | None:
         return None
     columns = (ROWS, *report.columns(asked))
     found = [each for sums in totals for each in _figures(visit, columns, sums)]
-    return _made(visit, found, {"rows": N_("Rows")})
+    return _made(visit, found)
 
 
 async def _read(visit: Visit, report: Report, told: Mapping[str, Any]) -> Read:
@@ -95,14 +77,13 @@ def _figures(visit: Visit, columns: Sequence[Column], sums: Mapping[str, Any]) -
     return found
 
 
-def _made(visit: Visit, found: Sequence[tuple[str, str, Cell]], heads: Mapping[str, str]) -> Summary:
+def _made(visit: Visit, found: Sequence[tuple[str, str, Cell]], report: str = "") -> Summary:
     units = list(dict.fromkeys(unit for _, unit, _ in found))
     names = list(dict.fromkeys(name.removesuffix("_minor") for name, _, _ in found))
     of = {(name.removesuffix("_minor"), unit): cell for name, unit, cell in found}
-    said = {name.removesuffix("_minor"): text for name, text in heads.items()}
     lines = [
         Line(
-            visit.words.say(said.get(name) or head(name)),
+            visit.words.say(head(name, report)),
             [of.get((name, unit), Cell("", "minor")) for unit in units],
             name.endswith("closing"),
         )
