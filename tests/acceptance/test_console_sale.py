@@ -270,7 +270,7 @@ async def close_the_day(system: System, finn: Desk, day: str) -> None:
     await finn.page.get_by_label("Kind").select_option("Days")
     await finn.page.get_by_role("region", name="Periods").get_by_role("link", name=day, exact=True).click()
     await finn.press("Put on hold")
-    await finn.see("It is on hold.")
+    await finn.see("It is on hold")
     await finn.press("Close it")
     await finn.page.locator("[data-close=refused]").wait_for()
     lasts = finn.page.get_by_role("row").filter(has_text="The period is over.")
@@ -295,7 +295,7 @@ async def download_what_is_shown(finn: Desk, told: list[dict[str, str]], folder:
     await finn.page.get_by_role("main").get_by_role("link", name="Trial balance", exact=True).click()
     await finn.page.get_by_role("heading", name="Trial balance").wait_for()
     head, *rows, total = await finn.figures("Trial balance")
-    await finn.page.get_by_role("main").get_by_role("combobox").select_option("Excel")
+    await finn.page.get_by_label("As an export, made in the background:").select_option("Excel")
     await finn.press("Export")
     await finn.see("Done")
     async with finn.page.expect_download() as coming:
