@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from psycopg_pool import AsyncConnectionPool
@@ -62,6 +62,13 @@ class Holder(msgspec.Struct, frozen=True):
     last_at: datetime
 
 
+class Called(NamedTuple):
+    """What a campaign is called, and what its money is in."""
+
+    name: str
+    currency: str
+
+
 class Register:
     """Looks up; changes nothing. Errors of all of it: Refusal("not_ready") where the books or Redis are away."""
 
@@ -86,6 +93,14 @@ class Register:
     async def looks(self, here: Campaign) -> Sequence[Look]:
         """The shards of *here*; none of a draft."""
         return [] if here.state is Stored.DRAFT else await self._shards.look_all(here.id, here.definition.shards)
+
+    async def called(self, campaigns: Sequence[str]) -> dict[str, Called]:
+        """Id of each of *campaigns* that there is → what it is called."""
+        if not campaigns:
+            return {}
+        async with postgres(self._pool) as connection:
+            found = await rows(connection, _QUERIES["called"], ids=list(campaigns))
+        return {each["id"]: Called(each["name"], each["currency"]) for each in found}
 
     async def versions(self, campaign: CampaignId, limit: int, before: int | None = None) -> list[Past]:
         """At most *limit* versions, the newest first, from before the number *before*."""

@@ -1,5 +1,6 @@
 """A verdict for people: how far it is, its table, and figures that say what they count."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watched_judgement(as_json: bool) -> "Iterator[Beginning]":
-    """What shows a person's terminal, while a verdict lasts, which invariant is being judged."""
+def watched_judgement(as_json: bool, as_lines: bool = False) -> "Iterator[Beginning]":
+    """What tells a person or, in lines, a program, while a verdict lasts, which invariant is being judged."""
     from reconciler.verdict.invariants import INVARIANTS
 
     console = Console(stderr=True)
@@ -28,13 +29,16 @@ def watched_judgement(as_json: bool) -> "Iterator[Beginning]":
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
-        disable=as_json or not console.is_terminal,
+        disable=as_json or as_lines or not console.is_terminal,
         transient=True,
     ) as progress:
         task = progress.add_task("", total=len(INVARIANTS))
 
         def beginning(invariant: "Invariant") -> None:
-            progress.update(task, completed=INVARIANTS.index(invariant), description=invariant.name)
+            place = INVARIANTS.index(invariant)
+            if as_lines:
+                print(f"{place}/{len(INVARIANTS)} {invariant.name}", file=sys.stderr, flush=True)
+            progress.update(task, completed=place, description=invariant.name)
 
         yield beginning
 

@@ -129,7 +129,7 @@ async def _render(visit: Visit, code: int = 200, **values: Any) -> Response:
     seen, register = await campaigns_of(visit).see(campaign_of(visit)), register_of(visit)
     channels = await register.channels(seen)
     moves = await register.stock_moved(seen, CURVE_PARTS)
-    acts = [read_line(each) for each in await register.acts(seen.id, ACTS_MAX)]
+    acts = [read_line(each, visit.words, seen.definition.currency) for each in await register.acts(seen.id, ACTS_MAX)]
     done = _DONE.get(visit.asked("done"))
     given = {
         **about(visit, seen),

@@ -11,7 +11,7 @@ from gateway.console.campaigns.detail import about, campaign_of
 from gateway.console.campaigns.listing import CAMPAIGNS, SEE, STATE_WORDS, register_of
 from gateway.console.campaigns.wizard import campaigns_of
 from gateway.console.page import Page, Visit
-from gateway.console.pages.waiting import Change
+from gateway.console.pages.differing import Change
 
 ROWS_MAX = 25
 VALUE_CHARS_MAX = 300
