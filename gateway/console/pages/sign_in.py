@@ -20,7 +20,7 @@ from gateway.sql import postgres
 from gateway.telemetry import SIGN_INS
 from gateway.zones import zone_of
 
-NEXT_CHARS_MAX = 8000
+NEXT_CHARS_MAX = 6000
 """Of a page with all that was typed into its form, which goes along."""
 _AGAIN = Trouble(
     N_("You were signed out, and nothing was done."), N_("Sign in and look whether the last step was done.")
