@@ -170,7 +170,7 @@ async def sold(site: Worker) -> None:
         )
         books.rows(
             "WITH made AS (INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date,"
-            " previous_hash, hash) SELECT 'flash/0', CASE WHEN n = 0 THEN 'adjust' ELSE 'claim' END, n + 1, n + 1,"
+            " previous_hash, hash) SELECT 'flash/0', CASE WHEN n = 0 THEN 'restock' ELSE 'claim' END, n + 1, n + 1,"
             " now() - (60 - n) * interval '1 s', now(), int4send(n), int4send(n) FROM generate_series(0, 60) n"
             " RETURNING id, verb) INSERT INTO postings (journal, line, source, destination, commodity, amount)"
             " SELECT id, 1, CASE verb WHEN 'claim' THEN 'stock' ELSE 'supply' END,"
