@@ -14,6 +14,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from gateway.alerts.alerts import Alerts
+from gateway.alerts.figures import Figures
+from gateway.alerts.outward import Outward
+from gateway.alerts.receivers import Receivers
+from gateway.alerts.sending import Sending
+from gateway.alerts.watch import Watch
 from gateway.api.document import document
 from gateway.background import Background, Work
 from gateway.batcher import Batcher
@@ -22,6 +28,7 @@ from gateway.campaigns.shards import Shards
 from gateway.catalog import Catalog
 from gateway.claims import Claims
 from gateway.console import routes as console
+from gateway.console.books.work import Works
 from gateway.console.live.live import Live
 from gateway.console.live.reading import Eyes
 from gateway.console.throttle import Throttle
@@ -60,6 +67,8 @@ from gateway.redeeming.calls import Calls
 from gateway.redeeming.recovery import Recovery
 from gateway.redeeming.redeeming import Redeeming
 from gateway.routes import (
+    alert_receivers,
+    alerts,
     campaigns,
     claims,
     codes,
@@ -122,6 +131,8 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
         *paper.routes,
         *revocations.routes,
         *proposals.routes,
+        *alerts.routes,
+        *alert_receivers.routes,
         *entities.routes,
         *periods.routes,
         *period_reports.routes,
@@ -193,9 +204,15 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     stack.push_async_callback(throttle.close)
     resolver = Resolver(pool, catalog)
     redeeming = Redeeming(calls, resolver, guessing, catalog, pool)
-    background = Background(_works(pool, door, redeeming))
+    outward = Outward(settings.alert_networks)
+    stack.push_async_callback(outward.close)
+    sending = Sending(pool, settings, outward, telemetry)
+    watch = Watch(pool, Figures(door, pool, telemetry, probing), settings)
+    background = Background([*_works(pool, door, redeeming), watch, sending])
     for loop in background.loops():
         _beside(stack, loop)
+    works = Works(door.redis)
+    stack.push_async_callback(works.close)
     live = Live(Eyes(door, pool, telemetry).look)
     stack.push_async_callback(live.close)
     return Services(
@@ -216,6 +233,9 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         background=background,
         telemetry=telemetry,
         live=live,
+        alerts=Alerts(pool, settings),
+        receivers=Receivers(pool, settings, outward, sending),
+        works=works,
         demo=Demo(settings, catalog, door, credentials, limiter),
     )
 

@@ -35,6 +35,8 @@ PROBLEMS: dict[str, Problem] = {
     "code_batch_not_found": Problem(404, "No such code batch", False),
     "revocation_not_found": Problem(404, "No such revocation", False),
     "proposal_not_found": Problem(404, "No such proposal", False),
+    "alert_not_found": Problem(404, "No such alert", False),
+    "receiver_not_found": Problem(404, "No such receiver of alerts", False),
     "break_not_found": Problem(404, "No such break", False),
     "outside_file_not_found": Problem(404, "No such file of orders", False),
     "export_not_found": Problem(404, "No such export", False),

@@ -32,6 +32,11 @@ GAUGES: dict[str, tuple[str, str]] = {
         "gauge",
         "Age of the last stocktake, of the shard with the oldest.",
     ),
+    "fairclaim_alerts_open": ("gauge", "Alerts that are not over."),
+    "fairclaim_alert_deliveries_pending": (
+        "gauge",
+        "Alerts on their way to a receiver, those that are tried again too.",
+    ),
     "fairclaim_quarantine_entries": ("gauge", "Stream entries that could not be read and wait for replay."),
 }
 """name → kind, help. A figure that can't be had is left out, so that nobody takes an old one for a new one."""
@@ -40,6 +45,8 @@ _BOOKS_QUERY = """
 SELECT (SELECT count(*) FROM checkpoints WHERE state = 'stopped') AS stopped,
        (SELECT count(*) FROM breaks WHERE resolved_at IS NULL) AS breaks,
        (SELECT count(*) FROM quarantine WHERE replayed_at IS NULL) AS quarantine,
+       (SELECT count(*) FROM alerts WHERE cleared_at IS NULL) AS alerts,
+       (SELECT count(*) FROM alert_deliveries WHERE state = 'pending') AS deliveries,
        (SELECT extract(epoch FROM now() - min(coalesce(last.taken_at, checkpoints.updated_at)))
         FROM checkpoints
         JOIN campaigns ON campaigns.id = checkpoints.campaign AND campaigns.state <> 'archived'
@@ -88,6 +95,8 @@ async def books_gauges(door: Door, pool: AsyncConnectionPool) -> dict[str, float
         "fairclaim_breaks_open": counts["breaks"],
         "fairclaim_stocktake_age_seconds": float(counts["stocktake_age_s"] or 0),
         "fairclaim_quarantine_entries": counts["quarantine"],
+        "fairclaim_alerts_open": counts["alerts"],
+        "fairclaim_alert_deliveries_pending": counts["deliveries"],
     }
 
 

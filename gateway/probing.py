@@ -37,6 +37,10 @@ class Probing:
         """Count so many failures. Errors: as Limiter."""
         await self._limiter.count(self._limit, failures=failures)
 
+    async def failures(self) -> int:
+        """How many there were in the window, one more than may be at most. Errors: as Limiter."""
+        return self._limit.failures - (await self._limiter.left(self._limit)).failures
+
     async def watch(self) -> None:
         """Look once a second, for ever; where Redis does not answer there is nothing to see."""
         while True:
@@ -49,7 +53,7 @@ class Probing:
     async def look(self) -> None:
         """Compare the failures of all workers with the threshold once. Errors: as Limiter."""
         redis = self._limiter.redis
-        failures = self._limit.failures - (await self._limiter.left(self._limit)).failures
+        failures = await self.failures()
         if failures > self._failures_max:
             if await redis.set(PROBING_KEY, failures, nx=True, ex=FORGOTTEN_AFTER_S):
                 log.warning("codes are being guessed", extra={"failures_a_minute_more_than": self._failures_max})

@@ -6,10 +6,13 @@ from typing import cast
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
+from gateway.alerts.alerts import Alerts
+from gateway.alerts.receivers import Receivers
 from gateway.background import Background
 from gateway.batcher import Batcher
 from gateway.catalog import Catalog
 from gateway.claims import Claims
+from gateway.console.books.work import Works
 from gateway.console.live.live import Live
 from gateway.console.throttle import Throttle
 from gateway.credentials import Credentials
@@ -46,6 +49,9 @@ class Services:
     background: Background
     telemetry: Telemetry
     live: Live
+    alerts: Alerts
+    receivers: Receivers
+    works: Works
     demo: Demo
 
 

@@ -1,20 +1,17 @@
 """
 Every setting: name, unit, default, bounds, and how they bound each other.
 
-The class is the table. Each field is the environment variable FAIRCLAIM_<NAME>, and docs/settings.md
-is compared with it by a test. Nothing else reads the environment.
+The class is the table. Each field is the environment variable FAIRCLAIM_<NAME>, read by environment.py, and
+docs/settings.md is compared with it by a test.
 """
 
-import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from gateway.addresses import read_networks
-from gateway.cores import usable_cores
 from lua.keys import CLAIM_BATCH_MAX
 from lua.tally import SAMPLES_MAX
 
@@ -167,7 +164,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, _meta("true or false", "what moves money is only proposed, and done once somebody else approves it")
     ] = False
     proposal_days: Annotated[int, _meta("days", "a proposal waits to be approved", low=1, high=365)] = 7
+    proposals_of_one_max: Annotated[int, _meta("proposals", "waiting at once of one maker", low=1, high=100_000)] = 100
     proposals_open_max: Annotated[int, _meta("proposals", "waiting at once", low=1, high=100_000)] = 1000
+
+    alerts_look_s: Annotated[int, _meta("s", "from one look for trouble to the next", low=1, high=60)] = 5
+    alert_networks: Annotated[
+        str, _meta("address or network,…", "not public, that webhooks may go to, without TLS too; empty: none")
+    ] = ""
+    public_url: Annotated[str, _meta("URL", "where people reach the console, for links in alerts; empty: no links")] = (
+        ""
+    )
+    smtp_host: Annotated[str, _meta("host", "the server that mails of alerts go through; empty: no mails")] = ""
+    smtp_port: Annotated[int, _meta("port", "of that server", low=1, high=65535)] = 587
+    smtp_security: Annotated[str, _meta("starttls, tls or none", "how the way to that server is kept secret")] = (
+        "starttls"
+    )
+    smtp_user: Annotated[str, _meta("text", "who signs in to that server; empty: nobody")] = ""
+    smtp_password: Annotated[str, _meta("text", "of that user", secret=True)] = ""
+    smtp_from: Annotated[str, _meta("address", "whom mails are from; empty: fairclaim at that server")] = ""
 
     @property
     def exports_folder(self) -> Path:
@@ -229,72 +243,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
         for holds, left, right, how in relations:
             if not holds:
-                raise SettingError(f"{_variable(left)} has to be {how} {_variable(right)}")
-        if self.jwt_keys and self.jwt_keys_file:
-            raise SettingError(f"{_variable('jwt_keys')} and {_variable('jwt_keys_file')} are both set; give one")
-        try:
-            read_networks(self.trusted_proxies)
-        except ValueError as error:
-            raise SettingError(f"{_variable('trusted_proxies')}: {error}") from None
-        for name, allowed in (("fsync", ("everysec", "always")), ("log_level", ("debug", "info", "warning", "error"))):
-            if getattr(self, name) not in allowed:
-                raise SettingError(f"{_variable(name)} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+                raise SettingError(f"{variable_of(left)} has to be {how} {variable_of(right)}")
+        self._check_texts()
         return self
 
+    def _check_texts(self) -> None:
+        """Errors: SettingError for a text that is none of those that may be, or is at odds with another one."""
+        if self.jwt_keys and self.jwt_keys_file:
+            raise SettingError(f"{variable_of('jwt_keys')} and {variable_of('jwt_keys_file')} are both set; give one")
+        if self.smtp_user and self.smtp_security == "none":
+            raise SettingError(f"{variable_of('smtp_user')} needs {variable_of('smtp_security')} starttls or tls")
+        if self.public_url and not self.public_url.startswith(("https://", "http://")):
+            raise SettingError(f"{variable_of('public_url')} has to begin with https:// or http://")
+        for name in ("trusted_proxies", "alert_networks"):
+            try:
+                read_networks(getattr(self, name))
+            except ValueError as error:
+                raise SettingError(f"{variable_of(name)}: {error}") from None
+        for name, allowed in (
+            ("fsync", ("everysec", "always")),
+            ("log_level", ("debug", "info", "warning", "error")),
+            ("smtp_security", ("starttls", "tls", "none")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise SettingError(f"{variable_of(name)} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
 
-def _variable(names: str) -> str:
+
+def variable_of(names: str) -> str:
+    """The variable of a setting, or of several that are joined by `` + ``."""
     return " + ".join(PREFIX + name.upper() for name in names.split(" + "))
-
-
-AUTO: dict[str, Callable[[], int]] = {"workers": usable_cores}
-"""Settings that may be `auto`, and how many that is here; load_settings() puts the number in its place."""
-
-
-def allowed(name: str) -> str:
-    """What the setting *name* may be, in words."""
-    kind = Settings.__annotations__[name]
-    meta: Meta = kind.__metadata__[0]
-    if kind.__origin__ is int:
-        return f"{'auto or ' if name in AUTO else ''}a whole number from {meta.ge} to {meta.le}"
-    return "true or false" if kind.__origin__ is bool else "text"
-
-
-def _shown(kind: Any, value: Any) -> str:
-    return "not valid" if kind.__metadata__[0].extra["secret"] else repr(value)
-
-
-def load_settings(environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
-    """
-    Settings from the environment, overridden by *flags* that are not None.
-
-    Errors: SettingError naming the variable and what is allowed; also for a FAIRCLAIM_ variable that is not a
-    setting, because a misspelt limit is no limit.
-    """
-    source = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
-    for variable, text in source.items():
-        if variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
-            name = variable[len(PREFIX) :].lower()
-            if name not in Settings.__struct_fields__:
-                raise SettingError(f"{variable} is not a setting; docs/settings.md lists them")
-            values[name] = text
-    values.update({name: value for name, value in flags.items() if value is not None})
-    known = Settings()
-    converted = {}
-    for name, value in values.items():
-        kind = Settings.__annotations__[name]
-        given = min(AUTO[name](), kind.__metadata__[0].le) if value == "auto" and name in AUTO else value
-        try:
-            converted[name] = msgspec.convert(given, kind, strict=False)
-        except msgspec.ValidationError:
-            raise SettingError(f"{_variable(name)} is {_shown(kind, value)}; allowed: {allowed(name)}") from None
-    return msgspec.structs.replace(known, **converted).checked()
-
-
-OTHER_VARIABLES = {
-    PREFIX + "API_KEY": "the API key the command line presents",
-    PREFIX + "GATEWAY_URL": "the gateway the command line talks to",
-    PREFIX + "TEST_REDIS": "a redis-server the tests run on besides Valkey",
-    PREFIX + "TEST_SOFFICE": "a LibreOffice the tests open spreadsheets with besides openpyxl",
-}
-"""Variables of the command line and the tests, which no server process reads."""

@@ -1,5 +1,11 @@
-"""The files that pages use. The address of one names its content, so that a browser may keep it for good."""
+"""
+The files that pages use. The address of one names its content, so that a browser may keep it for good.
 
+They are compressed once, when a worker starts. Pages are not: they hold the secret of a form beside what somebody
+typed, and how well the two compress together would tell whoever sees no more than lengths.
+"""
+
+import gzip
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -11,13 +17,18 @@ from starlette.responses import Response
 from gateway.errors import Refusal
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-_KEPT = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
+_KEPT = {
+    "cache-control": "public, max-age=31536000, immutable",
+    "vary": "accept-encoding",
+    "x-content-type-options": "nosniff",
+}
 
 
 class Asset(NamedTuple):
-    """A file a page uses."""
+    """A file a page uses; *compressed* by gzip."""
 
     data: bytes
+    compressed: bytes
     media_type: str
     digest: str
 
@@ -30,7 +41,7 @@ class Assets:
         found = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         found |= {name: text.encode() for name, text in (others or {}).items()}
         self.files = {
-            name: Asset(data, _TYPES[Path(name).suffix], sha256(data).hexdigest()[:12])
+            name: Asset(data, gzip.compress(data, mtime=0), _TYPES[Path(name).suffix], sha256(data).hexdigest()[:12])
             for name, data in found.items()
             if data
         }
@@ -44,4 +55,6 @@ class Assets:
         found = self.files.get(request.path_params["name"])
         if found is None:
             raise Refusal("not_found")
-        return Response(found.data, headers=_KEPT, media_type=found.media_type)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(found.compressed, 200, _KEPT | {"content-encoding": "gzip"}, found.media_type)
+        return Response(found.data, 200, _KEPT, found.media_type)

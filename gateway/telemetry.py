@@ -66,10 +66,17 @@ SIGN_INS = Metric(
     "outcome",
     ("done", "wrong", "limited"),
 )
+ALERT_DELIVERIES = Metric(
+    "fairclaim_alert_deliveries_total",
+    "counter",
+    "Tries to tell a receiver of an alert, by outcome.",
+    "outcome",
+    ("sent", "again", "failed"),
+)
 METRICS = (
     *(CLAIMS, CLAIM_SECONDS, BATCH_CLAIMS, SCRIPT_SECONDS, QUEUE_CLAIMS, ADMISSION_CLOSED, RESPONSES),
     *(CODE_FAILURES, LIMITER_AWAY),
-    *(QUOTES, RESERVATIONS, REDEMPTIONS, ROLLBACKS, SIGN_INS),
+    *(QUOTES, RESERVATIONS, REDEMPTIONS, ROLLBACKS, SIGN_INS, ALERT_DELIVERIES),
 )
 """Everything a worker counts. /metrics adds what only Redis and Postgres know (routes/ops.py)."""
 

@@ -36,6 +36,12 @@ class Beside:
             with suppress(ProcessLookupError):
                 self.process.kill()
 
+    async def gone(self) -> None:
+        """Wait until it has ended and its pipes are read to their ends: what it still had to say is for nobody."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        await self.process.communicate()
+
 
 async def start(
     arguments: Sequence[str],

@@ -15,9 +15,10 @@ from gateway.cli import app as command_line
 from gateway.cli.output import EXIT_CODES
 from gateway.console.page import Page
 from gateway.console.routes import PAGES
+from gateway.environment import OTHER_PREFIXES, OTHER_VARIABLES
 from gateway.errors import PROBLEMS
 from gateway.gauges import GAUGES
-from gateway.settings import OTHER_VARIABLES, PREFIX, Settings
+from gateway.settings import PREFIX, Settings
 from gateway.telemetry import METRICS
 from lua.entries import Adjusted, Attached, Changed, Claimed, Issued, Published
 from lua.keys import PARTS
@@ -79,7 +80,7 @@ def test_every_other_variable_is_in_its_table() -> None:
     """docs/settings.md lists the variables of the command line and the tests, and no others."""
     rows = table(page("settings"), "variable", "what")
 
-    assert set(names(rows)) == OTHER_VARIABLES.keys()
+    assert set(names(rows)) == OTHER_VARIABLES.keys() | {f"{prefix}…" for prefix in OTHER_PREFIXES}
     assert all(row[1] for row in rows)
 
 

@@ -71,12 +71,14 @@ IDEMPOTENCY_KEY = Parameter(
 
 PATH = {
     "account": "An account, such as payable:m-1.",
+    "alert": "The number of an alert.",
     "asset": "The name of a file that the page loads.",
     "batch": "The id of a code batch.",
     "break": "The id of a break.",
     "campaign": "The id of a campaign.",
     "report": "The name of a report.",
     "export": "The id of an export.",
+    "receiver": "The id of a receiver of alerts.",
     "redemption": "The id of a redemption, or of several that were made as one.",
     "journal": "The number of a journal.",
     "manual": "The id of a manual journal.",

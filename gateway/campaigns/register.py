@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from psycopg_pool import AsyncConnectionPool
@@ -98,6 +98,13 @@ class Adjusted(Adjustment, frozen=True, kw_only=True):
     requested_at: datetime
 
 
+class Called(NamedTuple):
+    """What a campaign is called, and what its money is in."""
+
+    name: str
+    currency: str
+
+
 class Register:
     """Looks up; changes nothing. Errors of all of it: Refusal("not_ready") where the books or Redis are away."""
 
@@ -127,6 +134,14 @@ class Register:
 
     async def _looks(self, here: Campaign) -> Sequence[Look]:
         return [] if here.state is Stored.DRAFT else await self._shards.look_all(here.id, here.definition.shards)
+
+    async def called(self, campaigns: Sequence[str]) -> dict[str, Called]:
+        """Id of each of *campaigns* that there is → what it is called."""
+        if not campaigns:
+            return {}
+        async with postgres(self._pool) as connection:
+            found = await rows(connection, _QUERIES["called"], ids=list(campaigns))
+        return {each["id"]: Called(each["name"], each["currency"]) for each in found}
 
     async def refused(self, new: Definition) -> Iterator[Broken]:
         """The rules that *new* breaks as a new campaign, of those that only the books can tell."""

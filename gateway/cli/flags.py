@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.output import USAGE, Fail
-from gateway.settings import OTHER_VARIABLES, PREFIX, SettingError, Settings, load_settings
+from gateway.environment import OTHER_VARIABLES, is_of_settings, load_settings
+from gateway.settings import PREFIX, SettingError, Settings
 from gateway.tokens import parse_keys
 
 SETTINGS_HINT = "docs/settings.md lists every setting and its bounds"
@@ -60,7 +61,7 @@ def _hint(environment: dict[str, str], of_flags: set[str]) -> str:
     """Where settings are described, and what a misspelt one may have meant to be."""
     known = {PREFIX + name.upper() for name in Settings.__struct_fields__} | OTHER_VARIABLES.keys() | of_flags
     for variable in sorted(environment):
-        if variable.startswith(PREFIX) and variable not in known and (close := get_close_matches(variable, known, 1)):
+        if is_of_settings(variable) and variable not in known and (close := get_close_matches(variable, known, 1)):
             return f"did you mean {close[0]}? {SETTINGS_HINT}"
     return SETTINGS_HINT
 

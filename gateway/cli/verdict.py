@@ -47,6 +47,12 @@ def verdict(
         float,
         flag_of("verdict", "--drain-wait", min=0, max=3600, help="Seconds to wait at most until the books are there."),
     ] = 0.0,
+    progress: Annotated[
+        bool,
+        flag_of(
+            "verdict", "--progress", help="Say on stderr, a line each, which invariant is being judged: 3/13 limits."
+        ),
+    ] = False,
     redis_url: RedisUrl = None,
     postgres_url: PostgresUrl = None,
     ready_file: ReadyFile = None,
@@ -75,7 +81,7 @@ def verdict(
     scope: _Scope = {"campaign": campaign, "entity": entity}
     answers = None if told is None else _read(told)
     try:
-        with watched_judgement(as_json) as beginning:
+        with watched_judgement(as_json, progress) as beginning:
             found = run_with_postgres(lambda: _judge(settings, urls, scope, answers, drain_wait, beginning))
     except LookupError:
         if entity is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_interval, format_time
+from babel.dates import format_date, format_datetime, format_interval, format_skeleton, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import (
@@ -120,6 +120,12 @@ class Words:
         amount = Decimal(minor).scaleb(-get_currency_precision(currency))
         return format_currency(amount, currency, locale=self._locale)
 
+    def amount(self, minor: int, currency: str) -> str:
+        """Minor units as money() has them, for where the currency stands beside: 1,234.50"""
+        places = get_currency_precision(currency)
+        shape = "#,##0" + ("." + "0" * places if places else "")
+        return format_decimal(Decimal(minor).scaleb(-places), shape, locale=self._locale)
+
     def price(self, minor: int, currency: str) -> str:
         """Minor units as customers read them: money(), without decimals where there are none, 500 of CNY as CN¥5."""
         amount = Decimal(minor).scaleb(-get_currency_precision(currency))
@@ -171,6 +177,10 @@ class Words:
         return format_date(
             at.astimezone(self._place) if isinstance(at, datetime) else at, "medium", locale=self._locale
         )
+
+    def month(self, at: date) -> str:
+        """The month of a day."""
+        return format_skeleton("yMMM", at, locale=self._locale)
 
     def iso(self, at: datetime) -> str:
         """For programs: what stands in <time datetime>."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from gateway.alerts.alerts import Count
 from gateway.console.access import (
     HOME,
     SignedOut,
@@ -78,6 +79,7 @@ class Visit:
         self.session: Session = session_of(request)
         self.person: Person | None = None
         self.must_change = False
+        self.alerts = Count()
         self.fields: Fields = {}
 
     @property
@@ -177,6 +179,8 @@ async def _enter(visit: Visit) -> Response:
         if known.must_change and not page.is_first:
             return visit.go(ACCOUNT)
         check_role(known.person, *page.roles)
+        if page.is_looked_at:
+            visit.alerts = await visit.here.alerts.count(known.person)
     if request.method != "POST":
         return await page.show(visit)
     assert page.act is not None, "the route has the methods of the page"

@@ -28,6 +28,7 @@ from reconciler.reports.shape import Asked, Basis, Column, Kind, Report
 from reconciler.reports.writing import FORMATS, Format, check_format, file_name, formats_of
 
 READERS = ("finance", "auditor")
+_TOO_LONG = "This takes too long for a page: ask for less, or for an export."
 
 
 class ListedReport(msgspec.Struct):
@@ -194,8 +195,27 @@ async def read_report(
                     await sums.execute(summed.statement.encode(), summed.values)
                     totals = totals_of(await sums.fetchall())
         except QueryCanceled:
-            raise Refusal("overloaded", "This takes too long for a page: ask for less, or for an export.") from None
+            raise Refusal("overloaded", _TOO_LONG) from None
     return Read(report.columns(asked), page.rows, totals, page.after)
+
+
+async def added_up(pool: AsyncConnectionPool[Any], report: Report, asked: Asked) -> list[dict[str, Any]]:
+    """
+    What all rows of *report* add up to, a currency, with how many `rows` they are.
+
+    Units: minor units of the currency. Errors: as read_report().
+    """
+    summed = totals_query(report, asked, counted=True)
+    assert summed is not None, "rows are counted"
+    async with snapshot(pool) as connection:
+        try:
+            with asking.asked():
+                await check_known_async(connection, asked)
+            async with connection.cursor(row_factory=dict_row) as sums:
+                await sums.execute(summed.statement.encode(), summed.values)
+                return totals_of(await sums.fetchall())
+        except QueryCanceled:
+            raise Refusal("overloaded", _TOO_LONG) from None
 
 
 def _listed(report: Report) -> ListedReport:

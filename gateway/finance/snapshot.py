@@ -18,6 +18,7 @@ from gateway.sql import postgres
 
 AT_ONCE_MAX = 2
 TURN_S_MAX = 10.0
+RETRY_AFTER_S = 10
 STATEMENT_MS_MAX = 30_000
 
 _places: WeakKeyDictionary[AsyncConnectionPool[Any], asyncio.Semaphore] = WeakKeyDictionary()
@@ -35,7 +36,8 @@ async def turn(pool: AsyncConnectionPool[Any]) -> AsyncIterator[None]:
         async with asyncio.timeout(TURN_S_MAX):
             await places.acquire()
     except TimeoutError:
-        raise Refusal("overloaded", "Too much is asked of the books at the moment.") from None
+        detail = "Too much is asked of the books at the moment."
+        raise Refusal("overloaded", detail, retry_after_s=RETRY_AFTER_S) from None
     try:
         yield
     finally:

@@ -6,8 +6,9 @@ claims. There is one at a time, whichever worker is asked: an advisory lock says
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -36,6 +37,7 @@ HOLDS, BROKEN, NOT_THERE = 0, 1, 3
 """Exit codes of `fairclaim verdict`."""
 ANSWERS = frozenset({HOLDS, BROKEN, NOT_THERE})
 
+_PROGRESS = re.compile(r"(\d+)/(\d+) (\w+)")
 _LOCK = b"SELECT pg_try_advisory_lock(1717659753, 3) AS locked"
 _UNLOCK = b"SELECT pg_advisory_unlock(1717659753, 3)"
 
@@ -58,20 +60,34 @@ async def verdict(request: Request) -> Response:
     return json_response(await judged(services(request), campaign=campaign, entity=entity))
 
 
-async def judged(here: Services, *, campaign: str | None = None, entity: str | None = None) -> Verdict:
+Beginning = Callable[[str, int, int], None]
+"""Called when the judgement of an invariant begins: its name, how many are judged, and how many there are."""
+
+
+async def judged(
+    here: Services, *, campaign: str | None = None, entity: str | None = None, beginning: Beginning | None = None
+) -> Verdict:
     """
-    What `fairclaim verdict --json` says of *campaign*, of *entity*, or of everything.
+    What `fairclaim verdict --json` says of *campaign*, *entity*, or everything; *beginning* is told how far it is.
 
     Errors: Refusal campaign_not_found, not_found (the entity), overloaded, not_ready.
     """
     asked = {"--campaign": campaign, "--entity": entity}
     flags = [part for flag, value in asked.items() if value is not None for part in (flag, value)]
-    command = ("gateway.cli", "verdict", "--json", *flags)
+    command = ("gateway.cli", "verdict", "--json", *(["--progress"] if beginning else []), *flags)
     async with turn(here.pool), postgres(here.pool) as connection, _alone(connection):
-        answer = await run_beside(here, "verdict", command, s_max=VERDICT_S_MAX, good=ANSWERS)
+        heard = None if beginning is None else partial(_told, beginning)
+        answer = await run_beside(here, "verdict", command, s_max=VERDICT_S_MAX, good=ANSWERS, heard=heard)
     if answer.code == NOT_THERE:
         raise Refusal("campaign_not_found") if entity is None else Refusal("not_found", NO_ENTITY)
     return msgspec.json.decode(answer.out, type=Verdict)
+
+
+def _told(beginning: Beginning, line: str) -> None:
+    """A line of `fairclaim verdict --progress`, such as 3/13 limits; what else it writes on stderr is none of these."""
+    found = _PROGRESS.fullmatch(line)
+    if found:
+        beginning(found[3], int(found[1]), int(found[2]))
 
 
 @asynccontextmanager

@@ -167,6 +167,7 @@ class Proposals:
                 reason=asked.reason,
                 days=self._settings.proposal_days,
                 open_max=self._settings.proposals_open_max,
+                of_one_max=self._settings.proposals_of_one_max,
             )
 
     async def _clash(self, number: str, kind: str, subject: str) -> Proposal:
@@ -176,10 +177,16 @@ class Proposals:
             if known is not None:
                 return known
             waits = await row(connection, QUERIES["waiting_of"], kind=kind, subject=subject)
+            all_open = (await rows(connection, QUERIES["open_proposals"]))[0]["open"]
         if waits is not None:
             detail = f"{waits['id']} waits for the same: it has to be decided or withdrawn first."
             raise Refusal("proposal_pending", detail, proposal=waits["id"])
-        raise Refusal("rate_limited", f"{self._settings.proposals_open_max} proposals wait already.")
+        if all_open < (most := self._settings.proposals_open_max):
+            mine = self._settings.proposals_of_one_max
+            raise Refusal(
+                "rate_limited", f"{mine} proposals of yours wait already: have some decided, or withdraw them."
+            )
+        raise Refusal("rate_limited", f"{most} proposals wait already.")
 
     async def _found(self, number: str) -> Proposal:
         if number.startswith(PREFIX):

@@ -6,11 +6,14 @@ from typing import Any
 import msgspec
 
 from gateway.errors import Refusal
-from gateway.redeeming.bodies import Reservation
+from gateway.redeeming.bodies import REASON_CHARS_MAX, Reservation, checked_text
 from gateway.redeeming.coupons import Asker, Coupons, Found, not_ready
 from gateway.redeeming.states import LETTERS, State, illegal_step
 from gateway.wire import rfc3339
 from lua.outcomes import Outcome
+
+ASKED = "asked"
+"""The reason of a release of which none was given."""
 
 
 class Reservations:
@@ -67,20 +70,21 @@ class Reservations:
         shown = looked.order if owns(looked.holder, looked.by, asker) else None
         return _reservation(found, shown, looked.until_ms, found.now_ms)
 
-    async def release(self, text: str, order: str, asker: Asker) -> Reservation:
+    async def release(self, text: str, order: str, asker: Asker, reason: str = ASKED) -> tuple[Reservation, bool]:
         """
-        Let the coupon go; nothing happens where it is not held.
+        Let the coupon go for a *reason*; nothing happens where it is not held: whether it was not comes along.
 
         Its owner lets any hold go. Staff names the order, or lets go what it holds itself; so does another holder.
-        Errors: Refusal reserved_by_other.
+        Errors: Refusal bad_request; reserved_by_other.
         """
+        checked_text("reason", reason, REASON_CHARS_MAX)
         await self._coupons.admit(asker)
         found = await self._found(text, asker, order)
         if asker.holder:
             by = "" if found.looked.holder == asker.holder else asker.actor
         else:
             by = "" if order else asker.actor
-        detail = msgspec.json.encode({"actor": asker.actor, "reason": "asked"}).decode()
+        detail = msgspec.json.encode({"actor": asker.actor, "reason": reason}).decode()
         parts = (found.code, order, asker.holder, by, detail)
         call, reply = await self._coupons.calls.step("release", found.shard, parts)
         outcome, *told = reply if isinstance(reply, list) else [reply]
@@ -89,7 +93,7 @@ class Reservations:
         if outcome not in (Outcome.DONE, Outcome.UNCHANGED):
             raise await self._refused(outcome, asker)
         state = State.CLAIMED if outcome == Outcome.DONE else found.looked.state
-        return Reservation(
+        let_go = Reservation(
             code=found.code,
             campaign=found.shard.campaign,
             state=state,
@@ -97,6 +101,7 @@ class Reservations:
             reserved_until=None,
             server_time=rfc3339(call.now_ms),
         )
+        return let_go, outcome == Outcome.UNCHANGED
 
     async def _found(self, text: str, asker: Asker, order: str) -> Found:
         found = await self._coupons.find(text, asker, order)

@@ -10,8 +10,17 @@ from gateway.api.examples import CODE, ORDER
 from gateway.api.operation import HOLDER, Operation, Parameter
 from gateway.callers import Caller
 from gateway.errors import Refusal
-from gateway.redeeming.bodies import ORDER_ID_CHARS_MAX, Quote, QuoteBody, Reservation, ReservationBody, checked_text
+from gateway.redeeming.bodies import (
+    ORDER_ID_CHARS_MAX,
+    REASON_CHARS_MAX,
+    Quote,
+    QuoteBody,
+    Reservation,
+    ReservationBody,
+    checked_text,
+)
 from gateway.redeeming.coupons import Asker
+from gateway.redeeming.reservations import ASKED
 from gateway.routes.access import caller
 from gateway.routes.counting import counted
 from gateway.routes.paging import query_value
@@ -26,6 +35,12 @@ _ORDER = Parameter(
     "order_id",
     Annotated[str, msgspec.Meta(min_length=1, max_length=ORDER_ID_CHARS_MAX)],
     "The order that holds the coupon: named by staff that did not put the hold on, and where many may use a code.",
+)
+
+_REASON = Parameter(
+    "reason",
+    Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARS_MAX)],
+    f"Why, for the coupon's life; {ASKED} where none is given.",
 )
 
 
@@ -89,8 +104,9 @@ async def release(request: Request) -> Response:
 
     Its owner lets any hold go. Staff lets go what it holds, or names the order.
     """
-    who = await asker(request, *ROLES)
-    let_go = await services(request).redeeming.reservations.release(request.path_params["code"], _order(request), who)
+    who, reason = await asker(request, *ROLES), query_value(request, "reason")
+    reservations, code = services(request).redeeming.reservations, request.path_params["code"]
+    let_go, _ = await reservations.release(code, _order(request), who, ASKED if reason is None else reason)
     return json_response(let_go)
 
 
@@ -135,7 +151,7 @@ routes = [
         release,
         under="Stores",
         who=(HOLDER, "store"),
-        query=(_ORDER,),
+        query=(_ORDER, _REASON),
         gives={200: Reservation},
         refuses=("coupon_not_found", "rate_limited", "reserved_by_other", "unknown"),
     ),

@@ -26,6 +26,9 @@ WHERE (%(text)s = '' OR strpos(id, lower(%(text)s)) > 0 OR strpos(lower(definiti
 ORDER BY CASE WHEN %(down)s THEN key END DESC, CASE WHEN %(down)s THEN id COLLATE "C" END DESC, key, id COLLATE "C"
 LIMIT %(limit)s
 
+-- name: called
+SELECT id, definition ->> 'name' AS name, definition ->> 'currency' AS currency FROM campaigns WHERE id = ANY (%(ids)s)
+
 -- name: taken
 -- What only the books can tell of a new campaign: whether its id is taken, and whether its legal entity keeps books here.
 SELECT EXISTS (SELECT FROM campaigns WHERE id = %(id)s) AS is_taken,

@@ -40,16 +40,3 @@ LIMIT %(limit)s
 SELECT redemption, seq, minor, reason, state, actor, at
 FROM rollbacks WHERE redemption = ANY(%(ids)s)
 ORDER BY redemption, seq
-
--- name: of_order
--- The coupons that an order redeemed, or holds, a page of them by code.
-SELECT c.code, c.campaign, c.holder, c.state, c.seq, c.claimed_at, c.expires_at
-FROM coupons c
-WHERE c.code > %(after)s
-  AND c.code IN (
-    SELECT code FROM redemptions WHERE order_id = %(order)s
-    UNION
-    SELECT code FROM coupons WHERE state = 'reserved' AND order_id = %(order)s
-  )
-ORDER BY c.code
-LIMIT %(limit)s

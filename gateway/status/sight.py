@@ -26,7 +26,8 @@ class Sight(NamedTuple):
 
     *stock* is -1 where there is none. *lag_s* is the age of the oldest entry the books don't have. *stock_then* and
     *claimed_then* are as of the position of the books, None where that can't be told; *trimmed* says that it can't
-    because the books have moved on meanwhile.
+    because the books have moved on meanwhile. *budget_minor* is what the shard may spend, None without a limit, and
+    *budget_used* what of it is spent or promised.
     """
 
     now_ms: int
@@ -38,6 +39,8 @@ class Sight(NamedTuple):
     stock_then: int | None = None
     claimed_then: int | None = None
     trimmed: bool = False
+    budget_minor: int | None = None
+    budget_used: int = 0
 
 
 async def each_shard(positions: Sequence[Position], ask: Callable[[Position], Awaitable[T]]) -> list[T]:
@@ -105,6 +108,8 @@ async def _look(door: Door, position: Position) -> Sight:
         stock=look.stock,
         seq=int(counters.get("seq", 0)),
         claimed=look.claimed,
+        budget_minor=int(budget) if (budget := look.rules.get("budget_minor")) else None,
+        budget_used=int(counters.get("budget_used", 0)),
     )
 
 

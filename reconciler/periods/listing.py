@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
-from reconciler.periods.calendar import DAY, Kind, Period, State, periods_between
+from reconciler.periods.calendar import DAY, Kind, Period, State, period_of, periods_between
 from reconciler.periods.closing import NoEntity, state_of
 from reconciler.periods.report import CloseReport
 from reconciler.periods.statements import read, row, rows
@@ -55,6 +55,15 @@ async def list_periods(
     reach = {"entity": entity, "first": shown[-1].starts, "last": shown[0].ends}
     touched = await rows(connection, "period_rows", reach)
     return [_listed(period, touched) for period in shown]
+
+
+async def next_to_close(connection: AsyncConnection[Any], entity: str, kind: Kind) -> Period | None:
+    """The period of *kind* that is to be closed next; None where the books are empty. Errors: psycopg.Error."""
+    found = await row(connection, "entity", {"entity": entity}) or {}
+    first = await row(connection, "first_day", {"entity": entity}) or {}
+    closed = found.get("closed_through")
+    day = closed + DAY if closed is not None else first["first"]
+    return None if day is None else period_of(entity, kind, day)
 
 
 def _listed(period: Period, touched: list[dict[str, Any]]) -> Listed:

@@ -122,13 +122,18 @@ def page_of(
     return Page(rows, [last[name] for name in report.key])
 
 
-def totals_query(report: Report, asked: Asked) -> Query | None:
-    """The statement of the sums of the columns that have one, a row a currency; None where no column has one."""
+def totals_query(report: Report, asked: Asked, *, counted: bool = False) -> Query | None:
+    """
+    The statement of the sums of the columns that have one, a row a currency; None where no column has one.
+
+    *counted* has the number of `rows` too, so that there is always a statement.
+    """
     columns = report.columns(asked)
-    summed = [column.name for column in columns if column.total]
+    summed = [f'sum("{column.name}") AS "{column.name}"' for column in columns if column.total]
+    summed += ["count(*) AS rows"] if counted else []
     if not summed:
         return None
-    query, sums = report.query(asked), ", ".join(f'sum("{name}") AS "{name}"' for name in summed)
+    query, sums = report.query(asked), ", ".join(summed)
     has_currency = any(column.name == "currency" for column in columns)
     template = "SELECT {currency}{sums} FROM ({statement}) AS report {grouped}"
     return Query(

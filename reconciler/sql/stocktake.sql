@@ -110,6 +110,17 @@ ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 -- name: last_stocktake
 SELECT seq, taken_at, breaks FROM stocktakes WHERE shard = %(shard)s ORDER BY id DESC LIMIT 1
 
+-- name: last_of_each
+-- The last stocktake of each shard that is not archived; nulls where there was none.
+SELECT checkpoints.shard, last.taken_at, last.breaks
+FROM checkpoints
+JOIN campaigns ON campaigns.id = checkpoints.campaign
+LEFT JOIN LATERAL (
+    SELECT taken_at, breaks FROM stocktakes WHERE stocktakes.shard = checkpoints.shard ORDER BY id DESC LIMIT 1
+) AS last ON true
+WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
+ORDER BY last.taken_at, checkpoints.shard
+
 -- name: list_stocktakes
 SELECT id, shard, seq, taken_at, asked_by, figures, sampled, breaks
 FROM stocktakes

@@ -68,6 +68,11 @@ async def list_stocktakes(
     return await run(connection, "list_stocktakes", **values)
 
 
+async def last_of_each(connection: Connection, campaign: str | None = None) -> list[dict[str, Any]]:
+    """Shard, taken_at and breaks of its last stocktake, both None where there was none. Errors: psycopg.Error."""
+    return await run(connection, "last_of_each", campaign=campaign)
+
+
 async def run(connection: Connection, name: str, **values: object) -> list[dict[str, Any]]:
     """Run a statement of QUERIES and give its rows, if it has any. Errors: psycopg.Error."""
     return await rows_of(connection, QUERIES[name], values)

@@ -7,11 +7,15 @@ from typing import Any
 import httpx2
 import psycopg
 
+from gateway.console.books import reports
 from gateway.console.sessions import COOKIE
 from gateway.people.passwords import hash_password
 from gateway.people.person import ROLES
 from gateway.people.store import create_user
 from tests.http import Worker
+
+# What a report does when it takes long has a test of its own; a busy machine is not what the others are about.
+reports.PATIENCE_S = 60.0
 
 PASSWORD = "correct horse battery"
 _HASH = hash_password(PASSWORD)
@@ -20,8 +24,12 @@ FORM = re.compile(r'name="form" value="([\w-]+)"')
 
 async def add_user(worker: Worker, name: str, *roles: str, must_change: bool = False, display: str = "") -> None:
     """A user who may sign in with PASSWORD."""
+    await add_user_at(worker.settings.postgres_url, name, *roles, must_change=must_change, display=display)
+
+
+async def add_user_at(url: str, name: str, *roles: str, must_change: bool = False, display: str = "") -> None:
+    """The same, in the database of *url*."""
     options = "-c role=fairclaim_gateway"
-    url = worker.settings.postgres_url
     async with await psycopg.AsyncConnection.connect(url, autocommit=True, options=options) as connection:
         await create_user(connection, name, display, roles, _HASH, "test", must_change=must_change)
 
@@ -83,3 +91,13 @@ async def signed_in(worker: Worker, name: str) -> Browser:
     assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
     await browser.get("/console")
     return browser
+
+
+async def poll(browser: Browser, path: str, until: str) -> str:
+    """The page when it says *until*, which it asks after by itself until then."""
+    for _ in range(600):
+        answer = await browser.get(path)
+        if until in answer.text:
+            return answer.text
+        assert 'hx-trigger="every' in answer.text, answer.text
+    raise AssertionError(f"{path} never said {until}")

@@ -12,7 +12,7 @@ import pytest
 from reconciler.reports.catalog import REPORTS
 from tests.conftest import redis_binaries
 from tests.http import Worker
-from tests.integration.consoling import Browser, add_user, signed_in, title
+from tests.integration.consoling import add_user, poll, signed_in, title
 from tests.integration.draining import Books
 from tests.integration.site_http import open_http
 from tests.integration.yearbook import write
@@ -104,16 +104,6 @@ async def test_wrong_asks_name_their_field(year: Worker) -> None:
             answer = await fay.get(f"{BOOKS}/{path}?{query}")
             assert (answer.status_code, f'id="{field}-error"' in answer.text) == (400, True), (path, query)
         assert (await max_.get(f"{BOOKS}/{path}")).status_code == 403
-
-
-async def poll(browser: Browser, path: str, until: str) -> str:
-    """The page when it says *until*."""
-    for _ in range(600):
-        answer = await browser.get(path)
-        if until in answer.text:
-            return answer.text
-        assert 'hx-trigger="every' in answer.text, answer.text
-    raise AssertionError(f"{path} never said {until}")
 
 
 async def test_the_verdict_says_why_not(year: Worker) -> None:

@@ -12,9 +12,10 @@ import pytest
 from gateway import key_file
 from gateway.app import create_app
 from gateway.cli.output import USAGE
+from gateway.environment import load_settings
 from gateway.errors import Refusal
 from gateway.key_file import FILE_BYTES_MAX, read_keys, signing_keys
-from gateway.settings import SettingError, Settings, load_settings
+from gateway.settings import SettingError, Settings
 from gateway.tickets import Tickets
 from gateway.tokens import mint_token
 from tests.conftest import ON_VALKEY, Eventually

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.keys import ROLES
+from lua.keys import Shard
 from tests.conftest import Eventually, redis_binaries
 from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done, told
@@ -146,6 +147,19 @@ async def test_what_is_not_held_is_told_so(till: Till) -> None:
     assert await till.dump() == before
     done(await till.redeem(code))
     assert done(await till.release(code), 200)["state"] == "redeemed"
+
+
+async def test_a_hold_is_let_go_for_a_reason(till: Till) -> None:
+    """It stands in the entry; a reason that says nothing is refused and the hold stays."""
+    [code] = await till.claimed("ann")
+    done(await till.reserve(code))
+    for reason in ("", "%20", "x" * 201, "a%00"):
+        answer = await till.ask("DELETE", f"/v1/reservations/{code}?reason={reason}", "store")
+        assert told(answer) == (400, "bad_request")
+    done(await till.ask("DELETE", f"/v1/reservations/{code}?reason=went%20home", "store"), 200)
+    redis: Any = till.http.worker.services.door.redis
+    [(_, last)] = await redis.xrevrange(Shard.parse("flash/0").key("entries"), count=1)
+    assert b"went home" in b" ".join(last.values())
 
 
 async def test_who_lets_a_hold_go(till: Till) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.environment import load_settings
 from gateway.keys import key_id, make_key
 from gateway.people.passwords import generate_password
-from gateway.settings import load_settings
 from gateway.stack.logwatch import LINES_MAX, LogWatch
 from gateway.stack.preflight import DISK_FREE_MIB_MIN, InTheWay, hold_data_dir, listen
 from gateway.stack.privilege import identity_for

@@ -184,6 +184,10 @@ async def test_assets_are_kept_by_their_content(worker: Worker) -> None:
         answer = await worker.http.get(f"/till/assets/{name}")
 
         assert answer.content == asset.data
+        assert answer.headers["content-encoding"] == "gzip"
+        plain = await worker.http.get(f"/till/assets/{name}", headers={"accept-encoding": "identity"})
+        assert (plain.content, plain.headers.get("content-encoding")) == (asset.data, None)
+        assert plain.headers["vary"] == "accept-encoding"
         assert answer.headers["content-type"] == asset.media_type
         assert "immutable" in answer.headers["cache-control"]
         assert f"/till/assets/{name}?v={asset.digest}" in page

@@ -17,8 +17,9 @@ from time import monotonic
 import pytest
 import uvicorn
 
+from gateway.environment import load_settings
 from gateway.serving import Serving
-from gateway.settings import Settings, load_settings
+from gateway.settings import Settings
 from gateway.stack.preflight import InTheWay, listen, listen_each, open_files_needed
 from gateway.stack.processes import await_until
 from gateway.stack.programs import worker_programs

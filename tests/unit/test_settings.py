@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from gateway.cores import usable_cores
-from gateway.settings import AUTO, OTHER_VARIABLES, PREFIX, SettingError, Settings, load_settings
+from gateway.environment import AUTO, OTHER_VARIABLES, load_settings
+from gateway.settings import PREFIX, SettingError, Settings
+from loadtest.marks import MARKS
+from loadtest.run.arguments import ARGUMENTS
 
 FIELDS = Settings.__struct_fields__
 META: dict[str, msgspec.Meta] = {name: Settings.__annotations__[name].__metadata__[0] for name in FIELDS}
@@ -188,6 +191,14 @@ def test_other_variables_are_left_alone() -> None:
     assert load_settings(others | {"PATH": "/bin", "fairclaim_port": "x", "PORT": "x"}) == Settings()
 
 
+def test_arguments_of_a_load_test_are_left_alone() -> None:
+    """Who exports them can still use every command, and a variable that only sounds alike is refused as ever."""
+    assert load_settings(dict.fromkeys((argument.variable for argument in ARGUMENTS), "x")) == Settings()
+    assert load_settings({MARKS: "x"}) == Settings()
+    with pytest.raises(SettingError, match="FAIRCLAIM_LOADTESTS"):
+        load_settings({"FAIRCLAIM_LOADTESTS": "x"})
+
+
 def test_other_variables_and_settings_do_not_overlap() -> None:
     """No variable is both a setting and left alone."""
     assert not {PREFIX + name.upper() for name in FIELDS} & OTHER_VARIABLES.keys()
@@ -204,8 +215,8 @@ def test_a_secret_is_never_in_an_error(name: str) -> None:
 
 
 def test_secrets_are_those_that_hold_credentials() -> None:
-    """The settings marked secret are the two URLs with passwords and the signing keys."""
-    assert SECRETS == ["redis_url", "postgres_url", "jwt_keys"]
+    """The settings marked secret are the two URLs with passwords, the signing keys and the mail server's password."""
+    assert SECRETS == ["redis_url", "postgres_url", "jwt_keys", "smtp_password"]
 
 
 def test_flags_go_over_the_environment() -> None:

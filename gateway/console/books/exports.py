@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from hashlib import sha256
 from secrets import token_hex
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 from psycopg import AsyncConnection
 from starlette.responses import FileResponse, Response
 
-from gateway.console.books.cells import BOOKS, report_link
+from gateway.console.books.addresses import BOOKS, MAY_BE_NONE, NONE, report_link
 from gateway.console.books.naming import ASK_WORDS, FORMAT_WORDS, REPORT_WORDS
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
@@ -22,6 +23,7 @@ from gateway.routes.paging import make_cursor, read_cursor
 from gateway.sql import postgres
 from reconciler.exports import store
 from reconciler.exports.store import Export
+from reconciler.exports.work import TRIES_MAX
 from reconciler.reports.asking import BadAsk, asked_of
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.known import check_known_async
@@ -85,7 +87,8 @@ async def ask(visit: Visit) -> Response:
     report = REPORTS.get(visit.one("report"))
     typed = {name: value for name in (*Asked.__struct_fields__, "report", "format") if (value := visit.one(name))}
     groups = [each for each in visit.fields.get("by", []) if each]
-    told = {name: value for name, value in typed.items() if name in Asked.__struct_fields__}
+    told = {name: "" for name in visit.fields.get(NONE, []) if name in MAY_BE_NONE}
+    told |= {name: value for name, value in typed.items() if name in Asked.__struct_fields__}
     told |= {"by": ",".join(groups)} if groups else {}
     if report is None:
         return _form(visit, typed, 400, errors={"report": visit.words.say(_WRONG)})
@@ -99,7 +102,7 @@ async def ask(visit: Visit) -> Response:
                 await check_known_async(connection, asked)
             export, _ = await store.ask(
                 connection,
-                key=visit.one("key") or token_hex(16),
+                key=_key(visit.one("key"), report.name, format, told),
                 report=report.name,
                 format=format,
                 asked=asked,
@@ -110,8 +113,6 @@ async def ask(visit: Visit) -> Response:
         return _form(visit, typed, 400, errors={error.field: visit.words.say(_WRONG)})
     except store.TooMany:
         return _form(visit, typed, 429, notice=_TOO_MANY)
-    except store.KeyReused:
-        raise Refusal("bad_request", "The form was sent with something else before.") from None
     except Refusal as refusal:
         if refusal.code != "not_found":
             raise
@@ -125,17 +126,22 @@ async def show(visit: Visit) -> Response:
         found = await _found(visit, connection)
     words: dict[str, Any] = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS, "asks": ASK_WORDS}
     told = {
-        name: _text(getattr(found.asked, name)) for name in ASK_WORDS if getattr(found.asked, name) not in (None, ())
+        name: _text(value)
+        for name in ASK_WORDS
+        if name in REPORTS[found.report].takes and (value := getattr(found.asked, name)) not in (None, ())
     }
-    takes = REPORTS[found.report].takes
-    screen = report_link(found.report, {name: value for name, value in told.items() if name in takes})
+    keep = timedelta(days=visit.here.settings.exports_keep_days)
     return visit.render(
         "books_export",
         export=found,
         manifest=found.manifest or {},
-        told={name: value for name, value in told.items() if name in takes},
-        screen=screen,
+        told=told,
+        screen=report_link(found.report, told),
+        kept_until=found.finished_at + keep if found.finished_at and found.state == "done" else None,
+        tries_max=TRIES_MAX,
+        key=token_hex(16),
         may_end=visit.who.may("finance") and found.state in ("waiting", "running", "done"),
+        may_again=visit.who.may("finance") and found.state in ("failed", "cancelled", "removed"),
         **words,
     )
 
@@ -165,6 +171,11 @@ async def end(visit: Visit) -> Response:
     if export is None:
         raise Refusal("not_found")
     return visit.go(f"{EXPORTS}/{export.id}")
+
+
+def _key(form: str, *asked: Any) -> str:
+    """One a form and what is asked in it: sent twice it is one export, and what was changed before is another one."""
+    return sha256(repr((form or token_hex(16), asked)).encode()).hexdigest()
 
 
 def _form(visit: Visit, typed: Mapping[str, str], status: int = 200, **values: Any) -> Response:

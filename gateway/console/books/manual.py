@@ -1,8 +1,7 @@
 """Journals that people make: drafted here, and approved by somebody else on the page Waiting."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, date, datetime
 from secrets import token_hex
 from typing import Any, NamedTuple, get_args
 from urllib.parse import urlencode
@@ -10,12 +9,14 @@ from urllib.parse import urlencode
 from babel.numbers import get_currency_precision
 from starlette.responses import Response
 
+from gateway.campaigns.broken import refuse
 from gateway.console.access import HOME
 from gateway.console.books.cells import BOOKS, UNITS_PREFIX, account_link, amount, journal_link
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
+from gateway.console.words import Trouble
 from gateway.errors import Refusal
-from gateway.finance.drafts import Draft, DraftLine
+from gateway.finance.drafts import Draft, DraftLine, broken_rules, campaigns_in
 from gateway.finance.making import ManualJournals, State
 from gateway.finance.periods import ENTITY
 from gateway.routes.paging import make_cursor, read_cursor
@@ -24,6 +25,7 @@ READERS = ("finance", "auditor")
 MANUALS, NEW = f"{BOOKS}/manual", f"{BOOKS}/new-manual"
 ROWS_MAX = 30
 LINES = 6
+AMOUNT_CHARS_MAX = 24
 STATE_WORDS = {
     "drafted": N_("Waits"),
     "approved": N_("Approved"),
@@ -45,6 +47,14 @@ _SAYS = {
     "commodity": N_("A currency such as CNY, or coupon:<campaign> of what it is about."),
     "amount": N_("An amount above zero, such as 12.50."),
 }
+
+
+_NO_CAMPAIGN = N_("There is no such campaign that was ever published.")
+_CLOSED = N_("What is before %(day)s is closed. Take a day from then on.")
+_DRAFTED = Trouble(
+    N_("This form was sent before, filled in otherwise."),
+    N_("What was sent then is drafted. Send this one too only if it is another journal."),
+)
 
 
 class _Place(NamedTuple):
@@ -90,23 +100,29 @@ async def draft(visit: Visit) -> Response:
     reverses = typed["reverses"]
     if reverses and not (reverses.isascii() and reverses.isdigit() and len(reverses) <= 18):
         errors["reverses"] = _said(visit, "reverses")
-    if errors or day is None:
-        return _form(visit, typed, 400, errors=errors)
+    today = datetime.now(UTC).date()
     asked = Draft(
-        effective_date=day,
+        effective_date=day or today,
         reason=typed["reason"],
         entity=typed["entity"],
         attachment=typed["attachment"],
         about=typed["about"] or None,
-        reverses=int(reverses) if reverses else None,
+        reverses=int(reverses) if reverses and "reverses" not in errors else None,
         lines=tuple(lines),
     )
+    if errors:
+        broken = list(broken_rules(asked, today))
+        further = _errors(visit, refuse("bad_request", broken), lines, places) if broken else {}
+        found = {**further, **errors}
+        return _form(visit, typed, 400, errors={name: found[name] for name in names if name in found})
     try:
         made, _ = await ManualJournals(visit.here.pool).draft(visit.one("key") or token_hex(16), asked, visit.who)
     except Refusal as refusal:
         if refusal.status >= 429 or refusal.code == "forbidden":
             raise
-        return _form(visit, typed, refusal.status, errors=_errors(visit, refusal, places))
+        if refusal.code == "idempotency_key_reused":
+            return _form(visit, typed, 409, notice=_DRAFTED, key=token_hex(16))
+        return _form(visit, typed, refusal.status, errors=_errors(visit, refusal, lines, places))
     return visit.go(f"{MANUALS}/{made.id}?done=drafted")
 
 
@@ -142,7 +158,7 @@ def _lines(visit: Visit, typed: Mapping[str, str], errors: dict[str, str]) -> tu
         debit, credit, commodity, text = (typed[f"{part}-{number}"] for part in _LINE)
         if not any((debit, credit, text)):
             continue
-        minor = _minor(text, commodity)
+        minor = _minor(visit, text, commodity)
         if minor is None:
             errors[f"amount-{number}"] = _said(visit, "amount")
         lines.append(DraftLine(debit, credit, commodity, minor or 1))
@@ -150,19 +166,23 @@ def _lines(visit: Visit, typed: Mapping[str, str], errors: dict[str, str]) -> tu
     return lines, places
 
 
-def _minor(text: str, commodity: str) -> int | None:
-    """An amount as it is written, in minor units; None where it is none above zero."""
-    try:
-        value = Decimal(text.replace(",", ""))
-        places = 0 if commodity.startswith(UNITS_PREFIX) else get_currency_precision(commodity)
-        minor = value.scaleb(places)
-    except (InvalidOperation, ValueError):
+def _minor(visit: Visit, text: str, commodity: str) -> int | None:
+    """An amount as people of the place write it, in minor units; None where it is none above zero, or too exact."""
+    value = visit.words.read_number(text) if len(text) <= AMOUNT_CHARS_MAX else None
+    if value is None:
         return None
-    return int(minor) if minor.is_finite() and minor == minor.to_integral_value() and 0 < minor < 1 << 53 else None
+    minor = value.scaleb(0 if commodity.startswith(UNITS_PREFIX) else get_currency_precision(commodity))
+    return int(minor) if minor == minor.to_integral_value() and 0 < minor < 1 << 53 else None
 
 
-def _errors(visit: Visit, refusal: Refusal, places: list[int]) -> dict[str, str]:
+def _errors(visit: Visit, refusal: Refusal, lines: list[DraftLine], places: list[int]) -> dict[str, str]:
     """Field of the form → what to do about it."""
+    if refusal.code == "campaign_not_found":
+        named = [f"debit-{place}" for line, place in zip(lines, places, strict=True) if campaigns_in([line])]
+        return {(["about"] if visit.one("about") else named)[0]: visit.words.say(_NO_CAMPAIGN)}
+    if "open_from" in refusal.context:
+        first = visit.words.day(date.fromisoformat(refusal.context["open_from"]))
+        return {"effective_date": visit.words.say(_CLOSED, day=first)}
     fields = [each["field"] for each in refusal.context.get("errors", ())] or [str(refusal.context.get("field"))]
     found = {}
     for field in fields:
@@ -172,8 +192,6 @@ def _errors(visit: Visit, refusal: Refusal, places: list[int]) -> dict[str, str]
             name = f"{part}-{places[int(of_line)]}"
         else:
             part, name = field, "debit-0" if field == "lines" else field
-        if refusal.code == "campaign_not_found" and field == "None":
-            part = name = "about"
         found[name] = _said(visit, part) if part in _SAYS else refusal.detail
     return found
 
@@ -193,8 +211,8 @@ def _day(text: str) -> date | None:
 def _form(visit: Visit, typed: Mapping[str, str], status: int = 200, **values: Any) -> Response:
     names = (*_FIELDS, *(f"{part}-{number}" for number in range(LINES) for part in _LINE))
     given = {**dict.fromkeys(names, ""), "entity": ENTITY, **typed}
-    key = visit.one("key") or token_hex(16)
-    return visit.render("books_new_manual", status, typed=given, lines=range(LINES), key=key, **values)
+    values = {"key": visit.one("key") or token_hex(16), **values}
+    return visit.render("books_new_manual", status, typed=given, lines=range(LINES), **values)
 
 
 PAGES = (

@@ -1,5 +1,7 @@
 """The reports in words: each report, each column, each file format, each thing that may be asked for."""
 
+from collections.abc import Sequence
+
 from gateway.console.locales import N_
 
 GROUPS = (
@@ -155,6 +157,7 @@ COLUMN_WORDS = {
     "reserved_until": N_("Held until"),
     "restocked": N_("Restocked"),
     "returned": N_("Returned"),
+    "rows": N_("Rows"),
     "revoked": N_("Revoked"),
     "rollbacks": N_("Rollbacks"),
     "rolled_back": N_("Rolled back"),
@@ -187,6 +190,88 @@ COLUMN_WORDS = {
 """Column → its head. One that ends in _minor is called as the one without."""
 
 
-def head(column: str) -> str:
-    """The head of *column*, as a message."""
+VERB_WORDS = {
+    "restock": N_("Stock put in"),
+    "withdraw": N_("Stock taken out"),
+    "claim": N_("Claim"),
+    "issue": N_("Codes made"),
+    "reserve": N_("Hold for an order"),
+    "release": N_("Hold let go"),
+    "redeem": N_("Redemption"),
+    "rollback": N_("Rollback"),
+    "expire": N_("Expiry"),
+    "revoke": N_("Revocation"),
+    "manual": N_("By hand"),
+    "opening": N_("Brought forward"),
+}
+"""Verb of a journal → what was done."""
+
+KIND_WORDS = {
+    "claimed": N_("Claimed"),
+    "issued": N_("Made in a batch"),
+    "adjusted": N_("Stock changed"),
+    "published": N_("Published"),
+    "attached": N_("Tied to an order"),
+    "reserved": N_("Held for an order"),
+    "released": N_("Let go"),
+    "redeemed": N_("Redeemed"),
+    "rolled_back": N_("Given back"),
+    "expired": N_("Expired"),
+    "revoked": N_("Revoked"),
+    "manual": N_("By hand"),
+    "opening": N_("Brought forward"),
+}
+"""Kind of a state change, act of a statement, state of a coupon → what it is."""
+
+_VALUES = {"verb": VERB_WORDS, "kind": KIND_WORDS, "act": KIND_WORDS, "state": KIND_WORDS}
+
+
+def value_words(column: str, value: str) -> str:
+    """What *value* of *column* is called, as a message; empty where it is a name of its own."""
+    return _VALUES.get(column, {}).get(value, "")
+
+
+_STATED = "effective_date act currency given_minor taken_back_minor settled_minor balance_minor"
+_FIRST = {
+    "merchant-statement": f"merchant {_STATED}",
+    "funder-statement": f"funder {_STATED}",
+    "coupons": "code state holder claimed_at expires_at units left order_id",
+    "entries": "seq at kind code holder units currency minor source destination",
+    "redemptions": "redeemed_at code currency minor given_back_minor cost_minor order_minor order_id merchant store",
+    "rollbacks": "at code currency minor reason order_id merchant store",
+    "movements": "journal line effective_date verb debit credit commodity units minor",
+    "journal": "date journal line verb account currency debit credit reason",
+}
+"""Report of single things → the columns that a screen has first; a file has them as the report does."""
+
+
+def on_screen(report: str, columns: Sequence[str]) -> list[int]:
+    """The places of *columns* in the order that a screen has them in."""
+    first = [columns.index(name) for name in _FIRST.get(report, "").split()]
+    return first + [at for at in range(len(columns)) if at not in first]
+
+
+_OWED = {
+    "merchant-settlement": {
+        "opening": N_("Owed before"),
+        "given": N_("Discounts given"),
+        "taken_back": N_("Taken back"),
+        "settled": N_("Settled by hand"),
+        "closing": N_("Owed"),
+    },
+    "funder-settlement": {
+        "opening": N_("Borne before"),
+        "given": N_("Share of discounts"),
+        "taken_back": N_("Taken back"),
+        "settled": N_("Settled by hand"),
+        "closing": N_("Borne"),
+    },
+}
+"""Report → what its figures are called, where that says more."""
+
+
+def head(column: str, report: str = "") -> str:
+    """The head of *column* in *report*, as a message."""
+    if said := _OWED.get(report, {}).get(column.removesuffix("_minor")):
+        return said
     return COLUMN_WORDS.get(column) or COLUMN_WORDS[column.removesuffix("_minor")]

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from gateway.console.access import HOME
 from gateway.console.books.cells import BOOKS
-from gateway.console.books.verdict import INVARIANT_WORDS, seconds_of
-from gateway.console.books.work import begin, load
+from gateway.console.books.checking import of_check
+from gateway.console.books.work import Progress
+from gateway.console.books.working import told
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.console.render import HEADERS
@@ -28,7 +29,7 @@ from gateway.sql import postgres
 from reconciler.periods.calendar import KINDS, Kind, Period, parse_period
 from reconciler.periods.closing import NotClosable, close, hold
 from reconciler.periods.entities import ID_PATTERN, list_entities
-from reconciler.periods.listing import list_periods, one_period, report_of
+from reconciler.periods.listing import list_periods, next_to_close, one_period, report_of
 from reconciler.periods.report import Check
 from reconciler.verdict.judging import Verdict
 
@@ -37,18 +38,13 @@ PERIODS = f"{BOOKS}/periods"
 ROWS_MAX = 24
 STATE_WORDS = {"open": N_("Open"), "hold": N_("On hold"), "closed": N_("Closed")}
 KIND_WORDS = {"month": N_("Months"), "day": N_("Days")}
-CHECK_WORDS = {
-    **INVARIANT_WORDS,
-    "hold": N_("The period is on hold."),
-    "order": N_("Every day before it is closed."),
-    "over": N_("The period is over."),
-    "drained": N_("Every state change dated in it is in the books."),
-    "manual": N_("Every journal by hand dated in it is posted or rejected."),
-    "suspense": N_("Nothing is in suspense at its end."),
-    "roll_forward": N_("Every campaign’s opening and movements come to its closing."),
-    "still": N_("Nothing was booked in it while the books were judged."),
+_DONE = {
+    "held": N_("It is on hold: nothing is booked into it by hand any more. Sales go on."),
+    "proposed": N_("It is proposed: somebody else has to approve it."),
 }
-_DONE = {"held": N_("It is on hold."), "proposed": N_("It is proposed: somebody else has to approve it.")}
+_BUSY = Trouble(
+    N_("Somebody is at it already."), N_("What you asked for was not begun. This is what is being done now.")
+)
 _STATE = Trouble(N_("Not in this state."), N_("Somebody may have changed it. This is how it stands now."))
 _PENDING = Trouble(N_("It is proposed already."), N_("Somebody else has to decide, on the page Waiting."))
 _WHY = N_("Say why, in 1 to %(chars)s characters.")
@@ -71,10 +67,12 @@ async def show_list(visit: Visit) -> Response:
         entities = await list_entities(connection)
         zones = {one.id: one.zone for one in entities}
         errors = {} if entity in zones else {"entity": visit.words.say(_UNKNOWN)}
-        found = []
+        found, upcoming, is_over = [], None, False
         if not errors:
             today = datetime.now(UTC).astimezone(ZoneInfo(zones[entity])).date()
             found = await list_periods(connection, entity, kind, today, before=before, limit=ROWS_MAX + 1)
+            upcoming = await next_to_close(connection, entity, kind)
+            is_over = upcoming is not None and upcoming.ends < today
     asked = {"entity": entity, "kind": kind}
     more = (
         f"{PERIODS}?{urlencode({**asked, 'before': str(found[ROWS_MAX - 1].starts)})}" if len(found) > ROWS_MAX else ""
@@ -83,6 +81,8 @@ async def show_list(visit: Visit) -> Response:
         "books_periods",
         400 if errors else 200,
         periods=[(one, _path(parse_period(entity, str(one.starts), kind))) for one in found[:ROWS_MAX]],
+        upcoming=(upcoming, _path(upcoming)) if upcoming else None,
+        is_over=is_over,
         entities=entities,
         entity=entity,
         kind=kind,
@@ -124,7 +124,8 @@ async def act(visit: Visit) -> Response:
                     await hold(lambda: postgres(here.pool), period, who.actor)
                 return visit.go(f"{path}?done=held")
             case "check" | "close" as step:
-                await _in_the_background(visit, period, is_dry=step == "check")
+                if not await _in_the_background(visit, period, is_dry=step == "check"):
+                    return await _render(visit, 409, notice=_BUSY)
                 return visit.go(f"{path}#checks")
             case "reopen":
                 reason = visit.one("reason")
@@ -143,13 +144,17 @@ async def act(visit: Visit) -> Response:
     raise Refusal("bad_request", "The form could not be read.")
 
 
-async def _in_the_background(visit: Visit, period: Period, *, is_dry: bool) -> None:
+async def _in_the_background(visit: Visit, period: Period, *, is_dry: bool) -> bool:
+    """Begin a close, or a dry run of one; False where somebody is at one."""
     here, actor = visit.here, visit.who.actor
 
-    async def judge() -> Verdict:
-        return await judged(here, entity=period.entity)
+    async def do(progress: Progress) -> Outcome:
+        async def judge() -> Verdict:
+            verdict = await judged(here, entity=period.entity, beginning=progress.tell)
+            progress.tell("signing" if verdict.holds and not is_dry else "checks")
+            return verdict
 
-    async def do() -> Outcome:
+        progress.tell("checks")
         async with answered():
             try:
                 done = await close(lambda: postgres(here.pool), here.door, judge, period, actor, dry_run=is_dry)
@@ -157,7 +162,7 @@ async def _in_the_background(visit: Visit, period: Period, *, is_dry: bool) -> N
                 return Outcome(is_dry, error.checks, None)
         return Outcome(is_dry, done.checks, done.number)
 
-    await begin(here, _name(period), visit.who.name, do)
+    return await here.works.begin(_name(period), visit.who.name, do)
 
 
 async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
@@ -167,8 +172,9 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
             found, closes = await one_period(connection, period)
     except Refusal as refusal:
         raise Refusal("not_found") if refusal.code == "not_found" else refusal from None
-    work = await load(visit.here, _name(period))
+    work = await visit.here.works.load(_name(period))
     outcome = msgspec.json.decode(work.result, type=Outcome) if work and work.state == "done" else None
+    items = [of_check(one, period.entity, words) for one in outcome.checks] if outcome else []
     given: dict[str, Any] = {"done": "", "reason": "", "errors": {}, "notice": None, **values}
     return visit.render(
         "books_period",
@@ -177,12 +183,11 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         label=period.label,
         path=_path(period),
         closes=closes,
-        work=work,
+        work=told(work, words) if work else None,
         outcome=outcome,
-        holds=outcome is not None and all(one.holds for one in outcome.checks),
-        took=words.number(seconds_of(work)) if work else "",
-        began=datetime.fromtimestamp(work.began_s, UTC) if work else None,
-        says=CHECK_WORDS,
+        items=items,
+        missing=sum(not one.holds for one in items),
+        is_stale=outcome is not None and outcome.number is None and found.state == "closed",
         states=STATE_WORDS,
         may_act=visit.who.may("finance"),
         key=_key(found.changed_at, period),

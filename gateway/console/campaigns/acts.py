@@ -10,7 +10,7 @@ from gateway.campaigns.publish import INITIAL
 from gateway.campaigns.register import Adjusted, Past
 from gateway.console.campaigns.differences import differences
 from gateway.console.locales import N_, Words
-from gateway.console.pages.waiting import Change
+from gateway.console.pages.differing import Change
 
 _BY_TWO = re.compile(r"(.+), approved by (.+) \(pr_[0-9a-f]+\)")
 _STEPS = {

@@ -4,30 +4,26 @@ from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from gateway.campaigns.bounds import ID_PATTERN, STOCK_REASON_CHARS_MAX
 from gateway.campaigns.life import ALLOWED, State
-from gateway.campaigns.patch import DefinitionPatch, patched
-from gateway.campaigns.register import Channel
+from gateway.campaigns.register import Called, Channel
 from gateway.campaigns.service import Seen
 from gateway.codes import STOCK_MAX
 from gateway.console.campaigns.acts import acts
 from gateway.console.campaigns.curve import HEIGHT, WIDTH, curve
-from gateway.console.campaigns.differences import differences
 from gateway.console.campaigns.listing import CAMPAIGNS, SEE, STATE_WORDS, register_of, status
 from gateway.console.campaigns.sentence import sentence
 from gateway.console.campaigns.wizard import MARKETER, campaigns_of
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
-from gateway.console.pages.waiting import KIND_WORDS, Change, Shown, changes_of
+from gateway.console.pages.waiting import Shown, shown
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.forms import Errors
 from gateway.proposals.asked import READERS, StockAdjustment
 from gateway.proposals.deciding import Proposals
-from gateway.proposals.store import Proposal
 from lua.keys import CampaignId
 
 CURVE_PARTS = 120
@@ -206,14 +202,8 @@ async def _pending(visit: Visit, seen: Seen) -> list[Shown]:
     if not visit.who.may(*READERS):
         return []
     found = await proposals_of(visit).waiting_about(f"campaign:{seen.id}", visit.who)
-    return [Shown(each, KIND_WORDS[each.kind], _asked(each, seen, visit.words)) for each in found]
-
-
-def _asked(proposal: Proposal, seen: Seen, words: Words) -> list[Change]:
-    if proposal.kind != "campaign_change":
-        return changes_of(proposal, words)
-    change = msgspec.convert(proposal.asked["change"], DefinitionPatch)
-    return differences(seen.definition, patched(seen.definition, change), words)
+    called = {str(seen.id): Called(seen.definition.name, seen.definition.currency)}
+    return [shown(each, visit.words, called) for each in found]
 
 
 def _steps(seen: Seen) -> list[str]:

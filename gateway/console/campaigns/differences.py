@@ -11,7 +11,7 @@ from gateway.campaigns.definition import Definition, parse_ms
 from gateway.campaigns.life import Stored
 from gateway.console.campaigns.fields import FIELDS, Field
 from gateway.console.locales import N_, Words
-from gateway.console.pages.waiting import Change
+from gateway.console.pages.differing import Change
 
 STORED_WORDS = {
     Stored.DRAFT: N_("Draft"),

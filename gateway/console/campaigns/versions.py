@@ -10,7 +10,7 @@ from gateway.console.campaigns.listing import CAMPAIGNS, SEE, register_of
 from gateway.console.campaigns.wizard import campaigns_of
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
-from gateway.console.pages.waiting import Change
+from gateway.console.pages.differing import Change
 from gateway.errors import Refusal
 from gateway.forms import Errors
 from lua.keys import CampaignId

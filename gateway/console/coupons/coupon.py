@@ -8,9 +8,13 @@ from starlette.responses import Response
 
 from gateway.campaigns.broken import is_text
 from gateway.console.access import check_role
+from gateway.console.books.ledger import READERS as BOOKS_READERS
+from gateway.console.campaigns.listing import SEE as CAMPAIGN_READERS
 from gateway.console.coupons.asking import asker_of
-from gateway.console.coupons.finding import address_of
 from gateway.console.coupons.life import see
+from gateway.console.coupons.noting import note
+from gateway.console.coupons.places import address_of
+from gateway.console.coupons.searching import SEARCHERS
 from gateway.console.coupons.words import DONE, STATE_WORDS, STEP_WORDS, TROUBLES
 from gateway.console.locales import N_
 from gateway.console.page import Visit
@@ -46,18 +50,27 @@ async def act(visit: Visit) -> Response:
 
 
 async def _revoke(visit: Visit) -> Response:
-    reason = visit.one("reason")
+    reason, coupons = visit.one("reason"), visit.here.redeeming.coupons
     if not is_text(reason, REASON_CHARS_MAX):
-        return await _wrong(visit, "reason", _say_why(visit), reason)
-    done, _ = await revoke(visit.here.redeeming.coupons, _code(visit), reason, asker_of(visit))
+        return await _wrong(visit, {"reason": reason}, "reason", _say_why(visit))
+    before = await _state(visit)
+    done, was_so = await revoke(coupons, _code(visit), reason, asker_of(visit))
+    if not was_so:
+        await note(visit, "revoked", done.code, before, {"state": done.state}, reason=reason)
     return visit.go(f"{address_of(done.code)}?done=revoked")
 
 
 async def _release(visit: Visit) -> Response:
-    order = visit.one("order")
+    order, why = visit.one("order"), visit.one("why")
     if order and not is_text(order, ORDER_ID_CHARS_MAX):
-        return await _wrong(visit, "order", visit.words.say(N_("This can’t be the number of an order.")), order)
-    let_go = await visit.here.redeeming.reservations.release(_code(visit), order, asker_of(visit))
+        wrong = visit.words.say(N_("This can’t be the number of an order."))
+        return await _wrong(visit, {"order": order, "why": why}, "order", wrong)
+    if not is_text(why, REASON_CHARS_MAX):
+        return await _wrong(visit, {"order": order, "why": why}, "why", _say_why(visit))
+    before = await _state(visit)
+    let_go, was_so = await visit.here.redeeming.reservations.release(_code(visit), order, asker_of(visit), why)
+    if not was_so:
+        await note(visit, "released", let_go.code, before, {"state": let_go.state}, reason=why)
     return visit.go(f"{address_of(let_go.code)}?done=released")
 
 
@@ -66,8 +79,9 @@ async def _roll_back(visit: Visit) -> Response:
     reason = visit.one("reason")
     if not _ID.fullmatch(redemption) or not _ID.fullmatch(key):
         raise Refusal("bad_request", "The form could not be read.")
+    typed = {f"reason-{redemption}": reason, f"amount-{redemption}": amount}
     if not is_text(reason, REASON_CHARS_MAX):
-        return await _wrong(visit, f"reason-{redemption}", _say_why(visit), reason)
+        return await _wrong(visit, typed, f"reason-{redemption}", _say_why(visit))
     minor = None
     if amount:
         seen = await visit.here.redeeming.redemptions.see(redemption)
@@ -75,18 +89,30 @@ async def _roll_back(visit: Visit) -> Response:
             minor = parse_money(amount, seen.discount.currency)
         except NotAnAmount:
             wrong = visit.words.say(N_("Type an amount like 12.50, or nothing for all of it."))
-            return await _wrong(visit, f"amount-{redemption}", wrong, amount)
+            return await _wrong(visit, typed, f"amount-{redemption}", wrong)
     body = RollbackBody(reason=reason, amount_minor=minor)
-    await visit.here.redeeming.rollbacks.roll_back(redemption, body, key, asker_of(visit))
-    return visit.go(f"{address_of(_code(visit))}?done=rolled-back")
+    done, was_so = await visit.here.redeeming.rollbacks.roll_back(redemption, body, key, asker_of(visit))
+    if not was_so:
+        before = {"left_minor": done.left.minor + done.amount.minor}
+        after = {"left_minor": done.left.minor, "state": done.coupon_state}
+        await note(visit, "rolled_back", done.code, before, after, redemption=redemption, reason=reason)
+    return visit.go(f"{address_of(done.code)}?done=rolled-back")
+
+
+async def _state(visit: Visit) -> dict[str, Any]:
+    """How the coupon is before an act. Errors: Refusal, as the act's."""
+    found = await visit.here.redeeming.coupons.find(_code(visit), asker_of(visit))
+    if found is None:
+        return {}
+    return {"state": found.looked.state, **({"order": found.looked.order} if found.looked.order else {})}
 
 
 def _say_why(visit: Visit) -> str:
     return visit.words.say(N_("Say why, in 1 to %(chars)s characters."), chars=REASON_CHARS_MAX)
 
 
-async def _wrong(visit: Visit, field: str, says: str, typed: str) -> Response:
-    return await _render(visit, 400, errors={field: says}, typed={field: typed})
+async def _wrong(visit: Visit, typed: dict[str, str], field: str, says: str) -> Response:
+    return await _render(visit, 400, errors={field: says}, typed=typed)
 
 
 def _code(visit: Visit) -> str:
@@ -108,6 +134,9 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         "revoke": visit.who.may("marketer") and state in ("claimed", "reserved"),
         "release": visit.who.may("store") and state == "reserved",
         "roll_back": visit.who.may("store"),
+        "see_holder": visit.who.may(*SEARCHERS),
+        "see_campaign": visit.who.may(*CAMPAIGN_READERS),
+        "see_books": visit.who.may(*BOOKS_READERS),
     }
     known = {"states": STATE_WORDS, "steps": STEP_WORDS, "key": f"console-{token_urlsafe(18)}"}
     given = {"done": None, "typed": {}, "after": seq, "at": address_of(life.code), **values}

@@ -1,4 +1,4 @@
-"""Revoking many coupons at once: proposed here, decided by somebody else on the page Waiting."""
+"""Revoking many coupons at once: how many it would be, proposed here, decided by somebody else on the page Waiting."""
 
 from secrets import token_urlsafe
 from typing import Any
@@ -6,15 +6,17 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.console.access import HOME
-from gateway.console.coupons.words import TROUBLES
+from gateway.console.coupons.words import PROPOSAL_WORDS, TROUBLES
 from gateway.console.locales import N_
 from gateway.console.page import Visit
 from gateway.errors import Refusal
-from gateway.issuing.revocations import REASON_CHARS_MAX
+from gateway.issuing.revocations import REASON_CHARS_MAX, Revocation, RevocationBody, Revocations
 from gateway.proposals.asked import MassRevocation
 from gateway.proposals.deciding import Proposals
+from gateway.proposals.store import Proposal
 
 REVOKE_MANY = f"{HOME}/revoke-coupons"
+SHOWN_MAX, LOOKED_AT_MAX = 10, 100
 _WRONG = {
     "campaign": N_("The id of a campaign, or nothing: then a holder is needed."),
     "holder": N_("A holder, or nothing: then a campaign is needed."),
@@ -23,33 +25,89 @@ _WRONG = {
 
 
 async def show(visit: Visit) -> Response:
-    """The form; the address may fill it in."""
-    return _render(visit, typed={name: visit.asked(name) for name in _WRONG})
+    """The form, which the address may fill in, with how many coupons that is; and what was proposed last."""
+    return await _render(visit, typed={name: visit.asked(name) for name in _WRONG})
 
 
 async def propose(visit: Visit) -> Response:
-    """Propose it. Errors: Refusal."""
-    typed, here = {name: visit.one(name) for name in _WRONG}, visit.here
+    """Propose it, or only say how many it would be. Errors: Refusal."""
+    typed = {name: visit.one(name) for name in _WRONG}
+    if visit.one("step") == "look":
+        return await _render(visit, typed=typed)
     if not typed["campaign"] and not typed["holder"]:
-        return _render(visit, 400, typed=typed, errors={"campaign": _said(visit, "campaign")})
+        return await _render(visit, 400, typed=typed, errors={"campaign": _said(visit, "campaign")})
     asked = MassRevocation(reason=typed["reason"], campaign=typed["campaign"] or None, holder=typed["holder"] or None)
     try:
-        await Proposals(here.pool, here.door, here.settings).make(visit.one("key") or "none", asked, visit.who)
+        made, _ = await _proposals(visit).make(visit.one("key") or "none", asked, visit.who)
     except Refusal as refusal:
         if refusal.code == "bad_request":
             field = str(refusal.context.get("field", "reason"))
             field = field if field in _WRONG else "reason"
-            return _render(visit, 400, typed=typed, errors={field: _said(visit, field)})
+            return await _render(visit, 400, typed=typed, errors={field: _said(visit, field)})
         if refusal.code not in TROUBLES:
             raise
-        return _render(visit, refusal.status, typed=typed, notice=TROUBLES[refusal.code])
-    return visit.go(f"{HOME}/waiting")
+        return await _render(visit, refusal.status, typed=typed, notice=TROUBLES[refusal.code])
+    return visit.go(f"{REVOKE_MANY}/{made.id}")
+
+
+async def show_one(visit: Visit) -> Response:
+    """One proposal to revoke many: who has to decide, and once that is done how far the work is. Errors: Refusal."""
+    here = await _proposals(visit).see(visit.request.path_params["proposal"], visit.who)
+    if here.kind != "revocation":
+        raise Refusal("not_found")
+    work = await _work(visit, here)
+    moving = here.state == "approved" or (work is not None and work.state != "done")
+    return visit.render(
+        "coupons_revocation",
+        at=f"{REVOKE_MANY}/{here.id}",
+        proposal=here,
+        work=work,
+        moving=moving,
+        is_mine=here.is_of(visit.who),
+        may_decide=visit.who.may("marketer") and not here.is_of(visit.who),
+        states=PROPOSAL_WORDS,
+    )
+
+
+async def _work(visit: Visit, here: Proposal) -> Revocation | None:
+    """The work of an approved one, once it is asked for."""
+    number = (here.outcome or {}).get("revocation")
+    if here.state != "applied" or not number:
+        return None
+    return await Revocations(visit.here.pool, visit.here.door).see(str(number))
+
+
+async def _out(visit: Visit, typed: dict[str, str]) -> int | None:
+    """How many coupons would be revoked now; None where nothing is named, or nothing that there is."""
+    campaign, holder = typed["campaign"] or None, typed["holder"] or None
+    if campaign is None and holder is None:
+        return None
+    try:
+        return await Revocations(visit.here.pool, visit.here.door).plan(RevocationBody("how many", campaign, holder))
+    except Refusal as refusal:
+        if refusal.code not in ("bad_request", "campaign_not_found"):
+            raise
+        return None
+
+
+def _proposals(visit: Visit) -> Proposals:
+    here = visit.here
+    return Proposals(here.pool, here.door, here.settings)
 
 
 def _said(visit: Visit, field: str) -> str:
     return visit.words.say(_WRONG[field]) % {"chars": REASON_CHARS_MAX}
 
 
-def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
+async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
     key = visit.one("key") or f"console-{token_urlsafe(18)}"
-    return visit.render("coupons_revoke", status, key=key, **values)
+    last = await _proposals(visit).list(visit.who, LOOKED_AT_MAX, None, None, waiting=False)
+    shown = [each for each in last if each.kind == "revocation"][:SHOWN_MAX]
+    count, out = await _out(visit, values["typed"]), ""
+    if count is not None:
+        out = visit.words.say_many(
+            "%(num)s coupon is out and would be revoked.", "%(num)s coupons are out and would be revoked.", count
+        )
+    return visit.render(
+        "coupons_revoke", status, key=key, out=out, last=shown, states=PROPOSAL_WORDS, at=REVOKE_MANY, **values
+    )

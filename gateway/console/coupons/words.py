@@ -24,6 +24,17 @@ STEP_WORDS = {
 }
 """Kind of entry → what happened."""
 
+PROPOSAL_WORDS = {
+    "pending": (N_("Waits for a second person"), "note"),
+    "approved": (N_("Approved"), "note"),
+    "applied": (N_("Approved"), "good"),
+    "failed": (N_("Could not be done"), "bad"),
+    "rejected": (N_("Rejected"), "bad"),
+    "withdrawn": (N_("Taken back"), ""),
+    "expired": (N_("Nobody decided in time"), ""),
+}
+"""State of a proposal → its word, and the badge it is shown in."""
+
 DONE = {
     "revoked": N_("The coupon is revoked."),
     "released": N_("The coupon is let go."),

@@ -28,7 +28,11 @@ LOOK_S_MAX = 2.0
 
 
 class SaleReading(NamedTuple):
-    """One sale: *stock* and *claimed* over all shards, *now_ms* by the clock of Redis; its lag where books answer."""
+    """
+    One sale: *stock* and *claimed* over all shards, *now_ms* by the clock of Redis; its lag where books answer.
+
+    *budget_minor* is what it may spend, None without a limit; *budget_used* what of it is spent or promised.
+    """
 
     id: str
     name: str
@@ -39,6 +43,8 @@ class SaleReading(NamedTuple):
     ready: bool
     lag_seq: int | None
     lag_s: float | None
+    budget_minor: int | None = None
+    budget_used: int = 0
 
 
 class Reading(NamedTuple):
@@ -61,8 +67,10 @@ class Reading(NamedTuple):
 class Eyes:
     """Takes readings. What PostgreSQL said last is kept: without it the sales go on, and so do their figures."""
 
-    def __init__(self, door: Door, pool: AsyncConnectionPool[Any], telemetry: Telemetry) -> None:
-        self._door, self._pool, self._telemetry = door, pool, telemetry
+    def __init__(
+        self, door: Door, pool: AsyncConnectionPool[Any], telemetry: Telemetry, sales_max: int = SALES_MAX
+    ) -> None:
+        self._door, self._pool, self._telemetry, self._sales_max = door, pool, telemetry, sales_max
         self._campaigns: list[Campaign] = []
         self._positions: list[Position] = []
 
@@ -79,21 +87,21 @@ class Eyes:
             has_books=troubles is not None,
             breaks=found["breaks"],
             stopped=found["stopped"],
-            has_more=len(self._campaigns) > SALES_MAX,
+            has_more=len(self._campaigns) > self._sales_max,
         )
 
     async def _books(self) -> dict[str, Any] | None:
         """Which sales are open, and where their drains are; None where PostgreSQL does not answer."""
         try:
             async with asyncio.timeout(LOOK_S_MAX), self._pool.connection() as connection:
-                found = await rows(connection, _QUERIES["open_campaigns"], limit=SALES_MAX + 1)
+                found = await rows(connection, _QUERIES["open_campaigns"], limit=self._sales_max + 1)
                 async with connection.cursor(row_factory=dict_row) as cursor:
                     positions = await read_positions(cursor)
                 troubles = await rows(connection, _QUERIES["troubles"])
         except (psycopg.Error, PoolTimeout, TooManyRequests, OSError, TimeoutError):
             return None
         self._campaigns = msgspec.convert(found, list[Campaign])
-        ids = {each.id for each in self._campaigns[:SALES_MAX]}
+        ids = {each.id for each in self._campaigns[: self._sales_max]}
         self._positions = [each for each in positions if each.shard.campaign in ids]
         return troubles[0]
 
@@ -111,7 +119,7 @@ class Eyes:
         by_sale: dict[str, list[tuple[Position, Sight]]] = {}
         for position, sight in seen:
             by_sale.setdefault(position.shard.campaign, []).append((position, sight))
-        shown = [each for each in self._campaigns[:SALES_MAX] if each.id in by_sale]
+        shown = [each for each in self._campaigns[: self._sales_max] if each.id in by_sale]
         return [_sale(each, by_sale[each.id], has_books) for each in shown]
 
 
@@ -129,4 +137,11 @@ def _sale(campaign: Campaign, seen: Sequence[tuple[Position, Sight]], has_books:
         ready=all(sight.ready for sight in sights),
         lag_seq=sum(max(0, sight.seq - at.seq) for at, sight in seen) if has_books else None,
         lag_s=max(sight.lag_s for sight in sights) if has_books else None,
+        budget_minor=_sum_or_none([sight.budget_minor for sight in sights]),
+        budget_used=sum(sight.budget_used for sight in sights),
     )
+
+
+def _sum_or_none(parts: Sequence[int | None]) -> int | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None

@@ -1,0 +1,123 @@
+"""Every page of the console, with something in it: what its first load weighs, and how soon it is answered."""
+
+from functools import reduce
+from time import perf_counter
+
+import httpx2
+from playwright.async_api import Page
+
+from gateway.console.page import SIGN_IN
+from gateway.console.page import Page as ConsolePage
+from gateway.console.routes import PAGES
+from tests.browser.conftest import NewPage
+from tests.browser.test_console import BYTES_MAX, SECONDS_MAX, sign_in
+from tests.browser.watching import IN_BROWSER, Watch
+from tests.http import Worker
+from tests.integration.consoling import add_user
+from tests.integration.draining import Books, draining
+from tests.integration.yearbook import write
+
+pytestmark = IN_BROWSER
+
+HEAD_BYTES = 1000
+"""More than the headers of an answer are."""
+TRIES = 5
+FILES = ("/file", "/report", ".csv")
+"""How paths of files end, which are no pages."""
+NAMED = {
+    "{campaign}": "flash",
+    "{name}": "ann",
+    "{report}": "trial-balance",
+    "{journal}": "1",
+    "{account:path}": "payable:m-1",
+    "{manual}": "mj_1",
+    "{break}": "1",
+    "{entity}/{kind}/{starts}": "main/month/2026-09-01",
+    "{export}": "ex_0123456789abcdef",
+    "{rest:path}": "nothing",
+}
+"""What paths name."""
+LOADED = """() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+  .map(each => each.encodedBodySize)"""
+
+
+async def everything(site: Worker) -> str:
+    """A campaign that runs, and the books of three months: one of each thing that has a page; the code of a coupon."""
+    await site.publish()
+    codes = [(await site.claim(f"holder-{number}")).json()["code"] for number in range(5)]
+    async with draining(site.settings.redis_url, site.settings.postgres_url):
+        pass
+    with Books(site.settings.postgres_url) as books:
+        await write(books)
+        broken = "INSERT INTO breaks (shard, kind, expected, found) VALUES ('flash/0', 'figure', %s, %s)"
+        books.rows(broken, '{"stock": 95}', '{"stock": 94}')
+        books.rows(
+            "INSERT INTO manual_journals (id, entity, effective_date, reason, lines, made_by) "
+            "VALUES ('mj_1', 'main', '2026-11-10', 'Paid out', '[]', 'key:test')"
+        )
+        books.rows(
+            "INSERT INTO exports (id, key, report, format, asked, state, failed, asked_by) "
+            "VALUES (%s, 'k', 'trial-balance', 'csv', '{}', 'failed', 'nothing', 'user:ann')",
+            NAMED["{export}"],
+        )
+        # Of the campaigns of the three months the books know only what they read; and a page of others is full.
+        books.rows("UPDATE campaigns SET definition = (SELECT definition FROM campaigns WHERE id = 'flash')")
+        books.rows(
+            "INSERT INTO campaigns (id, version, state, definition) "
+            "SELECT 'copy-' || copy, 1, 'draft', definition FROM campaigns, generate_series(1, 30) AS copy "
+            "WHERE id = 'flash'"
+        )
+    return str(codes[0])
+
+
+def path_of(page: ConsolePage, code: str) -> str:
+    """Where *page* is."""
+    named = {**NAMED, "{code}": code}
+    return reduce(lambda path, name: path.replace(name, named[name]), named, page.path)
+
+
+async def answered(site: Worker, path: str, cookie: str) -> tuple[httpx2.Response, float]:
+    """The page, and the seconds that the quickest of some tries took: for a busy machine no page is the quicker."""
+    quickest = float("inf")
+    for _ in range(TRIES):
+        began = perf_counter()
+        answer = await site.http.get(path, headers={"cookie": cookie})
+        quickest = min(quickest, perf_counter() - began)
+        if quickest < SECONDS_MAX:
+            break
+    return answer, quickest
+
+
+async def weight(page: Page, path: str) -> int:
+    """Bytes of the page at *path* and of all it asks for by itself, as they are sent."""
+    await page.goto(path)
+    if await page.locator(".charts").count():
+        await page.locator(".charts canvas").first.wait_for()
+    return sum(size + HEAD_BYTES for size in await page.evaluate(LOADED))
+
+
+async def test_each_page_is_light_and_quick(site: Worker, new_page: NewPage, watch: Watch) -> None:
+    """
+    What a browser without anything loads is below 100 kB a page, in the language that takes more room, and each page is
+    answered in a fifth of a second.
+    """
+    watch.expect_status(404)
+    await add_user(site, "ann", "admin", display="Ann Lee")
+    code = await everything(site)
+    page = await new_page(locale="zh-CN")
+    weights = {SIGN_IN: await weight(page, SIGN_IN)}
+    times = {SIGN_IN: (await answered(site, SIGN_IN, ""))[1]}
+    await sign_in(page)
+    cookie = "; ".join(f"{each['name']}={each['value']}" for each in await page.context.cookies())
+    wrong = {}
+    for path in [path_of(each, code) for each in PAGES if not each.is_open and not each.path.endswith(FILES)]:
+        answer, times[path] = await answered(site, path, cookie)
+        if answer.status_code != (404 if path == "/console/nothing" else 200):
+            wrong[path] = answer.status_code
+        elif answer.headers["content-type"].startswith("text/html"):
+            weights[path] = await weight(page, path)
+    print(*(f"{weights[path]:6} bytes {times[path] * 1000:4.0f} ms {path}" for path in weights), sep="\n")
+
+    assert wrong == {}
+    assert {path: bytes_ for path, bytes_ in weights.items() if bytes_ >= BYTES_MAX} == {}
+    assert {path: seconds for path, seconds in times.items() if seconds >= SECONDS_MAX} == {}
