@@ -255,5 +255,6 @@ async def test_many_are_proposed_and_revoked_by_two(
     page = (await browser.get(at)).text
     assert ("<strong>1</strong>" in page, NASTY in page) == (True, False)
     assert "hx-trigger" not in page.partition('id="work"')[2]
+    assert (await browser.get(f"{at}x")).status_code == 404
     for refused in ("store", "operator", "finance"):
         assert (await (await signed_in(worker, refused)).get(at)).status_code == 403
