@@ -141,7 +141,7 @@ async def test_each_act_by_each_role(worker: Worker, redis_url: str, postgres_ur
     acted = (await browsers["auditor"].get("/console/audit?subject=coupon:")).text
     for told in ("coupon.revoked", "coupon.released", "coupon.rolled_back"):
         assert acted.count(told) == 1, told
-    for told in ("misprint", "went home", "refund", "<del>claimed</del>", "<ins>revoked</ins>", "<del>500</del>"):
+    for told in ("misprint", "went home", "refund", "<del>Claimed</del>", "<ins>Revoked</ins>", "<del>CN¥5.00</del>"):
         assert told in acted, told
     assert "user:store · went home" in (await browsers["auditor"].get(f"{PAGE}/{held}")).text
     life = (await browsers["auditor"].get(f"{PAGE}/{given}")).text
