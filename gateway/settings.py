@@ -164,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, _meta("true or false", "what moves money is only proposed, and done once somebody else approves it")
     ] = False
     proposal_days: Annotated[int, _meta("days", "a proposal waits to be approved", low=1, high=365)] = 7
+    proposals_of_one_max: Annotated[int, _meta("proposals", "waiting at once of one maker", low=1, high=100_000)] = 100
     proposals_open_max: Annotated[int, _meta("proposals", "waiting at once", low=1, high=100_000)] = 1000
 
     alerts_look_s: Annotated[int, _meta("s", "from one look for trouble to the next", low=1, high=60)] = 5
@@ -243,6 +244,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for holds, left, right, how in relations:
             if not holds:
                 raise SettingError(f"{variable_of(left)} has to be {how} {variable_of(right)}")
+        self._check_texts()
+        return self
+
+    def _check_texts(self) -> None:
+        """Errors: SettingError for a text that is none of those that may be, or is at odds with another one."""
         if self.jwt_keys and self.jwt_keys_file:
             raise SettingError(f"{variable_of('jwt_keys')} and {variable_of('jwt_keys_file')} are both set; give one")
         if self.smtp_user and self.smtp_security == "none":
@@ -261,7 +267,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{variable_of(name)} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
-        return self
 
 
 def variable_of(names: str) -> str:

@@ -1,7 +1,9 @@
 """
 A whole sale in two minutes, on the running system that FAIRCLAIM_READY_FILE names, else on one that is started for it.
+Whoever names a campaign means one of a running system: without that variable, of the one that was started here.
 
     python -m loadtest
+    python -m loadtest --campaign autumn-flash --restock 0
     python -m loadtest --users 400 --run-time 5m --fail-on 'p99<=300'
 
 Everything after the name is Locust's and comes after the arguments of the sale, so it goes before them. The exit code
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from loadtest.crowd import INTERRUPTED, Crowd, ended_like_ctrl_c
 from loadtest.system import System
+from loadtest.target import ready_file_named
 
 READY = "FAIRCLAIM_READY_FILE"
 WORKERS = 2
@@ -48,12 +51,21 @@ def a_system(ready_file: str) -> Iterator[Path]:
 
 
 def ready_file_of(arguments: Sequence[str]) -> str:
-    """The ready file that *arguments* name, else the environment; empty for none."""
+    """The ready file that *arguments* or the environment name, or of the campaign's system; empty for none."""
+    named = _given(arguments, "--ready-file") or os.environ.get(READY, "")
+    if named or not _given(arguments, "--campaign"):
+        return named
+    running = ready_file_named()  # `fairclaim up` removes it when it ends
+    return running if Path(running).exists() else ""
+
+
+def _given(arguments: Sequence[str], wanted: str) -> str:
+    """The value of an argument; empty where it is not there."""
     for at, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if name == "--ready-file":
+        if name == wanted:
             return value if equals else "".join(arguments[at + 1 : at + 2])
-    return os.environ.get(READY, "")
+    return ""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -79,7 +79,11 @@ class Sending:
         """Send it once. Errors: Undelivered."""
         if due.by == "email":
             sender = self._settings.smtp_from or f"fairclaim@{self._settings.smtp_host}"
-            await self._mailer.send(mail(due.id, due.payload, sender, due.address))
+            try:
+                message = mail(due.id, due.payload, sender, due.address)
+            except ValueError:
+                raise Undelivered("it can't be written as a mail; look at FAIRCLAIM_SMTP_FROM") from None
+            await self._mailer.send(message)
             return
         status = await self._outward.post(due.address, signed(due, datetime.now(UTC)), due.payload.encode())
         if not 200 <= status < 300:

@@ -3,7 +3,7 @@ The command line, and the one room that may import gateway, reconciler and loadt
 
     output.py   how every command answers; exit codes        flags.py   settings as flags
     up serve worker reconcile clerk migrate doctor           run and look after the processes
-    campaign codes claim token key user status proposal      talk to a running gateway
+    campaign codes claim token key user status proposal alerts    talk to a running gateway
     ledger period entity report export                       finance: reads the books, and closes them
     stocktake breaks verdict outside                         finance: compares
     replay                                                   plays a recorded sale against a running gateway
@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import breaks, campaign, codes, entity, export, key, ledger, outside, period, proposal, user
+from gateway.cli import alerts, breaks, campaign, codes, entity, export, key, ledger, outside, period, proposal, user
 from gateway.cli.claim import claim
 from gateway.cli.clerk import clerk
 from gateway.cli.doctor import doctor
@@ -83,6 +83,8 @@ app.add_typer(proposal.app, name="proposal")
 app.command("status")(status)
 app.command("stocktake")(stocktake)
 app.add_typer(breaks.app, name="breaks")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(alerts.app, name="alerts")
 app.command("verdict")(verdict)
 app.add_typer(outside.app, name="outside")
 app.command("replay")(replay)

@@ -39,6 +39,8 @@ _HINTS = {
     "forbidden": "use the key of somebody who may; `fairclaim key list` shows roles",
     "code_batch_not_found": "`fairclaim codes list CAMPAIGN` shows what there is",
     "second_person_needed": "`fairclaim proposal make` proposes it",
+    "alert_not_found": "`fairclaim alerts list --all` shows what there is",
+    "receiver_not_found": "`fairclaim alerts receivers` shows what there is",
     "proposal_not_found": "`fairclaim proposal list` shows what there is",
     "proposal_pending": "`fairclaim proposal list --state pending` shows what waits",
     "proposal_failed": "`fairclaim proposal show` says why; propose it anew",

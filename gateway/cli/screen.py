@@ -30,8 +30,8 @@ def screen(ready: Ready, settings: Settings, now_s: float, show_password: bool) 
         f"  URLs, keys {shown_path(Path(settings.data_dir) / 'ready.json')}   (secret)",
         f"  logs       {shown_path(Path(settings.data_dir) / 'logs')}",
     ]
-    if settings.demo_campaign and ready.demo_campaign:
-        lines.insert(4, f"  demo       {ready.gateway_url}/demo   (a flash sale on a phone)")
+    if settings.demo_campaign:
+        lines.insert(4, f"  demo       {ready.gateway_url}/demo   (a flash sale, as a customer's phone shows it)")
     if ready.demo_campaign:
         lines += _claim(ready, settings, now_s)
     return "\n".join(

@@ -46,12 +46,13 @@ async def bring_up(settings: Settings, supervisor: Supervisor, as_json: bool) ->
     for listening in sockets:
         supervisor.before_stop(listening.close)  # else the kernel would go on accepting for us
     secrets = load_secrets(data_dir, lambda: make_key().text, generate_password)
+    is_all_ours = not settings.redis_url and not settings.postgres_url
     settings = await _start_servers(settings, secrets, supervisor)
     raise_fatal(await _examine(settings))
     _migrate(settings.postgres_url)
     admin = await _keep_credentials(settings.postgres_url, secrets)
 
-    if not settings.no_demo and not settings.demo_campaign:
+    if is_all_ours and not settings.no_demo and not settings.demo_campaign:  # anybody may claim there: else it is named
         settings = msgspec.structs.replace(settings, demo_campaign=DEMO)
     reconciler = Program("reconciler", ["reconcile"], settings, data_dir / "logs" / "reconciler.log")
     workers = worker_programs(settings, sockets, data_dir / "logs")

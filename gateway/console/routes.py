@@ -2,6 +2,8 @@
 
 from starlette.routing import Route
 
+from gateway.console.alerts import pages as alerts
+from gateway.console.alerts import receivers, thresholds
 from gateway.console.books.pages import PAGES as BOOKS_PAGES
 from gateway.console.campaigns import changing, detail, holders, listing, versions, wizard
 from gateway.console.coupons import pages as coupons
@@ -14,6 +16,9 @@ from gateway.console.render import ASSETS
 PAGES = (
     *start.PAGES,
     *live.PAGES,
+    *alerts.PAGES,
+    *thresholds.PAGES,
+    *receivers.PAGES,
     *waiting.PAGES,
     *listing.PAGES,
     *wizard.PAGES,

@@ -23,6 +23,10 @@ from gateway.telemetry import SIGN_INS, Telemetry
 LIMITER_MS_MAX = 2000
 """How long a person waits for the limiter, longer than requests about codes do: who keeps us busy must not go free."""
 
+HOUR_S = 3600
+NOTED_MAX = 60
+"""How many sign-ins of one name the audit log has an hour at most, and one lock: nobody may flood it."""
+
 log = logging.getLogger("fairclaim.console")
 
 
@@ -34,6 +38,8 @@ class Throttle:
         self._of_name_address = Limit("sign-in", settings.sign_in_failures_name_address_max, WINDOW_S)
         self._of_address = Limit("sign-in-address", settings.sign_in_failures_address_max, WINDOW_S)
         self._of_name = Limit("sign-in-name", settings.sign_in_failures_name_max, WINDOW_S)
+        self._noted = Limit("sign-in-noted", NOTED_MAX, HOUR_S)
+        self._lock_noted = Limit("sign-in-lock-noted", 1, HOUR_S)
 
     async def admit(self, name: str, address: Address) -> bool:
         """
@@ -65,6 +71,16 @@ class Throttle:
                     await self._limiter.give_back(limit, *identity)
         except (RedisError, OSError) as error:
             log.warning("a sign-in stays counted as wrong", extra={"error": type(error).__name__})
+
+    async def is_noted(self, act: str, name: str) -> bool:
+        """Whether *act* of *name* is to go into the audit log: so often an hour, and then no more."""
+        limit = self._lock_noted if act == "sign_in_locked" else self._noted
+        try:
+            async with asyncio.timeout(LIMITER_MS_MAX / 1000):
+                return await self._limiter.count(limit, act, name)
+        except (RedisError, OSError) as error:
+            log.warning("the audit log is not limited: no answer", extra={"error": type(error).__name__})
+            return True
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,5 +1,6 @@
 """What a campaign offers, as a customer reads it: a few large letters, and the condition below."""
 
+import re
 from typing import Any, NamedTuple
 
 from gateway.console.locales import N_, Words
@@ -16,7 +17,7 @@ def offer_of(value: dict[str, Any], currency: str, words: Words) -> Offer:
     """The offer of a *value* as a campaign has it."""
 
     def money(name: str) -> str:
-        return words.money(value[name], currency)
+        return words.price(value[name], currency)
 
     any_order = words.say(N_("off any order"))
     match value["type"]:
@@ -39,3 +40,11 @@ def offer_of(value: dict[str, Any], currency: str, words: Words) -> Offer:
             return Offer(words.say(N_("A gift")), words.say(N_("with your order")))
         case _:
             return Offer(words.say(N_("Free")), words.say(N_("shipping for your order")))
+
+
+def parts_of(large: str) -> tuple[str, str, int]:
+    """*large* as it is set: the sign of the currency before it, the rest, and how wide it is, 1 (¥5) to 5 (A gift)."""
+    found = re.fullmatch(r"(\D{1,4}?)\s?(\d.*)", large)
+    sign, figure = (found[1], found[2]) if found else ("", large)
+    letters = len(figure) + len(sign) * 0.45
+    return sign, figure, next((size for size, most in enumerate((2, 3, 4, 6), 1) if letters <= most), 5)

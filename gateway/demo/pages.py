@@ -1,8 +1,8 @@
 """/demo: the page, what it looks at, its tickets, and a code as a picture. It claims as anybody does, at /v1."""
 
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from gateway.codes import read_code
 from gateway.console.locales import Words, catalogue, choose
-from gateway.demo.offer import offer_of
+from gateway.demo.offer import offer_of, parts_of
 from gateway.errors import Refusal
 from gateway.issuing.pictures import MEDIA_TYPES, picture
 from gateway.services import services
@@ -22,7 +22,7 @@ from gateway.wire import body, json_response
 _HERE = Path(__file__).parent
 ASSETS = Assets(_HERE / "assets", "/demo/assets")
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -45,6 +45,12 @@ class TicketBody(msgspec.Struct, forbid_unknown_fields=True):
     visitor: str
 
 
+class QrBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request for a picture."""
+
+    code: str
+
+
 @cache
 def environment(language: str) -> Environment:
     """The template in *language*."""
@@ -65,15 +71,20 @@ def environment(language: str) -> Environment:
 async def page(request: Request) -> Response:
     """The page, in the language of the browser; where the sale can't be told it says so."""
     language, locale = choose("", request.headers.get("accept-language", ""))
-    words, status, sale, offer = Words(language, locale, "UTC"), 200, None, None
+    words, status = Words(language, locale, "UTC"), 200
+    shown: dict[str, Any] = {"words": words, "sale": None}
     try:
         sale = await services(request).demo.view()
         offer = offer_of(msgspec.json.decode(sale["value"]), sale["currency"], words)
+        shown |= {
+            "sale": sale,
+            "offer": offer,
+            **dict(zip(("sign", "figure", "size"), parts_of(offer.large), strict=True)),
+        }
     except Refusal as refusal:
         status = refusal.status
     template = environment(language).get_template("demo.html")
-    year = datetime.now(UTC).year
-    return HTMLResponse(template.render(words=words, sale=sale, offer=offer, year=year), status, HEADERS)
+    return HTMLResponse(template.render(shown), status, HEADERS)
 
 
 async def sale(request: Request) -> Response:
@@ -90,11 +101,14 @@ async def ticket(request: Request) -> Response:
 
 
 async def qr(request: Request) -> Response:
-    """The code in the address as a QR code; whether there is such a coupon is not looked at."""
-    code = read_code(request.query_params.get("code", "")[:128])
+    """The code in the body as a QR code, in no address that a log would keep; whether there is one is not looked at."""
+    here = services(request)
+    asked = await body(request, QrBody, BODY_BYTES_MAX)
+    code = read_code(asked.code)
     if code is None:
         raise Refusal("bad_request", "code: the code of a coupon.", field="code")
-    headers = {"cache-control": "private, max-age=86400", "x-content-type-options": "nosniff"}
+    await here.demo.admit_picture(here.guessing.address(request))
+    headers = {**_NO_STORE, "x-content-type-options": "nosniff"}
     return Response(picture(code, "qr", "svg"), headers=headers, media_type=MEDIA_TYPES["svg"])
 
 
@@ -102,6 +116,6 @@ routes = [
     Route("/demo", page, methods=["GET"]),
     Route("/demo/sale", sale, methods=["GET"]),
     Route("/demo/ticket", ticket, methods=["POST"]),
-    Route("/demo/qr", qr, methods=["GET"]),
+    Route("/demo/qr", qr, methods=["POST"]),
     Route("/demo/assets/{name}", ASSETS.answer, methods=["GET"]),
 ]

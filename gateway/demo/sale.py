@@ -52,7 +52,8 @@ class Demo:
         self._first, self._limiter_s_max = settings.demo_campaign, settings.code_limiter_ms_max / 1000
         self._catalog, self._shards, self._credentials = catalog, Shards(door), credentials
         self._limiter = limiter
-        self._of_address = Limit("demo-ticket", settings.demo_tickets_max, WINDOW_S)
+        self._tickets = Limit("demo-ticket", settings.demo_tickets_max, WINDOW_S)
+        self._pictures = Limit("demo-picture", settings.demo_tickets_max, WINDOW_S)
         self._found, self._found_at_s = CampaignId(""), 0.0
         self._looked: _Looked | None = None
         self._looking = asyncio.Lock()
@@ -100,18 +101,22 @@ class Demo:
         """
         if not _VISITOR.fullmatch(visitor):
             raise Refusal("bad_request", "visitor: 32 hexadecimal digits, drawn by the browser.", field="visitor")
-        await self._admit(address)
+        await self._admit(self._tickets, address)
         campaign = await self.campaign()
         now_s = time.time()
         made = self._credentials.tickets.mint(HolderId(f"demo:{visitor}"), campaign, now_s, now_s + TICKET_S)
         return {"ticket": made, "campaign": campaign, "expires_at": rfc3339(round((now_s + TICKET_S) * 1000))}
 
-    async def _admit(self, address: Address) -> None:
+    async def admit_picture(self, address: Address) -> None:
+        """Let *address* have a code drawn. Errors: Refusal rate_limited; not_ready where it can't be counted."""
+        await self._admit(self._pictures, address)
+
+    async def _admit(self, limit: Limit, address: Address) -> None:
         try:
             async with asyncio.timeout(self._limiter_s_max):
-                if await self._limiter.count(self._of_address, address):
+                if await self._limiter.count(limit, address):
                     return
-                left = await self._limiter.left(self._of_address, address)
+                left = await self._limiter.left(limit, address)
         except (RedisError, OSError) as error:  # a timeout is an OSError
-            raise Refusal("not_ready", "Tickets can't be counted at the moment.") from error
-        raise Refusal("rate_limited", "Too many tickets for this address.", retry_after_s=left.again_in_s)
+            raise Refusal("not_ready", "Who asks can't be counted at the moment.") from error
+        raise Refusal("rate_limited", "Too many requests of this address.", retry_after_s=left.again_in_s)

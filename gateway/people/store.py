@@ -128,8 +128,17 @@ async def set_disabled(connection: Connection, name: str, disabled: bool, actor:
 
 
 async def end_sessions(connection: Connection, name: str) -> None:
-    """Every session of a user is over, in every browser. Nothing else of him changes, so the audit log has no line."""
-    await rows(connection, _QUERIES["end_sessions"], name=name, stamp=_stamp())
+    """Every session of a user is over, in every browser: he signed out."""
+    async with connection.transaction():
+        await rows(connection, _QUERIES["end_sessions"], name=name, stamp=_stamp())
+        await note(connection, f"user:{name}", "signed_out", name, {})
+
+
+async def note(connection: Connection, actor: str, act: str, name: str, told: Mapping[str, str]) -> None:
+    """Something that changed nothing about a user, in the audit log; nothing where there is no such user."""
+    detail = msgspec.json.encode(told).decode()
+    values = {"actor": actor, "action": f"user.{act}", "subject": f"user:{name}", "detail": detail}
+    await rows(connection, _QUERIES["audit_user"], name=name, **values)
 
 
 async def set_look(connection: Connection, name: str, look: Look, actor: str) -> None:

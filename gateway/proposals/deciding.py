@@ -79,6 +79,13 @@ class Proposals:
             raise Refusal("forbidden", f"Your role may not see a {here.kind}.")
         return here
 
+    async def waiting_about(self, subject: str, who: Somebody) -> list[Proposal]:
+        """What waits of *subject* and *who* may see, the last made first. Errors: Refusal("not_ready")."""
+        async with postgres(self._pool) as connection:
+            await store.expire(connection)
+            found = await rows(connection, QUERIES["waiting_about"], kinds=kinds_seen(who), subject=subject)
+        return msgspec.convert(found, list[Proposal])
+
     async def list(
         self, who: Somebody, limit: int, state: str | None, after: tuple[datetime, str] | None, *, waiting: bool
     ) -> list[Proposal]:
@@ -160,6 +167,7 @@ class Proposals:
                 reason=asked.reason,
                 days=self._settings.proposal_days,
                 open_max=self._settings.proposals_open_max,
+                of_one_max=self._settings.proposals_of_one_max,
             )
 
     async def _clash(self, number: str, kind: str, subject: str) -> Proposal:
@@ -169,10 +177,16 @@ class Proposals:
             if known is not None:
                 return known
             waits = await row(connection, QUERIES["waiting_of"], kind=kind, subject=subject)
+            all_open = (await rows(connection, QUERIES["open_proposals"]))[0]["open"]
         if waits is not None:
             detail = f"{waits['id']} waits for the same: it has to be decided or withdrawn first."
             raise Refusal("proposal_pending", detail, proposal=waits["id"])
-        raise Refusal("rate_limited", f"{self._settings.proposals_open_max} proposals wait already.")
+        if all_open < (most := self._settings.proposals_open_max):
+            mine = self._settings.proposals_of_one_max
+            raise Refusal(
+                "rate_limited", f"{mine} proposals of yours wait already: have some decided, or withdraw them."
+            )
+        raise Refusal("rate_limited", f"{most} proposals wait already.")
 
     async def _found(self, number: str) -> Proposal:
         if number.startswith(PREFIX):

@@ -63,11 +63,19 @@ WHERE name = %(name)s
 -- name: audit
 INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)
 
+-- name: audit_user
+INSERT INTO audit_log (actor, action, subject, detail)
+SELECT %(actor)s, %(action)s, %(subject)s, %(detail)s FROM users WHERE name = %(name)s
+
+-- name: audit_last
+-- The last line, or the last before an id.
+SELECT max(id) AS id FROM audit_log WHERE %(before)s::bigint IS NULL OR id < %(before)s
+
 -- name: audited
--- Newest first, from before an id; each filter is a part of the text, whatever its case.
+-- Newest first, of a range of ids; each filter is a part of the text, whatever its case.
 SELECT id, at, actor, action, subject, detail
 FROM audit_log
-WHERE (%(before)s::bigint IS NULL OR id < %(before)s)
+WHERE id BETWEEN %(first)s AND %(last)s
   AND (%(actor)s::text = '' OR strpos(lower(actor), lower(%(actor)s)) > 0)
   AND (%(action)s::text = '' OR strpos(lower(action), lower(%(action)s)) > 0)
   AND (%(subject)s::text = '' OR strpos(lower(subject), lower(%(subject)s)) > 0)

@@ -1,11 +1,14 @@
 -- Proposals: made by one, decided by another, done once. A state changes only from what it was.
 
 -- name: add_proposal
--- Nothing where the id is there already, or one of its kind and subject waits, or as many wait as may.
+-- Nothing where the id is there already, or one of its kind and subject waits, or as many wait as may, in all or of him.
 INSERT INTO proposals (id, kind, subject, asked, before, reason, maker, maker_name, expires_at)
 SELECT %(id)s, %(kind)s, %(subject)s, %(asked)s::jsonb, %(before)s::jsonb, %(reason)s, %(maker)s, %(maker_name)s,
     now() + make_interval(days => %(days)s)
 WHERE (SELECT count(*) FROM proposals WHERE state IN ('pending', 'approved')) < %(open_max)s
+    AND (
+        SELECT count(*) FROM proposals WHERE state IN ('pending', 'approved') AND maker_name = %(maker_name)s
+    ) < %(of_one_max)s
 ON CONFLICT DO NOTHING
 RETURNING *
 
@@ -14,6 +17,15 @@ SELECT * FROM proposals WHERE id = %(id)s
 
 -- name: waiting_of
 SELECT id FROM proposals WHERE kind = %(kind)s AND subject = %(subject)s AND state IN ('pending', 'approved')
+
+-- name: open_proposals
+SELECT count(*) AS open FROM proposals WHERE state IN ('pending', 'approved')
+
+-- name: waiting_about
+-- By the index that keeps one of a kind and subject.
+SELECT * FROM proposals
+WHERE kind = ANY(%(kinds)s) AND subject = %(subject)s AND state IN ('pending', 'approved')
+ORDER BY made_at DESC, id DESC
 
 -- name: proposals
 -- Both those with a row of their own and manual journals, whose states are told in the same words.

@@ -19,7 +19,7 @@ def demo_definition(campaign: str, now: datetime) -> dict[str, Any]:
     """1,000 coupons of 5 yuan off 30, one a person, for 30 days from *now*."""
     return {
         "id": campaign,
-        "name": "Demo: 5 off 30",
+        "name": "Lunch for less",
         "currency": "CNY",
         "stock": 1000,
         "value": {"type": "amount_off", "minor": 500, "threshold_minor": 3000},

@@ -275,6 +275,7 @@ CREATE INDEX coupons_batch_idx ON coupons (batch, code) WHERE batch <> '';
 -- What the sweeper reads. seq and not code comes last, because it only grows: a claim goes in at the end of its shard.
 CREATE INDEX coupons_due_idx ON coupons (shard, expires_at, seq) WHERE state IN ('claimed', 'reserved');
 CREATE INDEX coupons_held_idx ON coupons (shard, reserved_until, seq) WHERE state = 'reserved';
+CREATE INDEX coupons_order_idx ON coupons (order_id) WHERE state = 'reserved';
 
 -- The sub-ledger: one row a state change, numbered without a gap within a shard, append-only. With it Redis can be
 -- rebuilt: holder, code, idem, expires_at and version of every claim; delta of every adjustment.
@@ -338,6 +339,7 @@ CREATE TABLE redemptions (
     CONSTRAINT redemptions_rolled_back_check CHECK (rolled_back_minor >= 0 AND rolled_back_minor <= minor)
 );
 CREATE INDEX redemptions_code_idx ON redemptions (code);
+CREATE INDEX redemptions_order_idx ON redemptions (order_id) WHERE order_id IS NOT NULL;
 
 CREATE TABLE rollbacks (
     redemption     text        NOT NULL,

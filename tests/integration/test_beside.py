@@ -48,6 +48,20 @@ async def test_end_kills_it(tmp_path: Path) -> None:
     assert await asyncio.wait_for(beside.process.wait(), 20) == -signal.SIGKILL
 
 
+async def test_nothing_is_left_of_it_once_it_is_gone(tmp_path: Path) -> None:
+    """Killed while somebody wrote to it and read from it: gone() ends with the process and with every pipe to it."""
+    environment = _module(tmp_path, "endless", "import threading\nthreading.Event().wait()\n")
+    beside = await start(("endless",), environment=environment, stdin=PIPE, stderr=PIPE)
+    talking = asyncio.create_task(beside.process.communicate(b"x" * 1_000_000))
+    assert not (await asyncio.wait({talking}, timeout=0))[0]
+    talking.cancel()
+    beside.end()
+    await asyncio.wait_for(beside.gone(), 20)
+    assert beside.process.returncode == -signal.SIGKILL
+    assert beside.process.stdout is not None
+    assert beside.process.stdout.at_eof()
+
+
 async def test_it_does_not_outlive_a_starter_that_was_killed(tmp_path: Path, eventually: Eventually) -> None:
     """SIGKILL of the starter leaves it no time to clear up, and the program ends all the same."""
     environment = _module(tmp_path, "endless", "import threading\nthreading.Event().wait()\n")

@@ -61,18 +61,20 @@ async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp
             await office.make(body, who, str(body["kind"]))
 
         root = await signed_in(office.http.worker, "root")
-        page = (await root.get(PAGE)).text
+        page = (await root.get(PAGE, accept_language="en-GB")).text
         chinese = (await root.get(PAGE, accept_language="zh-CN")).text
 
         for told in (
-            "limits.budget_minor",
-            "<ins>100000</ins>",
-            "limits.per_holder",
-            "main/2026-03",
+            '<span class="hint">Budget</span> <del>none</del> → <ins>CN¥1,000.00</ins>',
+            '<span class="hint">For one person</span> <del>1</del> → <ins>2</ins>',
+            '<a href="/console/campaigns/flash">Flash (flash)</a>',
+            '<a href="/console/books/periods/main/month/2026-03-01">main/2026-03</a>',
+            "<del>On hold</del> → <ins>Open</ins>",
+            "10 Nov 2026",
             "CN¥12.50",
             "clearing:bank → payable:m-1",
         ):
             assert told in page
-        assert "limits.per_day" not in page, "that is none as it was"
+        assert "For everybody a day" not in page, "that is none as it was"
         assert page.count("<article") == chinese.count("<article") == 5
         assert "批准并执行" in chinese

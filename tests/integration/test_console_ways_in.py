@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 import psycopg
 import pytest
 
+from gateway.console.throttle import HOUR_S
+from gateway.limiter import Limit
 from gateway.people import passwords
 from gateway.people.passwords import hash_password, is_password
 from gateway.people.store import set_disabled, set_password, set_roles
@@ -268,6 +270,29 @@ async def test_wrong_sign_ins_are_limited_by_name_and_address(worker: Worker) ->
     assert other.status_code == 303
     counted = worker.counted("fairclaim_sign_ins_total")
     assert (counted["done"], counted["wrong"], counted["limited"]) == (most + 3, most, 1)
+
+
+async def test_who_signed_in_and_out_is_in_the_audit_log(
+    worker: Worker, books: psycopg.AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where from, too; a name that is locked once an hour, and one that nobody has never: nobody floods it."""
+    monkeypatch.setattr(worker.services.throttle, "_noted", Limit("sign-in-noted", 2, HOUR_S))
+    await add_user(worker, "ann", "finance")
+    for _ in range(3):
+        browser = await signed_in(worker, "ann")
+    assert (await browser.post("/console/sign-out")).status_code == 303
+    for name in ("ann", "nobody"):
+        tries = [(await browser.sign_in(name, "wrong")).status_code for _ in range(12)]
+        assert tries[-2:] == [429, 429], "it is locked"
+
+    cursor = await books.execute(
+        "SELECT action, actor, subject, detail ->> 'address' FROM audit_log WHERE action <> 'user.created' ORDER BY id"
+    )
+    assert await cursor.fetchall() == [
+        *[("user.signed_in", "user:ann", "user:ann", "127.0.0.1")] * 2,
+        ("user.signed_out", "user:ann", "user:ann", None),
+        ("user.sign_in_locked", "gateway", "user:ann", "127.0.0.1"),
+    ]
 
 
 async def test_many_names_from_one_address_are_limited(

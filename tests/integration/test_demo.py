@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import zxingcpp
+
+from gateway.codes import read_code
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
+from tests.pictures import drawn
 
 pytestmark = ON_VALKEY
 VISITOR = "0123456789abcdef" * 2
@@ -11,9 +15,10 @@ VISITOR = "0123456789abcdef" * 2
 
 async def test_it_is_off_by_default(worker: Worker) -> None:
     """No setting, no page, no tickets."""
-    for path in ("/demo", "/demo/sale", "/demo/qr?code=ABCD", "/demo/assets/demo.css"):
+    for path in ("/demo", "/demo/sale", "/demo/assets/demo.css"):
         assert (await worker.http.get(path)).status_code == 404
-    assert (await worker.http.post("/demo/ticket", json={"visitor": VISITOR})).status_code == 404
+    for path, body in (("/demo/ticket", {"visitor": VISITOR}), ("/demo/qr", {"code": "ABCDEFGH"})):
+        assert (await worker.http.post(path, json=body)).status_code == 404
 
 
 async def test_a_ticket_is_good_for_one_thing(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
@@ -44,9 +49,13 @@ async def test_a_ticket_is_good_for_one_thing(redis_url: str, postgres_url: str,
         assert [each.status_code for each in (claimed, again, elsewhere, wallet)] == [201, 409, 401, 401]
         answers = [(await worker.http.post("/demo/ticket", json={"visitor": VISITOR})).status_code for _ in range(5)]
         assert answers == [201] * 4 + [429]
-        picture = await worker.http.get("/demo/qr", params={"code": claimed.json()["code"]})
-        assert picture.headers["content-type"] == "image/svg+xml"
-        assert (await worker.http.get("/demo/qr", params={"code": "!"})).status_code == 400
+        assert (await worker.http.post("/demo/qr", json={"code": "!"})).status_code == 400
+        code = claimed.json()["code"]
+        pictures = [await worker.http.post("/demo/qr", json={"code": code}) for _ in range(6)]
+        assert [each.status_code for each in pictures] == [200] * 5 + [429]
+        assert pictures[0].headers["content-type"] == "image/svg+xml"
+        [read] = zxingcpp.read_barcodes(drawn(pictures[0].text))
+        assert read_code(read.text) == code
 
 
 async def test_the_last_of_the_demos_is_shown(redis_url: str, postgres_url: str, tmp_path: Path) -> None:

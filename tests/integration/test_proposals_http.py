@@ -268,16 +268,21 @@ async def test_what_can_not_be_done_is_not_proposed(office: Office) -> None:
 
 
 async def test_each_sees_his_own(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
-    """Pages of one each lead through all that a role may see, and as many wait as the setting allows."""
-    async with open_office(redis_url, postgres_url, tmp_path, page_rows_max=1, proposals_open_max=2) as office:
+    """Pages of one each lead through all that a role may see, and as many wait as may, in all and of one maker."""
+    bounds = {"proposals_open_max": 3, "proposals_of_one_max": 2}
+    async with open_office(redis_url, postgres_url, tmp_path, page_rows_max=1, **bounds) as office:
         journal = await office.make(JOURNAL, "eve")
         stock, change = await office.make(STOCK), await office.make(CHANGE, key="c")
-        one_more = await office.ask("POST", PATH, "bob", REVOCATION, idempotency_key="k")
+        of_hers = await office.ask("POST", PATH, "ann", REVOCATION, idempotency_key="r")
+        revocation = await office.make(REVOCATION, "bob")
+        one_more = await office.ask("POST", PATH, "bob", {**REVOCATION, "holder": "h"}, idempotency_key="more")
 
+        assert (of_hers.status_code, "2 proposals of yours wait" in of_hers.json()["detail"]) == (429, True)
         assert (one_more.status_code, one_more.json()["code"]) == (429, "rate_limited")
+        assert one_more.json()["detail"].startswith("3 proposals wait already")
         for who, seen in (
-            ("admin", [change, stock, journal]), ("auditor", [change, stock, journal]),
-            ("bob", [change, stock]), ("eve", [journal]),
+            ("admin", [revocation, change, stock, journal]), ("auditor", [revocation, change, stock, journal]),
+            ("bob", [revocation, change, stock]), ("eve", [journal]),
         ):  # fmt: skip
             pages, cursor = [], ""
             while cursor is not None:

@@ -11,7 +11,8 @@ from babel.messages.catalog import Message
 
 from gateway.console.access import inside
 from gateway.console.locales import LANGUAGES, Words, choose
-from gateway.console.pages.audit import Change, read_line
+from gateway.console.pages.audit import read_line
+from gateway.console.pages.differing import Change
 from gateway.console.render import ASSETS
 from gateway.console.routes import PAGES
 from gateway.console.sessions import Session, Sessions
@@ -161,15 +162,16 @@ def test_an_act_is_shown_by_what_changed() -> None:
         "steps": [{"shard": "flash/0"}],
     }
 
-    line = read_line({**row, "detail": detail})
+    words = Words(*choose("en", ""), "UTC")
+    line = read_line({**row, "detail": detail}, words)
 
     assert line.changes == [
         Change("roles", "store", "store, finance"),
         Change("old", "1", None),
-        Change("new", None, "null"),
+        Change("new", None, "none"),
     ]
     assert line.rest == [("reason", "x" * 300 + " …"), ("steps", '[{"shard":"flash/0"}]')]
-    created = read_line({**row, "detail": {"before": None, "after": {"a": True}}})
-    assert created.changes == [Change("a", None, "true")]
-    assert read_line({**row, "detail": {"before": 3}}).rest == [("before", "3")]
-    assert read_line({**row, "detail": {}}).changes == []
+    created = read_line({**row, "detail": {"before": None, "after": {"a": True}}}, words)
+    assert created.changes == [Change("a", None, "yes")]
+    assert read_line({**row, "detail": {"before": 3}}, words).rest == [("before", "3")]
+    assert read_line({**row, "detail": {}}, words).changes == []

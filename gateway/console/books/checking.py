@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.console.access import HOME
-from gateway.console.books.cells import BOOKS, journal_link
+from gateway.console.books.cells import BOOKS, change_link, journal_link
 from gateway.console.locales import N_, Words
 from reconciler.periods.report import Check
 from reconciler.verdict.figures import currency_of
@@ -155,7 +155,11 @@ def of_invariant(one: Judged, words: Words) -> Item:
 
 def row_parts(row: Mapping[str, Any]) -> list[Part]:
     """A row of the books, each value with the page of what it names."""
-    return [Part(name.replace("_", " "), _spelt(value), _link_of(name, value)) for name, value in row.items()]
+    parts = [Part(name.replace("_", " "), _spelt(value), _link_of(name, value)) for name, value in row.items()]
+    match row:
+        case {"shard": str(shard), "seq": int(seq)} if not shard.startswith("manual:"):
+            return [part._replace(link=change_link(shard, seq)) if part.name == "seq" else part for part in parts]
+    return parts
 
 
 def _item(
@@ -201,7 +205,7 @@ def _link_of(name: str, value: Any) -> str:
             return journal_link(value)
         case "break" if isinstance(value, int):
             return f"{BOOKS}/breaks/{value}"
-        case "code" if isinstance(value, str) and _CODE.fullmatch(value):
+        case "code" | "coupon" | "claimed" if isinstance(value, str) and _CODE.fullmatch(value):
             return f"{HOME}/coupons/{value}"
         case "account" if isinstance(value, str):
             return f"{BOOKS}/accounts/{quote(value, safe=':')}"

@@ -134,8 +134,8 @@ class Works:
     async def _say(self, name: str, work: Work) -> None:
         """Keep it, where it is still ours: who was thought dead does not write over another one's."""
         try:
-            claim = await self._redis.get(_claim(name))
-            if claim not in (None, work.id.encode()):
+            kept = await self._redis.get(_record(name))
+            if kept and msgspec.json.decode(kept, type=Work).id != work.id:
                 return
             await self._keep(name, work)
             if work.is_running:

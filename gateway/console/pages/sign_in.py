@@ -1,10 +1,12 @@
 """Signing in and out."""
 
+import logging
 import time
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from gateway.addresses import Address
@@ -15,12 +17,17 @@ from gateway.console.words import Trouble, trouble_of
 from gateway.errors import Refusal
 from gateway.forms import NotOurs
 from gateway.people.people import Known
-from gateway.people.store import end_sessions
+from gateway.people.store import end_sessions, note
 from gateway.sql import postgres
 from gateway.telemetry import SIGN_INS
 from gateway.zones import zone_of
 
+log = logging.getLogger("fairclaim.console")
+
 NEXT_CHARS_MAX = 2000
+
+NEXT_CHARS_MAX = 8000
+"""Of a page with all that was typed into its form, which goes along."""
 _AGAIN = Trouble(
     N_("You were signed out, and nothing was done."), N_("Sign in and look whether the last step was done.")
 )
@@ -72,18 +79,34 @@ async def sign_in(visit: Visit) -> Response:
     except Refusal as refusal:
         if refusal.code not in ("rate_limited", "overloaded", "not_ready"):
             raise
-        return _refused(visit, refusal)
+        response = _refused(visit, refusal)
+        if refusal.code == "rate_limited":  # once it is answered: its time must not tell whether there is such a user
+            response.background = BackgroundTask(_note, visit, "gateway", "sign_in_locked", name)
+        return response
     if known is None:
         here.telemetry.answered(SIGN_INS, "wrong")
         return _form(visit, 401, notice=_WRONG)
     if counted:
         await here.throttle.give_back(name[:100], address)
     here.telemetry.answered(SIGN_INS, "done")
+    await _note(visit, known.person.actor, "signed_in", known.person.name)
     zone = zone_of(visit.one("zone"))
     visit.session = here.credentials.console.sign_in(
         known.person.name, known.stamp, time.time(), language=visit.session.language, zone=zone
     )
     return visit.go(inside(visit.one("next")))
+
+
+async def _note(visit: Visit, actor: str, act: str, name: str) -> None:
+    """What became of a try for a user that there is, in the audit log, with where from; nobody waits for its sake."""
+    here = visit.here
+    if "\0" in name or not await here.throttle.is_noted(act, name[:100]):
+        return
+    try:
+        async with postgres(here.pool) as connection:
+            await note(connection, actor, act, name, {"address": here.guessing.address(visit.request)})
+    except Refusal as refusal:
+        log.warning("a sign-in is not in the audit log", extra={"act": act, "reason": refusal.detail})
 
 
 async def _checked(visit: Visit, name: str, password: str, address: Address, counted: bool) -> Known | None:

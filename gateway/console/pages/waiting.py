@@ -1,14 +1,17 @@
 """What waits for a second person: for you to decide, and yours that somebody else has to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-import msgspec
 from starlette.responses import Response
 
+from gateway.campaigns.register import Called, Register
 from gateway.console.access import HOME
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
+from gateway.console.pages.differing import Change, differences
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.proposals.asked import MAKERS, SAID_CHARS_MAX
@@ -17,7 +20,6 @@ from gateway.proposals.store import Proposal
 
 WAITING = f"{HOME}/waiting"
 ROWS_MAX = 50
-VALUE_CHARS_MAX = 300
 
 KIND_WORDS = {
     "campaign_change": N_("Change of a campaign"),
@@ -40,20 +42,21 @@ _GONE = Trouble(N_("There is no such proposal."), N_("Nothing was changed. This 
 _TROUBLES = {"proposal_failed": _FAILED, "invalid_state": _DECIDED, "proposal_not_found": _GONE}
 
 
-class Change(NamedTuple):
-    """A thing that would change: *before* and *after* it, either of them empty where there is nothing to say."""
+class Link(NamedTuple):
+    """A thing, and the page that shows it; none where *address* is empty."""
 
-    what: str
-    before: str
-    after: str
+    text: str
+    address: str = ""
 
 
 class Shown(NamedTuple):
-    """A proposal and what it would change."""
+    """A proposal, the things it is *about*, what it would change, and what else there is to know."""
 
     proposal: Proposal
     kind: str
+    about: list[Link]
     changes: list[Change]
+    facts: list[tuple[str, Link]]
 
 
 async def show(visit: Visit) -> Response:
@@ -95,9 +98,11 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
     waiting = await proposals.list(who, ROWS_MAX, None, None, waiting=True)
     pending = await proposals.list(who, 4 * ROWS_MAX, "pending", None, waiting=False)
     mine = [each for each in pending if each.is_of(who)][:ROWS_MAX]
+    named = {str(campaign) for each in (*waiting, *mine) if (campaign := each.asked.get("campaign"))}
+    called = await Register(visit.here.pool, visit.here.door).called(sorted(named))
     lists = {
-        "waiting": [_shown(each, visit.words) for each in waiting],
-        "mine": [_shown(each, visit.words) for each in mine],
+        "waiting": [shown(each, visit.words, called) for each in waiting],
+        "mine": [shown(each, visit.words, called) for each in mine],
     }
     return visit.render("waiting", status, **{"done": None, "typed": {}, **lists, **values})
 
@@ -107,45 +112,83 @@ def _proposals(visit: Visit) -> Proposals:
     return Proposals(here.pool, here.door, here.settings)
 
 
-def _shown(here: Proposal, words: Words) -> Shown:
-    return Shown(here, KIND_WORDS[here.kind], list(_changes(here, words)))
+def shown(here: Proposal, words: Words, called: Mapping[str, Called]) -> Shown:
+    """*here* in words; *called* are the campaigns by their ids."""
+    campaign = called.get(str(here.asked.get("campaign")), Called("", ""))
+    about, facts = list(_about(here, called)), list(_facts(here, words))
+    return Shown(
+        here,
+        KIND_WORDS[here.kind],
+        about,
+        changes_of(here.kind, here.asked, here.before, words, campaign.currency),
+        facts,
+    )
 
 
-def _changes(here: Proposal, words: Words) -> Iterator[Change]:
-    asked, before = here.asked, here.before
-    match here.kind:
+def _about(here: Proposal, called: Mapping[str, Called]) -> Iterator[Link]:
+    asked = here.asked
+    if campaign := asked.get("campaign"):
+        name = called[campaign].name if campaign in called else campaign
+        yield Link(f"{name} ({campaign})" if name != campaign else campaign, f"{HOME}/campaigns/{campaign}")
+    if holder := asked.get("holder"):
+        yield Link(holder, f"{HOME}/coupons?{urlencode({'holder': holder})}")
+    if here.kind == "period_reopening":
+        period = here.subject.partition(":")[2]
+        entity, _, day = period.partition("/")
+        kind, starts = ("month", f"{day}-01") if len(day) == len("2026-11") else ("day", day)
+        yield Link(period, f"{HOME}/books/periods/{entity}/{kind}/{starts}")
+    if here.kind == "manual_journal":
+        yield Link(here.id, f"{HOME}/books/manual/{here.id}")
+
+
+def _facts(here: Proposal, words: Words) -> Iterator[tuple[str, Link]]:
+    """What else a journal by hand says; the others say it all in what they change."""
+    if here.kind != "manual_journal":
+        return
+    journal = here.asked["journal"]
+    yield N_("Legal entity"), Link(journal["entity"])
+    yield N_("Effective date"), Link(words.day(date.fromisoformat(journal["effective_date"])))
+    if journal.get("attachment"):
+        yield N_("Voucher"), Link(journal["attachment"])
+    if journal.get("about"):
+        yield N_("About"), Link(journal["about"], f"{HOME}/campaigns/{journal['about'].partition('/')[0]}")
+    if reverses := journal.get("reverses"):
+        yield N_("Reverses"), Link(str(reverses), f"{HOME}/books/journals/{reverses}")
+
+
+def changes_of(
+    kind: str, asked: Mapping[str, Any], before: Mapping[str, Any], words: Words, currency: str
+) -> list[Change]:
+    """What a proposal of *kind* would change; of a journal by hand amount, credited account and debited account."""
+    match kind:
         case "campaign_change":
-            change = {name: value for name, value in asked["change"].items() if name != "version"}
-            if "limits" in change:  # limits that are not named stay
-                change["limits"] = before["limits"] | change["limits"]
-            for name, value in change.items():
-                yield from _compared(name, before[name], value)
+            return _of_campaign(asked["change"], before, words, currency)
         case "stock_adjustment":
             left = before["stock"]
-            yield Change(words.say(N_("stock")), words.number(left), words.number(left + asked["delta"]))
+            return differences({"stock": left}, {"stock": left + asked["delta"]}, words)
         case "revocation":
-            yield Change(words.say(N_("coupons that are out")), words.number(before["coupons"]), words.number(0))
+            return differences({"coupons": before["coupons"]}, {"coupons": 0}, words)
         case "period_reopening":
-            yield Change(here.subject.partition(":")[2], before["state"], "open")
+            return differences({"state": before["state"]}, {"state": "open"}, words)
         case "manual_journal":
-            for line in asked["journal"]["lines"]:
-                is_money = not line["commodity"].startswith("coupon:")
-                amount = words.money(line["minor"], line["commodity"]) if is_money else words.number(line["minor"])
-                yield Change(amount, line["credit"], line["debit"])
+            return [
+                Change(amount(words, line["minor"], line["commodity"]), line["credit"], line["debit"])
+                for line in asked["journal"]["lines"]
+            ]
+    return []
 
 
-def _compared(name: str, before: Any, after: Any) -> Iterator[Change]:
-    """What is not the same in both, part by part."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for part in dict.fromkeys((*before, *after)):
-            yield from _compared(f"{name}.{part}", before.get(part), after.get(part))
-    elif before != after:
-        yield Change(name, _spelt(before), _spelt(after))
+def _of_campaign(asked: Mapping[str, Any], before: Mapping[str, Any], words: Words, currency: str) -> list[Change]:
+    change = {name: value for name, value in asked.items() if name != "version"}
+    if "limits" in change:  # limits that are not named stay
+        change["limits"] = before["limits"] | change["limits"]
+    old = {name: before.get(name) for name in change}
+    return differences(old, change, words, currency)
 
 
-def _spelt(value: Any) -> str:
-    text = value if isinstance(value, str) else "–" if value is None else msgspec.json.encode(value).decode()
-    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]} …"
+def amount(words: Words, minor: int, commodity: str) -> str:
+    """Minor units of a currency, or coupons."""
+    return words.number(minor) if commodity.startswith("coupon:") else words.money(minor, commodity)
 
 
 PAGES = (Page(path=WAITING, show=show, act=decide, roles=MAKERS, menu=N_("Waiting"), section=N_("Overview")),)

@@ -12,7 +12,7 @@ const campaign = main.dataset.campaign;
 const find = (name) => main.querySelector(`[data-${name}]`);
 const place = `fairclaim-demo ${campaign}`;
 
-let kept = null; // {visitor, key, asked, won}
+let kept = null; // {visitor, key, asked, won: {code, shown, until, picture}}
 let sale = null; // what the server says of the campaign
 let clock = null; // {serverMs, atMs, tripMs}: the server's time at an instant of ours
 let ticket = null; // {text, visitor, untilMs}
@@ -55,8 +55,11 @@ function serverNow() {
 function heard(serverTime, sentMs) {
   const atMs = performance.now();
   const tripMs = atMs - sentMs;
-  if (clock && tripMs > clock.tripMs && atMs - clock.atMs < 60000) return; // a quicker answer knows it better
-  clock = { serverMs: Date.parse(serverTime) + tripMs / 2, atMs, tripMs };
+  const serverMs = Date.parse(serverTime) + tripMs / 2;
+  // A quicker answer knows it better, unless the two can't both be right: then this device has slept.
+  const agrees = clock && Math.abs(serverMs - serverNow()) <= (tripMs + clock.tripMs) / 2;
+  if (agrees && tripMs > clock.tripMs && atMs - clock.atMs < 60000) return;
+  clock = { serverMs, atMs, tripMs };
 }
 
 // Asking
@@ -131,6 +134,7 @@ function settle({ status, body }) {
 
 async function claim() {
   if (claiming) return;
+  const hadFocus = document.activeElement === find('grab');
   claiming = true;
   refused = '';
   save({ asked: true }); // before it is sent: whoever reloads now asks again with the same key
@@ -139,14 +143,15 @@ async function claim() {
     show();
     const answer = await askForCoupon();
     if (settle(answer)) break;
-    trying = navigator.onLine && answer.status ? 'busy' : 'offline';
+    trying = navigator.onLine ? 'busy' : 'offline';
     show();
-    const again = answer.againMs || Math.min(PAUSE_MS_MAX, 500 * 2 ** tries);
-    await pause(again * (0.75 + Math.random() / 2));
+    // Never before the server says, and not all phones at once.
+    await pause((answer.againMs || Math.min(PAUSE_MS_MAX, 500 * 2 ** tries)) * (1 + Math.random() / 2));
   }
   claiming = false;
   show();
   if (!kept.won) await look();
+  else if (hadFocus) main.querySelector('.code').focus({ preventScroll: true }); // the button it was on is gone
 }
 
 function pause(ms) {
@@ -185,7 +190,7 @@ function show() {
 function showCoupon() {
   const { code, shown, until } = kept.won;
   find('code').textContent = shown;
-  find('qr').src = `/demo/qr?code=${encodeURIComponent(code)}`;
+  drawCode(code);
   find('until-row').hidden = !until;
   if (until) {
     find('until').dateTime = until;
@@ -195,25 +200,64 @@ function showCoupon() {
   }
 }
 
+// The code as a picture. It is asked for in a body, as no log keeps those, and once: it is kept with the coupon.
+async function drawCode(code) {
+  if (!kept.won.picture) {
+    try {
+      const answer = await fetch('/demo/qr', {
+        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ code }),
+      });
+      if (!answer.ok) return; // the code is there to read
+      save({ won: { ...kept.won, picture: await answer.text() } });
+    } catch {
+      return;
+    }
+  }
+  const image = find('qr');
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(new Blob([kept.won.picture], { type: 'image/svg+xml' }));
+  image.hidden = false;
+}
+
+async function copyCode() {
+  try {
+    await navigator.clipboard.writeText(kept.won.shown);
+  } catch {
+    getSelection().selectAllChildren(find('code')); // then it is marked, to be copied by hand
+    return;
+  }
+  find('copy-says').hidden = true;
+  find('copied').hidden = false;
+  setTimeout(() => {
+    find('copy-says').hidden = false;
+    find('copied').hidden = true;
+  }, 2000);
+}
+
 function showClock() {
   if (!sale) return;
   const now = serverNow();
   const starts = Date.parse(sale.starts_at);
-  const left = Math.max(0, Math.ceil(((now < starts ? starts : Date.parse(sale.ends_at)) - now) / 1000));
-  const parts = { days: Math.floor(left / 86400), hours: Math.floor(left / 3600) % 24, minutes: Math.floor(left / 60) % 60, seconds: left % 60 };
+  const secondsLeft = Math.max(0, Math.ceil(((now < starts ? starts : Date.parse(sale.ends_at)) - now) / 1000));
+  const parts = {
+    days: Math.floor(secondsLeft / 86400), hours: Math.floor(secondsLeft / 3600) % 24,
+    minutes: Math.floor(secondsLeft / 60) % 60, seconds: secondsLeft % 60,
+  };
   for (const [name, value] of Object.entries(parts)) {
     const at = main.querySelector(`[data-part=${name}]`);
     const text = name === 'days' ? String(value) : String(value).padStart(2, '0');
     if (at.textContent !== text) at.textContent = text;
   }
   find('days').hidden = !parts.days;
+  main.querySelector('.clock').toggleAttribute('data-last', secondsLeft <= 60);
 }
 
 async function keepLooking() {
   for (;;) {
     await look();
     if (!kept.won && !claiming && sale && Date.parse(sale.ends_at) > serverNow()) await getTicket();
-    const ms = kept.won || document.hidden ? 15000 : 2000;
+    const isFar = sale && Date.parse(sale.starts_at) - serverNow() > 60000;
+    const ms = kept.won || document.hidden || isFar ? 15000 : 2000;
     await new Promise((resolve) => { setTimeout(resolve, ms * (0.75 + Math.random() / 2)); });
   }
 }
@@ -222,6 +266,8 @@ if (campaign) {
   load();
   save({});
   find('grab').addEventListener('click', claim);
+  find('copy').addEventListener('click', copyCode);
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) look(); });
   addEventListener('online', () => { wake(); look(); });
   addEventListener('offline', () => { if (claiming) trying = 'offline'; show(); });
   addEventListener('storage', (event) => { if (event.key === place) { load(); show(); } });

@@ -1,0 +1,138 @@
+"""What is not the same before and after, part by part, in words: labels, money, shares and names. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway.console.campaigns.fields import FIELDS
+from gateway.console.locales import N_, Words
+
+VALUE_CHARS_MAX = 300
+_NO = N_("none")
+
+LABELS = {
+    "about": N_("about"),
+    "address": N_("address"),
+    "campaign": N_("Campaign"),
+    "checker": N_("decided by"),
+    "closed_through": N_("closed through"),
+    "coupons": N_("coupons that are out"),
+    "disabled": N_("disabled"),
+    "display": N_("name"),
+    "holder": N_("Holder"),
+    "kind": N_("kind"),
+    "language": N_("language"),
+    "maker": N_("made by"),
+    "must_change": N_("has to choose a password"),
+    "outcome": N_("outcome"),
+    "reason": N_("reason"),
+    "roles": N_("roles"),
+    "said": N_("said"),
+    "scope": N_("Where it holds"),
+    "state": N_("state"),
+    "stock": N_("stock"),
+    "theme": N_("colours"),
+    "value": N_("What a coupon gives"),
+    "version": N_("version"),
+    "zone": N_("Time zone"),
+}
+"""Names of what is changed that are no fields of a campaign → their labels."""
+
+STATE_WORDS = {
+    **{"open": N_("Open"), "hold": N_("On hold"), "closed": N_("Closed"), "pending": N_("Waits")},
+    **{"draft": N_("Draft"), "scheduled": N_("Scheduled"), "active": N_("Active"), "paused": N_("Paused")},
+    **{"ended": N_("Ended"), "archived": N_("Archived"), "drafted": N_("Waits"), "approved": N_("Approved")},
+    **{"posted": N_("Posted"), "rejected": N_("Rejected")},
+}
+"""States of campaigns, periods and journals by hand → their words."""
+
+
+class Change(NamedTuple):
+    """A field of what was changed: how it was *before* and is *after*; None where it was not, or is not."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+class _Nothing:
+    """What is not there at all."""
+
+
+_NOT_THERE = _Nothing()
+
+
+def differences(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, words: Words, currency: str = ""
+) -> list[Change]:
+    """What is not the same in both; amounts are of *currency*, unless one of both names another one."""
+    return list(_compared("", before or {}, after or {}, words, currency))
+
+
+def spelt(name: str, value: Any, words: Words, currency: str = "") -> str:
+    """*value* of the field *name* as one reads it; never endless."""
+    text = _spelt(name, value, words, currency)
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]} …"
+
+
+def label(name: str, words: Words) -> str:
+    """What the field *name* is called; its name where it has no other."""
+    field = FIELDS.get(name)
+    return words.say(field.label if field else LABELS.get(name, name))
+
+
+def _compared(
+    above: str, before: Mapping[str, Any], after: Mapping[str, Any], words: Words, currency: str
+) -> Iterator[Change]:
+    was_of, now_of = (str(each.get("currency") or currency) for each in (before, after))
+    for part in dict.fromkeys((*before, *after)):
+        was, now = before.get(part, _NOT_THERE), after.get(part, _NOT_THERE)
+        name = f"{above}.{part}" if above else part
+        if was == now:
+            continue
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from _compared(name, was, now, words, currency)
+        elif isinstance(was, dict | _Nothing) and isinstance(now, dict | _Nothing) and above == "":
+            yield from _one_side(name, was, now, words, currency)
+        else:
+            sides = [
+                None if isinstance(each, _Nothing) else spelt(name, each, words, of)
+                for each, of in ((was, was_of), (now, now_of))
+            ]
+            yield Change(label(name, words), *sides)
+
+
+def _one_side(name: str, was: Any, now: Any, words: Words, currency: str) -> Iterator[Change]:
+    """The parts of what is only before, or only after."""
+    parts = now if isinstance(was, _Nothing) else was
+    for part, value in parts.items():
+        text = spelt(f"{name}.{part}", value, words, currency)
+        sides = (None, text) if isinstance(was, _Nothing) else (text, None)
+        yield Change(label(f"{name}.{part}", words), *sides)
+
+
+def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
+    field = FIELDS.get(name)
+    match value:
+        case None | "":
+            return words.say(_NO)
+        case bool():
+            return words.say(N_("yes") if value else N_("no"))
+        case int() if currency and (name.endswith("minor") or (field and field.kind == "money")):
+            return words.money(value, currency)
+        case int() if field and field.kind == "share":
+            return words.share(value)
+        case int():
+            return words.number(value)
+        case str() if field and field.options:
+            return words.say(dict(field.options).get(value, value))
+        case str():
+            return words.say(STATE_WORDS[value]) if name == "state" and value in STATE_WORDS else value
+        case []:
+            return words.say(_NO)
+        case [*parts] if all(isinstance(each, str | int) for each in parts):
+            return ", ".join(map(str, parts))
+        case [{"account": _, "basis_points": _}, *_]:
+            return ", ".join(f"{each['account']} {words.share(each['basis_points'])}" for each in value)
+    return msgspec.json.encode(value).decode()

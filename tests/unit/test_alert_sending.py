@@ -1,0 +1,114 @@
+"""Where a webhook may go, how it is signed, what a mail is: alerts on their way, without a worker."""
+
+import asyncio
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+import msgspec
+import pytest
+
+from gateway.alerts.outward import BadUrl, Outward, Undelivered
+from gateway.alerts.payload import mail
+from gateway.alerts.sending import Due, signed
+from gateway.settings import SettingError, Settings
+from tests.integration.alerting import LOOPBACK, Hook
+
+
+@pytest.mark.parametrize(
+    ("networks", "url", "may"),
+    [
+        ("", "https://hooks.example.com/a?b=c", True),
+        ("", "http://hooks.example.com/", False),
+        ("", "https://127.0.0.1/", False),
+        ("", "https://[::1]/", False),
+        ("", "https://10.0.0.8:8443/", False),
+        ("", "https://169.254.169.254/latest/meta-data", False),
+        ("", "https://[::ffff:10.0.0.8]/", False),
+        ("", "https://[64:ff9b::a00:8]/", False),
+        ("", "https://user:pass@hooks.example.com/", False),
+        ("", "https://hooks.example.com/#part", False),
+        ("", "https:///nowhere", False),
+        ("", "ftp://hooks.example.com/", False),
+        ("", "https://hooks.example.com/\r\nX-Evil: 1", False),
+        ("", "https://hooks.example.com:99999/", False),
+        ("10.0.0.0/8", "http://10.0.0.8/", True),
+        ("10.0.0.0/8", "http://8.8.8.8/", False),
+    ],
+)
+async def test_where_a_webhook_may_be(networks: str, url: str, may: bool) -> None:
+    """Public, by HTTPS, or where a setting allows it; nothing that hides another address or a header."""
+    outward = Outward(networks)
+    if may:
+        assert outward.check_url(url) == url
+    else:
+        with pytest.raises(BadUrl):
+            outward.check_url(url)
+    await outward.close()
+
+
+async def test_a_name_that_leads_inside_is_not_followed() -> None:
+    """What a name means is looked up when it is sent to: localhost is not public, whatever was checked before."""
+    outward = Outward("")
+    async with Hook() as hook:
+        for url in (f"https://localhost:{hook.port}/", hook.url):
+            with pytest.raises(Undelivered, match="not public"):
+                await outward.post(url, [], b"{}")
+        assert hook.got == []
+    for address in ("0.0.0.8", "224.0.0.1", "240.0.0.1", "100.64.0.1", "fe80::1", "2002:a00:8::", "192.168.0.1"):
+        assert not outward.may_reach(ip_address(address), is_plain=False)
+    assert outward.may_reach(ip_address("93.184.216.34"), is_plain=False)
+    assert not outward.may_reach(ip_address("93.184.216.34"), is_plain=True)
+    await outward.close()
+
+
+async def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes the request and never answers costs as long as may be, and no longer."""
+    monkeypatch.setattr("gateway.alerts.outward.SECONDS_MAX", 0.2)
+    silent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    outward = Outward(LOOPBACK)
+    with pytest.raises(Undelivered, match="no answer in time"):
+        await outward.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", [], b"{}")
+    silent.set()
+    await outward.close()
+    server.close()
+    await server.wait_closed()
+
+
+def test_signatures_are_those_of_the_specification() -> None:
+    """The example of Standard Webhooks, to the letter."""
+    due = Due(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", "ar", "t", '{"test": 2432232314}', 0, "webhook", "https://x/",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "",
+    )  # fmt: skip
+    headers = dict(signed(due, datetime.fromtimestamp(1614265330, UTC)))
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert (headers["webhook-id"], headers["webhook-timestamp"]) == (due.id, "1614265330")
+
+
+def test_a_mail_can_t_be_given_another_header() -> None:
+    """What stands in an alert is one line of a subject, or text."""
+    data = {"kind": "breaks", "severity": "critical", "campaign": "a\nBcc: eve@example.com", "says": "x", "to_do": "y"}
+    body = msgspec.json.encode({"type": "alert.raised", "timestamp": "2026-11-29T10:00:00Z", "data": data}).decode()
+    with pytest.raises(ValueError, match="Header"):
+        mail("id", body, "f@example.com", "ops@example.com")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alert_networks": "nowhere"},
+        {"public_url": "sale.example.com"},
+        {"smtp_security": "ssl"},
+        {"smtp_user": "u", "smtp_security": "none"},
+    ],
+)
+def test_settings_that_can_t_be(changes: dict[str, str]) -> None:
+    """Refused by name when they are read; a password never goes over a line that is not encrypted."""
+    with pytest.raises(SettingError, match=f"FAIRCLAIM_{next(iter(changes)).upper()}"):
+        msgspec.structs.replace(Settings(), **changes).checked()
