@@ -48,11 +48,12 @@ def check_ours(request: Request, given: str, form: str) -> None:
 
     Errors: NotOurs for a request of anybody else.
     """
-    if _is_from_elsewhere(request) or not compare_digest(given.encode(), form.encode()):
+    if is_from_elsewhere(request) or not compare_digest(given.encode(), form.encode()):
         raise NotOurs
 
 
-def _is_from_elsewhere(request: Request) -> bool:
+def is_from_elsewhere(request: Request) -> bool:
+    """Does a browser say that a page of another site sent *request*?"""
     # A browser that says where a request comes from says so itself; no page can make it say otherwise.
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -46,9 +46,9 @@ def shown(value: float, unit: Unit, words: Words) -> str:
         case "coupons":
             return words.say_many("%(num)s coupon", "%(num)s coupons", whole)
         case "breaks":
-            return words.say_many("%(num)s break is", "%(num)s breaks are", whole)
+            return words.say_many("%(num)s break", "%(num)s breaks", whole)
         case "failures":
-            return words.say_many("%(num)s code that is not there", "%(num)s codes that are not there", whole)
+            return words.say_many("%(num)s code", "%(num)s codes", whole)
 
 
 def sentence(here: Alert, words: Words) -> str:

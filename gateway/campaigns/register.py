@@ -1,22 +1,40 @@
 """Campaigns as they are looked up by people: filtered and sorted by their true state, their versions, their books."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 from psycopg_pool import AsyncConnectionPool
 
+from gateway.campaigns.broken import Broken
+from gateway.campaigns.check import ENTITY_RULE
 from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State, Stored
 from gateway.campaigns.shards import Look, Shards
-from gateway.campaigns.store import Campaign
+from gateway.campaigns.store import Adjustment, Campaign
 from gateway.errors import Refusal
 from gateway.sql import load_queries, postgres, row, rows
 from lua.door import Door
 from lua.keys import CampaignId, Shard
 
 _QUERIES = load_queries("campaign_register")
+
+ID_TAKEN_RULE = "an id that no other campaign has"
+JOURNALS_MAX = 10_000
+"""So many journals are summed up for a curve; of more, the sums of days are."""
+
+HELD_MAX = 1000
+"""Coupons of one holder are counted up to here."""
+
+_MOVING = ["restock", "withdraw", "claim", "issue", "rollback", "expire", "revoke"]
+"""Verbs of journals that may move stock."""
+
+_AT_ONCE = 25  # campaigns that Redis is asked about
+_SPAN = 2000
+"""So many state changes are looked through for claims, before journals are asked where there are more."""
 
 Sort = Literal["id", "name", "starts", "ends", "changed"]
 
@@ -39,14 +57,15 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """What went in (> 0) or out (< 0) of stock until *at*, since the one before."""
+    """What went in (> 0) or out (< 0) of stock until *at*, since the one before; *part* as the statement tells them."""
 
     at: datetime
     delta: int
+    part: int = 1
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """Coupons claimed in a channel, redemptions of them, and what was given away then, minor units."""
+    """Coupons claimed in a channel, redemptions of them, and what was given away for good, minor units."""
 
     channel: str
     claimed: int
@@ -54,12 +73,29 @@ class Channel(msgspec.Struct, frozen=True):
     minor: int
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """How many coupons somebody has claimed, and when the last one."""
+class Claim(msgspec.Struct, frozen=True):
+    """A claim as the books have it: the state change *seq* of *shard*."""
 
+    shard: str
+    seq: int
+    at: datetime
     holder: str
+    channel: str
+    code: str
+
+
+class Held(msgspec.Struct, frozen=True):
+    """How a coupon is now, and how many its holder has claimed of the campaign, HELD_MAX at most."""
+
+    code: str
+    state: str
     count: int
-    last_at: datetime
+
+
+class Adjusted(Adjustment, frozen=True, kw_only=True):
+    """A stock adjustment that is over, and when it was asked for."""
+
+    requested_at: datetime
 
 
 class Called(NamedTuple):
@@ -86,12 +122,17 @@ class Register:
         now_ms = await self._shards.now_ms(CampaignId("clock"))
         now = datetime.fromtimestamp(now_ms / 1000, UTC)
         asked = {"text": text, "state": state, "sort": sort, "down": down, "limit": limit}
-        async with postgres(self._pool) as connection:
-            found = await rows(connection, _QUERIES["listed"], now=now, key=after[0], id=after[1], **asked)
+        found = await self._rows("listed", now=now, key=after[0], id=after[1], **asked)
         return msgspec.convert(found, list[Listed]), now_ms
 
-    async def looks(self, here: Campaign) -> Sequence[Look]:
-        """The shards of *here*; none of a draft."""
+    async def looks(self, many: Sequence[Campaign]) -> list[Sequence[Look]]:
+        """The shards of each of *many*; none of a draft."""
+        found: list[Sequence[Look]] = []
+        for begin in range(0, len(many), _AT_ONCE):
+            found += await asyncio.gather(*(self._looks(each) for each in many[begin : begin + _AT_ONCE]))
+        return found
+
+    async def _looks(self, here: Campaign) -> Sequence[Look]:
         return [] if here.state is Stored.DRAFT else await self._shards.look_all(here.id, here.definition.shards)
 
     async def called(self, campaigns: Sequence[str]) -> dict[str, Called]:
@@ -102,44 +143,88 @@ class Register:
             found = await rows(connection, _QUERIES["called"], ids=list(campaigns))
         return {each["id"]: Called(each["name"], each["currency"]) for each in found}
 
+    async def refused(self, new: Definition) -> Iterator[Broken]:
+        """The rules that *new* breaks as a new campaign, of those that only the books can tell."""
+        async with postgres(self._pool) as connection:
+            found = await row(connection, _QUERIES["taken"], id=new.id, entity=new.legal_entity)
+        assert found is not None, "the statement has one row"
+        broken = [Broken("id", ID_TAKEN_RULE)] if found["is_taken"] else []
+        return iter(broken if found["has_books"] else [*broken, Broken("legal_entity", ENTITY_RULE)])
+
     async def versions(self, campaign: CampaignId, limit: int, before: int | None = None) -> list[Past]:
         """At most *limit* versions, the newest first, from before the number *before*."""
-        async with postgres(self._pool) as connection:
-            found = await rows(connection, _QUERIES["versions"], id=campaign, before=before, limit=limit)
-        return msgspec.convert(found, list[Past])
+        return msgspec.convert(await self._rows("versions", id=campaign, before=before, limit=limit), list[Past])
 
     async def version(self, campaign: CampaignId, number: int) -> Past:
         """One version. Errors: Refusal("not_found")."""
-        async with postgres(self._pool) as connection:
-            found = await row(connection, _QUERIES["version"], id=campaign, version=number)
-        if found is None:
+        found = await self._rows("version", id=campaign, version=number)
+        if not found:
             raise Refusal("not_found")
-        return msgspec.convert(found, Past)
+        return msgspec.convert(found[0], Past)
+
+    async def adjustments(self, campaign: CampaignId, limit: int) -> list[Adjusted]:
+        """At most *limit* stock adjustments that are over, the newest first."""
+        return msgspec.convert(await self._rows("adjustments", id=campaign, limit=limit), list[Adjusted])
 
     async def stock_moved(self, here: Campaign, parts: int) -> list[Moved]:
-        """Stock in and out by the unit book, in at most *parts* + 1 sums, in order of time."""
-        async with postgres(self._pool) as connection:
-            found = await rows(connection, _QUERIES["stock_moved"], shards=_names(here), buckets=parts)
+        """
+        Stock in and out by the unit book, in order of time.
+
+        Shape: part 0 is what was before the window, 1 to *parts* are of the window, and one more is what came after it.
+        Of more than JOURNALS_MAX journals there is a part 1 for each day.
+        """
+        asked: dict[str, Any] = {"shards": _names(here), "verbs": _MOVING}
+        [counted] = await self._rows("stock_journals", most=JOURNALS_MAX + 1, **asked)
+        what = here.definition
+        if counted["count"] > JOURNALS_MAX:
+            found = await self._rows("stock_days", shards=_names(here), id=here.id, zone=what.timezone)
+        else:
+            starts, ends = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (what.starts_ms, what.ends_ms))
+            found = await self._rows(
+                "stock_moved", id=here.id, entity=what.legal_entity, parts=parts, starts=starts, ends=ends, **asked
+            )
         return msgspec.convert(found, list[Moved])
 
     async def channels(self, here: Campaign) -> list[Channel]:
         """Each channel that something was claimed in, the busiest first."""
-        async with postgres(self._pool) as connection:
-            found = await rows(connection, _QUERIES["channels"], shards=_names(here))
-        return msgspec.convert(found, list[Channel])
+        return msgspec.convert(await self._rows("channels", shards=_names(here)), list[Channel])
 
-    async def acts(self, campaign: CampaignId, limit: int) -> list[dict[str, Any]]:
-        """Rows of the audit log that are about the campaign, the newest first."""
-        async with postgres(self._pool) as connection:
-            return await rows(connection, _QUERIES["acts"], subject=f"campaign:{campaign}", limit=limit)
+    async def places(self, here: Campaign) -> dict[str, int]:
+        """Shard → the seq after its last state change: where claims() begins."""
+        found = await self._rows("claim_places", shards=_names(here))
+        return {each["shard"]: each["seq"] for each in found}
 
-    async def holders(self, here: Campaign, limit: int, after: tuple[int, str] | None) -> list[Holder]:
-        """At most *limit* people, whoever claimed most first, from after the place *after* (count, holder)."""
-        count, holder = after or (0, None)
-        asked = {"count": count, "holder": holder, "limit": limit}
+    async def claims(self, places: Mapping[str, int], limit: int) -> list[Claim]:
+        """At most *limit* claims, the newest first; *places* has, of each shard, the seq of the last one seen."""
+        found = await self._claims("last_claims", places, limit, span=_SPAN)
+        few = Counter(each.shard for each in found)
+        rest = {shard: seq for shard, seq in places.items() if few[shard] < limit and seq > _SPAN}
+        if rest:
+            found = [each for each in found if each.shard not in rest]
+            found += await self._claims("claims_by_journal", rest, limit)
+        return sorted(found, key=lambda each: (each.at, each.shard, each.seq), reverse=True)[:limit]
+
+    async def _claims(self, query: str, places: Mapping[str, int], limit: int, **asked: int) -> list[Claim]:
+        """*limit* of each shard at most."""
+        shards, seqs = list(places), list(places.values())
+        return msgspec.convert(await self._rows(query, shards=shards, places=seqs, limit=limit, **asked), list[Claim])
+
+    async def claims_of(
+        self, here: Campaign, holder: str, limit: int, after: tuple[datetime, str] | None
+    ) -> list[Claim]:
+        """At most *limit* claims of *holder*, the newest first, from after the place *after* (at, code)."""
+        at, code = after or (None, "")
+        asked = {"id": here.id, "holder": holder, "limit": limit, "at": at, "code": code}
+        return msgspec.convert(await self._rows("claims_of", **asked), list[Claim])
+
+    async def held(self, here: Campaign, codes: Sequence[str]) -> dict[str, Held]:
+        """Code → how that coupon is, as far as the books have it."""
+        found = await self._rows("held", id=here.id, codes=list(codes), most=HELD_MAX)
+        return {each.code: each for each in msgspec.convert(found, list[Held])}
+
+    async def _rows(self, query: str, **asked: Any) -> list[dict[str, Any]]:
         async with postgres(self._pool) as connection:
-            found = await rows(connection, _QUERIES["holders"], shards=_names(here), **asked)
-        return msgspec.convert(found, list[Holder])
+            return await rows(connection, _QUERIES[query], **asked)
 
 
 def _names(here: Campaign) -> list[str]:

@@ -152,11 +152,9 @@ def try_(
     if not receiver.isascii() or not receiver.replace("_", "").isalnum():
         raise Fail(USAGE, "bad_id", f"{receiver!r} is no id", "`fairclaim alerts receivers` shows them")
     done = opened().ask("POST", f"{RECEIVERS}/{receiver}/test").body
+    emit(done, as_json, lambda: "it arrived" if done["arrived"] else f"it did not arrive: {done['error']}")
     if not done["arrived"]:
-        raise Fail(
-            FAILURE, "not_arrived", f"it did not arrive: {done['error']}", "`fairclaim alerts receivers` has more"
-        )
-    emit(done, as_json, lambda: "it arrived")
+        raise typer.Exit(FAILURE)
 
 
 def _told(one: dict[str, Any]) -> list[tuple[str, object]]:

@@ -67,18 +67,27 @@ def session_of(request: Request) -> Session:
     return sessions.open(request.cookies.get(COOKIE, ""), now_s) or sessions.visit(now_s)
 
 
-async def posted(request: Request, session: Session) -> Fields:
-    """
-    The fields of a form that a page of this *session* sent.
+async def posted(request: Request) -> Fields:
+    """The fields of a form, whoever sent it. Errors: Refusal, as read_fields()."""
+    return await read_fields(request, services(request).settings.body_bytes_max, FIELDS_MAX)
 
-    Errors: Refusal("forbidden") for a form of anybody else; as read_fields().
-    """
-    fields = await read_fields(request, services(request).settings.body_bytes_max, FIELDS_MAX)
+
+def check_form(request: Request, session: Session, fields: Fields) -> None:
+    """Errors: NotOurs for a form that no page of this *session* sent."""
     check_ours(request, request.headers.get(FORM_HEADER) or one(fields, "form"), session.form)
-    # PostgreSQL has no text with this character, and no page of ours asks for it.
-    if any("\0" in value for values in fields.values() for value in values):
+
+
+def without_zeros(fields: Fields, *, shown: bool) -> Fields:
+    """
+    *fields* without U+0000, of which PostgreSQL has no text and for which no page of ours asks.
+
+    Where they are *shown* again it is U+0001, which no field takes. Errors: Refusal("bad_request") where they are not.
+    """
+    if not any("\0" in value for values in fields.values() for value in values):
+        return fields
+    if not shown:
         raise Refusal("bad_request", "The form could not be read.")
-    return fields
+    return {name: [value.replace("\0", "\1") for value in values] for name, values in fields.items()}
 
 
 def keep(request: Request, response: Response, session: Session) -> Response:

@@ -6,7 +6,7 @@ and says it with Words.say(). A catalogue is a .po file, which is read once. ``p
 up to date.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -24,6 +24,7 @@ from babel.numbers import (
     format_currency,
     format_decimal,
     format_percent,
+    get_currency_name,
     get_currency_precision,
     parse_decimal,
 )
@@ -133,13 +134,17 @@ class Words:
         shape = pattern.replace(".00", "") if whole else None
         return format_currency(amount, currency, shape, locale=self._locale, currency_digits=not whole)
 
+    def currencies(self, codes: Iterable[str]) -> list[tuple[str, str]]:
+        """Currencies and their names, by code."""
+        return [(code, get_currency_name(code, locale=self._locale)) for code in sorted(codes)]
+
     def share(self, basis_points: int) -> str:
         """Basis points as a percentage: 1250 as 12.5%."""
         return format_percent(Decimal(basis_points) / 10_000, "#,##0.##%", locale=self._locale)
 
     def read_number(self, text: str) -> Decimal | None:
-        """What somebody typed, as a number; None where it is none, or has an exponent."""
-        if any(letter.isalpha() for letter in text):
+        """What somebody typed, as a number; None where it is none, has an exponent or an underscore."""
+        if any(letter.isalpha() or letter == "_" for letter in text):
             return None
         try:
             return parse_decimal(text, locale=self._locale, strict=True)

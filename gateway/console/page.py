@@ -15,13 +15,24 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.alerts.alerts import Count
-from gateway.console.access import HOME, SignedOut, check_role, entered, inside, keep, posted, session_of
+from gateway.console.access import (
+    HOME,
+    SignedOut,
+    check_form,
+    check_role,
+    entered,
+    inside,
+    keep,
+    posted,
+    session_of,
+    without_zeros,
+)
 from gateway.console.locales import Words, choose
 from gateway.console.render import HEADERS, render
 from gateway.console.sessions import Session
 from gateway.console.words import Trouble, trouble_of
 from gateway.errors import Refusal, draw_retry_after_s
-from gateway.forms import Fields, NotOurs, one
+from gateway.forms import Fields, NotOurs, is_from_elsewhere, one
 from gateway.people.person import Look, Person
 from gateway.services import Services, services
 from gateway.zones import zone_of
@@ -40,13 +51,16 @@ class Page:
     all of them may. *is_open*: one need not be signed in.
     *menu* and *section* are messages; without *menu* it is in no menu, and *under* is the one that is marked there.
     *is_looked_at* is False for what a page asks for by itself: that keeps nobody signed in. *is_first*: also for who
-    has to choose a password of his own first. *too_old* answers a form that is not of this session, else it is refused.
+    has to choose a password of his own first. *too_old* answers a form that is not of this session, else it is refused;
+    it has the fields and must do nothing with them. *kept* makes of the fields of a form the query with which *show*
+    has them again: so they outlive a session that ends while somebody types.
     """
 
     path: str
     show: "Show"
     act: "Show | None" = None
     too_old: "Show | None" = None
+    kept: Callable[[Fields], str] | None = None
     roles: tuple[str, ...] = ()
     actors: tuple[str, ...] = ()
     menu: str = ""
@@ -139,7 +153,7 @@ def _behind_the_door(page: Page, pages: Sequence[Page]) -> Callable[[Request], A
         try:
             response = await _enter(visit)
         except SignedOut:
-            return _to_sign_in(visit)
+            return _to_sign_in(visit, await _kept(visit))
         except Refusal as refusal:
             wait_s = refusal.retry_after_s
             if wait_s is None and refusal.status in (429, 503):
@@ -172,8 +186,9 @@ async def _enter(visit: Visit) -> Response:
     assert page.act is not None, "the route has the methods of the page"
     if page.actors:
         check_role(visit.who, *page.actors)
+    visit.fields = without_zeros(await posted(request), shown=page.kept is not None)
     try:
-        visit.fields = await posted(request, visit.session)
+        check_form(request, visit.session, visit.fields)
     except NotOurs:
         if page.too_old is None:
             raise
@@ -181,13 +196,25 @@ async def _enter(visit: Visit) -> Response:
     return await page.act(visit)
 
 
-def _to_sign_in(visit: Visit) -> Response:
-    """The page to sign in, and from there back to where it was; what was posted was not done."""
+async def _kept(visit: Visit) -> str:
+    """The query that has again what was typed into a form of ours; empty for any other."""
+    page, request = visit.page, visit.request
+    if page.kept is None or request.method != "POST" or is_from_elsewhere(request):
+        return ""
+    try:
+        return page.kept(without_zeros(await posted(request), shown=True))
+    except Refusal:  # it can't be read, so there is nothing to keep
+        return ""
+
+
+def _to_sign_in(visit: Visit, kept: str) -> Response:
+    """The page to sign in, and from there back to where it was, with what is *kept*; what was posted was not done."""
     request = visit.request
-    path, query = request.url.path, request.url.query
+    path, query = request.url.path, kept or request.url.query
     if "hx-request" in request.headers:  # a piece of a page: it is the page that has to go
-        path, query = _shown_at(request.headers.get("hx-current-url", HOME))
-    back = inside(path + (f"?{query}" if query and request.method == "GET" else ""))
+        path, shown = _shown_at(request.headers.get("hx-current-url", HOME))
+        query = kept or shown
+    back = inside(path + (f"?{query}" if query and (kept or request.method == "GET") else ""))
     ask = ["again"] if request.method == "POST" else []
     ask += [f"next={quote(back, safe='/')}"] if back != HOME else []
     address = SIGN_IN + ("?" + "&".join(ask) if ask else "")

@@ -52,7 +52,8 @@ def environment(language: str) -> Environment:
 
 def render(template: str, words: Words, status: int = 200, **values: Any) -> Response:
     """A page in the language of *words*; *values* always hold the visit."""
-    given = {"notice": None, "errors": {}, "words": words, "number": words.number, "time": _time(words), **values}
+    told = {"words": words, "number": words.number, "time": _time(words)}
+    given = {"notice": None, "errors": {}, "labels": {}, **told, **values}
     text = environment(words.language).get_template(f"{template}.html").render(given)
     return HTMLResponse(text, status, HEADERS)
 

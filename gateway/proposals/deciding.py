@@ -79,6 +79,13 @@ class Proposals:
             raise Refusal("forbidden", f"Your role may not see a {here.kind}.")
         return here
 
+    async def waiting_about(self, subject: str, who: Somebody) -> list[Proposal]:
+        """What waits of *subject* and *who* may see, the last made first. Errors: Refusal("not_ready")."""
+        async with postgres(self._pool) as connection:
+            await store.expire(connection)
+            found = await rows(connection, QUERIES["waiting_about"], kinds=kinds_seen(who), subject=subject)
+        return msgspec.convert(found, list[Proposal])
+
     async def list(
         self, who: Somebody, limit: int, state: str | None, after: tuple[datetime, str] | None, *, waiting: bool
     ) -> list[Proposal]:

@@ -130,7 +130,7 @@ async def see_alerts(request: Request) -> Response:
         kind=kind,
         is_open=None if state is None else state == "open",
         campaign=campaign,
-        before=read_cursor(request, Annotated[int, msgspec.Meta(ge=1, lt=2**63)], of_list),  # type: ignore[arg-type]
+        before=read_cursor(request, Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)], of_list),  # type: ignore[arg-type]
         limit=limit + 1,
     )
     more = make_cursor(found[limit - 1].id, of_list) if len(found) > limit else None

@@ -21,6 +21,12 @@ SELECT id FROM proposals WHERE kind = %(kind)s AND subject = %(subject)s AND sta
 -- name: open_proposals
 SELECT count(*) AS open FROM proposals WHERE state IN ('pending', 'approved')
 
+-- name: waiting_about
+-- By the index that keeps one of a kind and subject.
+SELECT * FROM proposals
+WHERE kind = ANY(%(kinds)s) AND subject = %(subject)s AND state IN ('pending', 'approved')
+ORDER BY made_at DESC, id DESC
+
 -- name: proposals
 -- Both those with a row of their own and manual journals, whose states are told in the same words.
 SELECT * FROM (

@@ -1,8 +1,5 @@
-"""Live in a browser: figures that move by themselves, charts, a wall, one sale; a rush of updates costs no memory."""
+"""Live in a browser: figures that move by themselves, charts, a wall, one sale."""
 
-import asyncio
-from itertools import count
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -10,10 +7,9 @@ import pytest_asyncio
 from playwright.async_api import Page
 
 from gateway.console.live import pages
-from gateway.console.live.reading import Reading, SaleReading
-from gateway.telemetry import BATCH_CLAIMS, CLAIM_SECONDS, CLAIMS, METRICS, OUTCOMES, SECONDS, SIZES
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.rushing import Rush
 from tests.browser.test_console import sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
@@ -21,52 +17,11 @@ from tests.integration.consoling import add_user
 
 pytestmark = IN_BROWSER
 
-UPDATES_PER_S = 100
-RUSH_S = 120
-"""How long the rush of updates lasts: it is cheap, and goes on beside other tests."""
-HEAP_GROWTH_MAX = 4_000_000
-EMPTY = {
-    each.name: (0,) * (len(each.buckets) + 2 if each.kind == "histogram" else len(each.values)) for each in METRICS
-}
-
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(site: Worker) -> None:
     """Olga, who sees how it runs."""
     await add_user(site, "olga", "operator", display="Olga")
-
-
-def rushing(site: Worker) -> None:
-    """From now on what is read is made up: two sales of a hundred thousand, at 4 and at 1 thousand claims a second."""
-    started_s, numbers = monotonic(), count(1)
-    now_ms = int(started_s * 1000)
-
-    async def look() -> Reading:
-        await asyncio.sleep(0)
-        gone_s, number = monotonic() - started_s, next(numbers)
-        at_ms = 1_790_000_000_000 + now_ms + int(gone_s * 1000)
-        wave = 1 + 0.3 * ((number // 50) % 3)
-        claimed = int(400 * gone_s), int(100 * gone_s)
-        outcomes = [0] * len(OUTCOMES)
-        for name, share in (("claimed", 1), ("replayed", 0.2), ("sold_out", 0.5), ("limit_reached", 0.1)):
-            outcomes[OUTCOMES.index(name)] = int(sum(claimed) * share)
-        seconds, sizes = [0] * (len(SECONDS) + 2), [0] * (len(SIZES) + 2)
-        seconds[3], seconds[4], seconds[6] = int(sum(claimed) * 0.7), int(sum(claimed) * 0.28), int(sum(claimed) * 0.02)
-        sizes[4], sizes[-1] = sum(claimed) // 12, sum(claimed)
-        cells = {
-            **EMPTY,
-            CLAIMS.name: tuple(outcomes),
-            CLAIM_SECONDS.name: tuple(seconds),
-            BATCH_CLAIMS.name: tuple(sizes),
-        }
-        sales = [
-            SaleReading(name.lower(), f"{name} sale", "active", at_ms, 100_000 - had, had, True, 40, 0.2 * wave)
-            for name, had in zip(("Morning", "Evening"), claimed, strict=True)
-        ]
-        return Reading(at_ms, cells, sales, True, 0, 0)
-
-    site.services.live.look, site.services.live.pause_s = look, 0.85 / UPDATES_PER_S
-    site.services.live.past.clear()
 
 
 async def shown(page: Page, figure: str) -> str:
@@ -122,7 +77,7 @@ async def test_it_is_accessible_and_fits(
     site: Worker, new_page: NewPage, watch: Watch, kind: str, options: dict[str, Any]
 ) -> None:
     """Axe finds nothing and nothing sticks out: all sales, one of them, and on a wall, where there is no menu."""
-    rushing(site)
+    Rush(site)
     page = await new_page(**options)
     await sign_in(page, "olga")
 
@@ -143,7 +98,7 @@ async def test_it_is_accessible_and_fits(
 @pytest.mark.usefixtures("people")
 async def test_it_says_the_last_values_without_javascript(site: Worker, new_page: NewPage) -> None:
     """Figures, sales and outcomes are in the page, and a link brings them up to date."""
-    rushing(site)
+    Rush(site)
     page = await new_page(java_script_enabled=False)
     await sign_in(page, "olga")
     await page.goto("/console/live")
@@ -177,39 +132,3 @@ async def test_it_comes_back_and_says_when_it_is_away(
 
     await page.wait_for_url("**/console/sign-in?next=/console/live")
     watch.wrong.clear()  # that requests failed is the point here
-
-
-@pytest.mark.usefixtures("people")
-async def test_a_hundred_updates_a_second_cost_no_memory(site: Worker, page: Page) -> None:
-    """Frames are taken as they come, thirty a second at most are drawn, points are bounded, and the heap is level."""
-    rushing(site)
-    await sign_in(page, "olga")
-    await page.goto("/console/live")
-    await page.wait_for_function("() => Number(document.getElementById('live').dataset.points) > 4")
-    tools = await page.context.new_cdp_session(page)
-
-    async def heap() -> int:
-        await tools.send("HeapProfiler.collectGarbage")
-        return int((await tools.send("Runtime.getHeapUsage"))["usedSize"])
-
-    async def figures() -> dict[str, int]:
-        data: dict[str, str] = await page.evaluate("({...document.getElementById('live').dataset})")
-        return {name: int(data[name]) for name in ("seen", "drawn", "points")}
-
-    level, before, began = await heap(), await figures(), monotonic()
-    await page.wait_for_function(
-        "want => Number(document.getElementById('live').dataset.seen) >= want",
-        arg=before["seen"] + UPDATES_PER_S * RUSH_S,
-        timeout=RUSH_S * 4000,
-    )
-    took_s, after, grown = monotonic() - began, await figures(), await heap() - level
-    print(
-        f"{took_s:.0f} s, {(after['seen'] - before['seen']) / took_s:.0f} updates/s, "
-        f"{(after['drawn'] - before['drawn']) / took_s:.0f} drawn/s, {after['points']} points, heap {grown:+} bytes"
-    )
-
-    assert (after["drawn"] - before["drawn"]) / took_s <= 31
-    assert after["points"] <= 1200
-    assert grown < HEAP_GROWTH_MAX
-    assert len(site.services.live.watchers) == 1
-    await picture(page, "console-live-rush")

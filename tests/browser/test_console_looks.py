@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser
 
 from gateway.console.page import Page as PageOf
 from gateway.console.routes import PAGES
@@ -29,11 +29,18 @@ from tests.integration.draining import Books
 pytestmark = IN_BROWSER
 
 NO_PAGES = {
-    "/console/figures": "a part of Start",
-    "/console/live-stream": "a stream",
-    "/console/campaign-sentence": "a part of the wizard",
-    "/console/sign-in": "leads on who is signed in",
+    "/console/figures",
+    "/console/live-stream",
+    "/console/alerts-open",
+    "/console/alerts.csv",
+    "/console/campaigns.csv",
+    "/console/campaign-sentence",
+    "/console/coupons.csv",
+    "/console/books/reports/{report}/file",
+    "/console/books/exports/{export}/file",
+    "/console/sign-in",
 }
+"""Files, parts of pages, and the page that leads on who is signed in."""
 MORE = (
     "/console/live?wall=1",
     f"/console/users?text={ATTACK}",
@@ -57,6 +64,8 @@ LOOKS: dict[str, dict[str, Any]] = {
         "timezone_id": "Asia/Shanghai",
     },
 }
+STATUSES = {200, 400, 404}
+"""No campaign has an attack for its id; and some things are not there, such as the report of what was not closed."""
 HACKED = "() => [typeof hacked, document.querySelectorAll('img[src=x], main script:not([src])').length].join()"
 
 
@@ -109,11 +118,10 @@ async def test_each_page_in_each_look(browser: Browser, shop: NastyShop, look: s
     await sign_in(page)
     wrong, texts = dict[str, Any](), list[str]()
     for address in addresses(shop.names):
-        if not await is_a_page(shop, page, address):
-            continue
-        await page.goto(address)
-        found = await violations(page), await overflow(page), await page.evaluate(HACKED)
-        if found != ([], 0, "undefined,0"):
+        answer = await page.goto(address)
+        status = answer.status if answer else 0
+        found = status in STATUSES, await violations(page), await overflow(page), await page.evaluate(HACKED)
+        if found != (True, [], 0, "undefined,0"):
             wrong[address] = found
         texts += await page.evaluate(TEXTS)
         await picture(page, picture_name(address, look))
@@ -125,14 +133,6 @@ async def test_each_page_in_each_look(browser: Browser, shop: NastyShop, look: s
     assert {each for each in WRITTEN if any(attack(each) in text for text in texts)} == set(WRITTEN)
     if LOOKS[look].get("locale") == "zh-CN":
         assert english(texts) == set()
-
-
-async def is_a_page(shop: NastyShop, page: Page, address: str) -> bool:
-    """Whether it is HTML with a menu: files and parts of pages are not looked at."""
-    cookies = {each["name"]: each["value"] for each in await page.context.cookies()}
-    head = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
-    answer = await shop.site.http.get(address, headers=head)
-    return answer.headers.get("content-type", "").startswith("text/html") and "<nav" in answer.text
 
 
 TEXTS = """() => {

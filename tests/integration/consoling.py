@@ -24,8 +24,12 @@ FORM = re.compile(r'name="form" value="([\w-]+)"')
 
 async def add_user(worker: Worker, name: str, *roles: str, must_change: bool = False, display: str = "") -> None:
     """A user who may sign in with PASSWORD."""
+    await add_user_at(worker.settings.postgres_url, name, *roles, must_change=must_change, display=display)
+
+
+async def add_user_at(url: str, name: str, *roles: str, must_change: bool = False, display: str = "") -> None:
+    """The same, in the database of *url*."""
     options = "-c role=fairclaim_gateway"
-    url = worker.settings.postgres_url
     async with await psycopg.AsyncConnection.connect(url, autocommit=True, options=options) as connection:
         await create_user(connection, name, display, roles, _HASH, "test", must_change=must_change)
 

@@ -75,8 +75,8 @@ def test_a_time_that_the_clock_skips() -> None:
 def test_the_curve_is_steps() -> None:
     """Stock stays until it moves; nothing that moved is no curve."""
     at = datetime(2026, 11, 22, tzinfo=UTC)
-    drawn = curve([Moved(at + timedelta(seconds=n), delta) for n, delta in enumerate((10, -5, -5))])
+    drawn = curve([Moved(at + timedelta(seconds=n), delta) for n, delta in enumerate((10, -5, -5))], 9)
     assert drawn is not None
     assert [left for _, left in drawn.points] == [10, 5, 0]
-    assert drawn.line == "M0 2.0H300.0V60.0H600.0V118.0"
-    assert curve([]) is None
+    assert drawn.line == "M0 2.0H294.0V60.0H588.0V118.0H600"
+    assert curve([], 9) is None

@@ -215,8 +215,8 @@ def test_a_secret_is_never_in_an_error(name: str) -> None:
 
 
 def test_secrets_are_those_that_hold_credentials() -> None:
-    """The settings marked secret are the two URLs with passwords and the signing keys."""
-    assert SECRETS == ["redis_url", "postgres_url", "jwt_keys"]
+    """The settings marked secret are the two URLs with passwords, the signing keys and the mail server's password."""
+    assert SECRETS == ["redis_url", "postgres_url", "jwt_keys", "smtp_password"]
 
 
 def test_flags_go_over_the_environment() -> None:

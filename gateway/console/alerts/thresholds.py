@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from gateway.alerts.alerts import EVERYWHERE, OF_CAMPAIGNS, bounds
 from gateway.alerts.kinds import KINDS, READERS, Kind, seen_by
-from gateway.alerts.payload import SEVERITY_WORDS
+from gateway.alerts.payload import SEVERITY_WORDS, shown
 from gateway.alerts.rules import Level
 from gateway.alerts.store import Chosen
 from gateway.console.access import HOME
@@ -87,6 +87,7 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         of_campaigns=[KINDS[name] for name in mine if KINDS[name].of_campaigns],
         units={unit: words.say(text) for unit, text in UNIT_WORDS.items()},
         severities=SEVERITY_WORDS,
+        amount=lambda value, unit: shown(value, unit, words),
         badges=BADGES,
         may_choose=visit.who.may(*EVERYWHERE),
         may_choose_one=visit.who.may(*OF_CAMPAIGNS),

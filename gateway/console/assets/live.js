@@ -4,12 +4,13 @@
 (() => {
   const root = document.getElementById('live');
   if (!root) return;
-  const FRAMES = 30, POINTS = 1200, SPAN_MS = 3600e3, STEP_MS = 250, STALE_MS = 5000, GAP_S = 15;
+  const FRAMES = 30, POINTS = 1200, SPAN_MS = 3600e3, STEP_MS = 250, STALE_MS = 5000, GAP_S = 15, BACK_MS = 60e3;
   const BACK_OFF_MS = [1000, 30000];
   const { campaign, locale, zone, soldOut, long } = root.dataset;
   const states = JSON.parse(root.dataset.states);
   const fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+  const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 });
   const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone: zone });
   const stale = document.querySelector('[data-stale]');
   const hold = document.querySelector('[data-pause]');
@@ -24,7 +25,12 @@
     const all = Math.round(seconds), hours = Math.floor(all / 3600), minutes = Math.floor(all / 60) % 60;
     return hours ? `${hours}:${two(minutes)}:${two(all % 60)}` : `${minutes}:${two(all % 60)}`;
   };
-  const put = (place, text) => { if (place && place.textContent !== text) place.textContent = text; };
+  const put = (place, text) => { // into the text node that is there: thirty times a second others would be left behind
+    const node = place?.firstChild;
+    if (node?.nodeType === Node.TEXT_NODE) {
+      if (node.data !== text) node.data = text;
+    } else if (place) place.textContent = text;
+  };
 
   // What is drawn: columns of times and values; a step holds means of rates, the worst of latency and lag, the last stock.
   const COLUMNS = ['won', 'again', 'sold_out', 'refused', 'busy', 'stock', 'p50_ms', 'p99_ms', 'lag_s'];
@@ -51,6 +57,10 @@
     while (course.times.length && course.times[0] < (frame.at_ms - SPAN_MS) / 1000) shift();
     if (course.times.length > POINTS) halve();
   }
+  function clear() {
+    course.times = []; course.counts = [];
+    for (const name of COLUMNS) course[name] = [];
+  }
   function push(at, of) {
     course.times.push(at);
     course.counts.push(1);
@@ -64,8 +74,7 @@
   function halve() {
     course.step *= 2;
     const old = { ...course, times: course.times, counts: course.counts };
-    course.times = []; course.counts = [];
-    for (const name of COLUMNS) course[name] = [];
+    clear();
     old.times.forEach((time, i) => {
       const at = Math.floor(time * 1000 / course.step) * course.step / 1000, last = course.times.length - 1;
       if (last >= 0 && course.times[last] === at) {
@@ -108,7 +117,7 @@
         scales: { x: { time: true }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
         axes: [
           { ...axis, size: 26, space: 70, values: (u, at) => at.map(s => clock.format(s * 1000)) },
-          { ...axis, size: 54, space: 34, values: (u, at) => at.map(value => number(value)) },
+          { ...axis, size: 54, space: 34, values: (u, at) => at.map(value => short.format(value)) },
         ],
         series: [{}, ...lines.map(([, says, name]) => ({ label: says, stroke: colour(name), width: 1.75, points: { show: false } }))],
       }, columns(lines), place);
@@ -133,7 +142,7 @@
     script.onload = () => {
       $('.charts').hidden = false;
       draw();
-      dirty = true;
+      due();
       matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
       new ResizeObserver(() => plots.forEach(plot => {
         const { clientWidth: width, clientHeight: height } = plot.place;
@@ -144,16 +153,17 @@
   }
 
   // The page: texts are changed where they differ, rows are made of the template that the page brought.
+  const shownFigures = root.querySelectorAll('[data-figure]'), shownAway = root.querySelectorAll('[data-away]');
   function figures(frame) {
     const sale = campaign && frame.sales.find(each => each.id === campaign);
-    for (const figure of root.querySelectorAll('[data-figure]')) {
+    for (const figure of shownFigures) {
       const key = figure.dataset.figure, of = 'ofSale' in figure.dataset ? sale : frame;
       if (!of) continue;
       put($('[data-value]', figure), key === 'left_s' ? left(of.stock, of.left_s) : number(of[key]));
       if (key === 'lag_s') figure.classList.toggle('bad', of.lag_s == null || of.lag_s >= 5);
       if (key === 'breaks') figure.classList.toggle('bad', of.breaks !== 0);
     }
-    for (const away of root.querySelectorAll('[data-away]')) away.hidden = frame[away.dataset.away];
+    for (const away of shownAway) away.hidden = frame[away.dataset.away];
     const badge = document.querySelector('[data-state]');
     if (badge && sale) {
       put(badge, states[sale.state]);
@@ -163,16 +173,16 @@
   function rows(table, template, key, wanted, fill) {
     if (!table) return;
     const body = table.tBodies[0], there = new Map([...body.rows].map(row => [row.dataset[key], row]));
-    for (const [name, each] of wanted) {
+    wanted.forEach(([name, each], at) => {
       let row = there.get(name);
       there.delete(name);
       if (!row) {
         row = template.content.firstElementChild.cloneNode(true);
         row.dataset[key] = name;
-        body.append(row);
       }
+      if (body.rows[at] !== row) body.insertBefore(row, body.rows[at] ?? null);
       fill(row, each, name);
-    }
+    });
     for (const row of there.values()) row.remove();
   }
   function tables(frame) {
@@ -198,13 +208,18 @@
     });
   }
 
-  let newest = null, dirty = false, paused = false, drawnAt = 0, heardAt = performance.now(), seen = 0, drawn = 0;
-  function tick(now) {
-    requestAnimationFrame(tick); // none comes while the page is not seen
-    if (!paused) stale.hidden = now - heardAt < STALE_MS;
-    if (!dirty || paused || now - drawnAt < 1000 / FRAMES - 2) return;
+  // Drawn when there is something new, and no sooner than FRAMES allows: between two frames of a sale nothing runs here.
+  let newest = null, isDue = false, paused = false, drawnAt = -Infinity, heardAt = performance.now(), seen = 0, drawn = 0;
+  function due() {
+    if (isDue || paused) return;
+    isDue = true;
+    setTimeout(() => requestAnimationFrame(show), drawnAt + 900 / FRAMES - performance.now()); // none while nobody sees it
+  }
+  function show(now) {
+    if (now - drawnAt < 1000 / FRAMES - 1) return requestAnimationFrame(show);
+    isDue = false;
+    if (paused) return;
     drawnAt = now;
-    dirty = false;
     drawn += 1;
     if (newest) {
       figures(newest);
@@ -215,6 +230,7 @@
     root.dataset.drawn = drawn;
     root.dataset.points = course.times.length;
   }
+  setInterval(() => { if (!paused) stale.hidden = performance.now() - heardAt < STALE_MS; }, 500);
 
   // The stream. A browser that lost it comes back by itself; where it was refused, it is asked again, less and less often.
   let source = null, wait = BACK_OFF_MS[0], lastAt = 0;
@@ -224,11 +240,12 @@
     return JSON.parse(event.data);
   };
   function take(frame) {
-    if (frame.at_ms <= lastAt) return false;
+    if (frame.at_ms < lastAt - BACK_MS) clear(); // the server's clock was set back
+    else if (frame.at_ms <= lastAt) return false;
     lastAt = frame.at_ms;
     seen += 1;
-    dirty = true;
     add(frame);
+    due();
     return true;
   }
   function listen() {
@@ -256,11 +273,10 @@
   hold.addEventListener('click', () => {
     paused = !paused;
     hold.setAttribute('aria-pressed', String(paused));
-    dirty = true;
+    due();
   });
   addEventListener('pagehide', () => source.close());
   addEventListener('pageshow', event => { if (event.persisted) listen(); });
   charts();
   listen();
-  requestAnimationFrame(tick);
 })();

@@ -28,6 +28,8 @@ UNITS_PREFIX = "coupon:"
 FIGURES = ("count", "minor", "share")
 _NUMBERED = frozenset({"seq", "journal", "line", "version", "epoch", "first_seq", "last_seq", "changed_seq"})
 """Whole numbers that name something and count nothing."""
+_PARTS = frozenset({"use_rate", "conversion", "back_rate"})
+"""Shares of a whole, which people read as percentages."""
 
 
 class Cell(NamedTuple):
@@ -92,7 +94,9 @@ def told(column: Column, value: Any, words: Words, currency: str) -> Cell:
             shown = str(value) if column.name in _NUMBERED else words.number(int(value))
             return Cell(shown, kind, is_minus=int(value) < 0, value=int(value))
         case "share":
-            return Cell(words.number(Decimal(value)), kind)
+            share = Decimal(value)
+            is_part = column.name in _PARTS
+            return Cell(words.share(int(share * 10_000)) if is_part else words.number(share), kind)
         case "date":
             return Cell(words.month(value) if column.name == "month" else words.day(value), kind, at=str(value))
         case "instant":

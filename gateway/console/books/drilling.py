@@ -86,7 +86,7 @@ def made_of(figure: Told, column: str) -> str:
             return _page(figure.report.replace("settlement", "statement"), figure, column)
         case "roll-forward" | "roll-forward-money":
             is_whole = not {"channel", "store"} & set(figure.kept)
-            return _page("entries", figure, column) if is_whole else _broken_down(figure, column)
+            return _page("entries", figure, column, summed=True) if is_whole else _broken_down(figure, column)
         case "campaign-profit":
             return _profit(figure, column)
         case "performance":
@@ -141,6 +141,8 @@ def _profit(figure: Told, column: str) -> str:
     if column == "cost_minor":
         by = "campaign" if figure.is_total else "day"
         return _link("performance", figure, {"by": by}, anchor(figure.currency, column))
+    if figure.is_total and column == "given_out":
+        return _link("performance", figure, {"by": "campaign"}, anchor(figure.currency, column))
     if figure.is_total:
         return ""  # coupons are of no currency, and the sum of a row is of one
     match column:

@@ -35,7 +35,7 @@ from reconciler.reports.shape import Asked, Column
 READERS = ("finance", "auditor")
 JOURNALS = f"{BOOKS}/journals"
 ROWS_MAX = 50
-ENTRIES_MAX = 50
+ENTRIES_MAX = 25
 JOURNAL_DIGITS_MAX = 18
 _FILTERS = ("since", "until", "basis", "entity", "campaign", "chain", "verb", "account")
 _SAYS = {

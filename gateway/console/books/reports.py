@@ -14,7 +14,7 @@ from gateway.console.books.drilling import SUMS
 from gateway.console.books.naming import ASK_WORDS, BASIS_WORDS, FORMAT_WORDS, GROUPS, REPORT_WORDS, head, on_screen
 from gateway.console.books.outside import MEASURE_WORDS, outside_of
 from gateway.console.books.standing import reconciled
-from gateway.console.books.sums import summary_of, sums_of
+from gateway.console.books.sums import SHOWN_SUMMED, summary_of, sums_of
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.errors import Refusal
@@ -147,15 +147,15 @@ async def _found(visit: Visit, report: Report, asked: Asked, given: Mapping[str,
     after = read_cursor(visit.request, list[Any], list_name(report.name, {**given, **by}))
     limit = max(5, min(ROWS_MAX, CELLS_MAX // len(report.columns(asked))))
     read = await read_report(visit.here.pool, report, asked, limit, after, _sort(visit, report, asked))
-    summary, sums = None, None
-    if report.key:
-        summary = await summary_of(visit, report, asked)
-        sums = await sums_of(visit, report, asked) if visit.asked(SUMS) else None
+    wants_sums, may_sum = bool(visit.asked(SUMS)), bool(report.key) and report.name not in SHOWN_SUMMED
+    summary = await summary_of(visit, report, asked) if report.key and (wants_sums or not may_sum) else None
+    if may_sum and wants_sums and summary is None:
+        summary = await sums_of(visit, report, asked)
     return {
         **_shown(visit, report, asked, given, read),
-        "summary": summary or sums,
-        "sums_too_long": bool(visit.asked(SUMS)) and not sums,
-        "may_sum": bool(report.key) and summary is None and not visit.asked(SUMS),
+        "summary": summary,
+        "sums_too_long": wants_sums and may_sum and summary is None,
+        "may_sum": may_sum and not wants_sums,
         "reconciled": await reconciled(visit, asked.campaign),
         "outside": await outside_of(visit, report, asked),
     }

@@ -17,6 +17,8 @@ _OF = {
     "entries": ("roll-forward", "roll-forward-money"),
 }
 """Report of single things → those that sum them, which take as long however many there are."""
+SHOWN_SUMMED = ("merchant-statement", "funder-statement")
+"""What has its sums above it whether they are asked for or not: it is no statement without them."""
 
 ROWS = Column("rows", "count", "how many there are", total=True)
 

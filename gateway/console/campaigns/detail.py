@@ -8,17 +8,17 @@ from starlette.responses import Response
 
 from gateway.campaigns.bounds import ID_PATTERN, STOCK_REASON_CHARS_MAX
 from gateway.campaigns.life import ALLOWED, State
-from gateway.campaigns.register import Channel
+from gateway.campaigns.register import Called, Channel
 from gateway.campaigns.service import Seen
 from gateway.codes import STOCK_MAX
+from gateway.console.campaigns.acts import acts
 from gateway.console.campaigns.curve import HEIGHT, WIDTH, curve
 from gateway.console.campaigns.listing import CAMPAIGNS, SEE, STATE_WORDS, register_of, status
 from gateway.console.campaigns.sentence import sentence
 from gateway.console.campaigns.wizard import MARKETER, campaigns_of
-from gateway.console.locales import N_
+from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
-from gateway.console.pages.audit import read_line
-from gateway.console.pages.waiting import KIND_WORDS
+from gateway.console.pages.waiting import Shown, shown
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.forms import Errors
@@ -28,7 +28,6 @@ from lua.keys import CampaignId
 
 CURVE_PARTS = 120
 ACTS_MAX = 10
-_PENDING_MAX = 200
 STEPS: Mapping[str, State] = {
     "publish": State.SCHEDULED,
     "pause": State.PAUSED,
@@ -50,6 +49,10 @@ _DONE = {
 _MOVED = Trouble(
     N_("That can’t be done in this state."),
     N_("Nothing was changed. Somebody may have been faster; this is how it stands now."),
+)
+_OVER = Trouble(
+    N_("Its time is over before it began."),
+    N_("Nothing was changed. Give it another end, under Change; then it can be started."),
 )
 PENDING = Trouble(
     N_("A proposal of this kind waits already."),
@@ -83,7 +86,8 @@ async def act(visit: Visit) -> Response:
     except Refusal as refusal:
         if refusal.code != "invalid_state":
             raise
-        return await _render(visit, 409, notice=_MOVED)
+        is_over = refusal.context.get("from") == State.DRAFT
+        return await _render(visit, 409, notice=_OVER if is_over else _MOVED)
     return visit.go(f"{CAMPAIGNS}/{campaign}?done={step}")
 
 
@@ -129,21 +133,20 @@ async def _render(visit: Visit, code: int = 200, **values: Any) -> Response:
     seen, register = await campaigns_of(visit).see(campaign_of(visit)), register_of(visit)
     channels = await register.channels(seen)
     moves = await register.stock_moved(seen, CURVE_PARTS)
-    acts = [read_line(each, visit.words, seen.definition.currency) for each in await register.acts(seen.id, ACTS_MAX)]
+    past, moved = await register.versions(seen.id, ACTS_MAX + 1), await register.adjustments(seen.id, ACTS_MAX)
     done = _DONE.get(visit.asked("done"))
     given = {
         **about(visit, seen),
         "done": visit.words.say(done) if done and code == 200 else None,
         "figures": _figures(visit, seen, channels),
-        "channels": channels,
-        "curve": curve(moves),
+        "channels": [(each, _share(each, channels, visit.words)) for each in channels],
+        "curve": curve(moves, CURVE_PARTS),
         "box": (WIDTH, HEIGHT),
-        "lines": acts,
+        "acts": acts(past, moved, visit.words, ACTS_MAX),
         "proposals": await _pending(visit, seen),
-        "steps": _steps(seen.effective) if visit.who.may("marketer") else [],
+        "steps": _steps(seen) if visit.who.may("marketer") else [],
         "typed": {name: visit.one(name) for name in ("way", "count", "reason")},
         "key": token_hex(8),
-        "kinds": KIND_WORDS,
         "reason_chars_max": STOCK_REASON_CHARS_MAX,
     }
     return visit.render("campaigns/detail", code, **{**given, **values})
@@ -165,6 +168,11 @@ def about(visit: Visit, seen: Seen) -> dict[str, Any]:
 def _left(seen: Seen) -> int | None:
     known = bool(seen.looks) and all(look.ready for look in seen.looks)
     return sum(look.stock for look in seen.looks) if known else None
+
+
+def _share(of: Channel, channels: list[Channel], words: Words) -> str:
+    total = sum(each.claimed for each in channels)
+    return words.share(round(of.claimed * 10_000 / total)) if total else "–"
 
 
 def _figures(visit: Visit, seen: Seen, channels: list[Channel]) -> list[tuple[str, str, str]]:
@@ -189,18 +197,20 @@ def _figures(visit: Visit, seen: Seen, channels: list[Channel]) -> list[tuple[st
     ]
 
 
-async def _pending(visit: Visit, seen: Seen) -> list[Any]:
+async def _pending(visit: Visit, seen: Seen) -> list[Shown]:
+    """What waits for a second person, and what it would change."""
     if not visit.who.may(*READERS):
         return []
-    found = await proposals_of(visit).list(visit.who, _PENDING_MAX, "pending", None, waiting=False)
-    return [each for each in found if each.subject == f"campaign:{seen.id}"]
+    found = await proposals_of(visit).waiting_about(f"campaign:{seen.id}", visit.who)
+    called = {str(seen.id): Called(seen.definition.name, seen.definition.currency)}
+    return [shown(each, visit.words, called) for each in found]
 
 
-def _steps(state: State) -> list[str]:
-    """The steps that lead on from *state*, but for those that the clock takes."""
-    if state is State.DRAFT:
-        return ["publish"]
-    return [step for step, to in STEPS.items() if to in ALLOWED[state] and step != "publish"]
+def _steps(seen: Seen) -> list[str]:
+    """The steps that lead on from its state, but for those that the clock takes."""
+    if seen.effective is State.DRAFT:
+        return ["publish"] if seen.now_ms < seen.definition.ends_ms else []
+    return [step for step, to in STEPS.items() if to in ALLOWED[seen.effective] and step != "publish"]
 
 
 PAGES = (Page(path=f"{CAMPAIGNS}/{{campaign}}", show=show, act=act, roles=SEE, actors=MARKETER, under=CAMPAIGNS),)

@@ -4,7 +4,9 @@ from typing import Literal, NamedTuple
 
 from gateway.console.locales import N_
 
-Kind = Literal["text", "money", "share", "number", "moment", "zone", "tick", "choice", "radios", "list", "funders"]
+Kind = Literal[
+    "text", "currency", "money", "share", "number", "moment", "zone", "tick", "choice", "radios", "list", "funders"
+]
 Options = tuple[tuple[str, str], ...]
 
 
@@ -50,7 +52,7 @@ STEPS = (
             Field("name", "text", N_("Campaign name"), N_("As customers see it.")),
             Field("id", "text", N_("Id"), N_("In addresses and reports: a-z, 0-9 and hyphen. It stays as it is.")),
             Field("value.type", "radios", N_("What a coupon gives"), options=VALUES),
-            Field("currency", "text", N_("Currency"), N_("A code of three letters, like CNY.")),
+            Field("currency", "currency", N_("Currency"), N_("A code of three letters, like CNY.")),
             Field("value.minor", "money", N_("Amount"), only=("amount_off", "fixed_price", "balance")),
             Field("value.threshold_minor", "money", N_("On orders over"), N_("Empty is any order."), ("amount_off",)),
             Field("value.every", "tick", N_("As often as that was spent"), only=("amount_off",)),
@@ -135,4 +137,5 @@ STEPS = (
     ),
 )
 FIELDS = {field.name: field for step in STEPS for field in (*step.fields, *step.more)}
+LABELS = {name: field.label for name, field in FIELDS.items()}
 STEP_OF = {field.name: step.name for step in STEPS for field in (*step.fields, *step.more)}

@@ -1,13 +1,11 @@
 """Every campaign there is, with the one state that is true by Redis' clock; and the same as a CSV file."""
 
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast, get_args
 from urllib.parse import urlencode
 
 from starlette.responses import Response, StreamingResponse
 
-from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import State
 from gateway.campaigns.register import Listed, Register, Sort
 from gateway.console.access import HOME
@@ -16,6 +14,8 @@ from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.console.render import HEADERS
 from gateway.issuing.csv_lines import row as csv_row
+from gateway.routes.paging import make_cursor, read_cursor
+from gateway.wire import rfc3339, time_ms
 
 CAMPAIGNS, NEW, EXPORT = f"{HOME}/campaigns", f"{HOME}/new-campaign", f"{HOME}/campaigns.csv"
 SEE = ("marketer", "finance", "auditor", "operator")
@@ -49,6 +49,16 @@ class Line(NamedTuple):
     says: str
     left: int | None
     stock: int | None
+
+
+class _Place(NamedTuple):
+    """After which campaign a page begins."""
+
+    key: str
+    id: str
+
+
+_BEGINNING = _Place("", "")
 
 
 class Asked(NamedTuple):
@@ -89,22 +99,27 @@ def status(state: State, left: int | None) -> str:
 
 
 async def show(visit: Visit) -> Response:
-    """A page of campaigns."""
-    asked, after = asked_of(visit), (visit.asked("key"), visit.asked("after"))
-    register = register_of(visit)
-    found, _ = await register.listed(**asked._asdict(), after=after, limit=ROWS_MAX + 1)
-    lines = [await _line(visit, register, each) for each in found[:ROWS_MAX]]
+    """A page of campaigns. Errors: Refusal."""
+    asked, register = asked_of(visit), register_of(visit)
+    after = read_cursor(visit.request, _Place, asked.query())
+    found, _ = await register.listed(**asked._asdict(), after=after or _BEGINNING, limit=ROWS_MAX + 1)
+    shown = found[:ROWS_MAX]
     more = ""
     if len(found) > ROWS_MAX:
-        last = found[ROWS_MAX - 1]
-        more = f"{CAMPAIGNS}?{asked.query(key=last.key, after=last.id)}"
-    first = f"{CAMPAIGNS}?{asked.query()}" if after[1] else ""
-    values: dict[str, Any] = {"lines": lines, "asked": asked, "more": more, "first": first}
+        cursor = make_cursor(_Place(shown[-1].key, shown[-1].id), asked.query())
+        more = f"{CAMPAIGNS}?{asked.query(cursor=cursor)}"
+    values: dict[str, Any] = {
+        "lines": await _lines(visit, register, shown),
+        "asked": asked,
+        "more": more,
+        "first": f"{CAMPAIGNS}?{asked.query()}" if after else "",
+    }
     return visit.render(
         "campaigns/list",
         **values,
         states=[(state.value, STATE_WORDS[state.value][0]) for state in State],
         sorts=SORT_WORDS,
+        sorted_by={sort: f"{CAMPAIGNS}?{_turned(asked, sort).query()}" for sort in get_args(Sort)},
         may_act=visit.who.may("marketer"),
         is_filtered=bool(asked.text or asked.state),
         export=f"{EXPORT}?{asked.query()}",
@@ -112,42 +127,52 @@ async def show(visit: Visit) -> Response:
     )
 
 
-async def _line(visit: Visit, register: Register, here: Listed) -> Line:
-    looks = await register.looks(here)
-    known = bool(looks) and all(look.ready for look in looks)
-    left = sum(look.stock for look in looks) if known else None
-    stock = sum(look.stock + look.claimed for look in looks) if known else None
-    return Line(here, status(here.effective, left), sentence(here.definition, visit.words), left, stock)
+def _turned(asked: Asked, sort: Sort) -> Asked:
+    """The same sorted by *sort*; the other way round where it is so already."""
+    down = not asked.down if asked.sort == sort else sort == "changed"
+    return asked._replace(sort=sort, down=down)
+
+
+async def _lines(visit: Visit, register: Register, many: Sequence[Listed]) -> list[Line]:
+    lines = []
+    for here, looks in zip(many, await register.looks(many), strict=True):
+        known = bool(looks) and all(look.ready for look in looks)
+        left = sum(look.stock for look in looks) if known else None
+        stock = sum(look.stock + look.claimed for look in looks) if known else None
+        lines.append(Line(here, status(here.effective, left), sentence(here.definition, visit.words), left, stock))
+    return lines
 
 
 async def export(visit: Visit) -> Response:
     """Every campaign that the list has, as CSV: times in UTC, money in minor units."""
     headers = {**HEADERS, "content-disposition": 'attachment; filename="campaigns.csv"'}
     asked, register = asked_of(visit), register_of(visit)
-    first, _ = await register.listed(**asked._asdict(), after=("", ""), limit=_EXPORT_ROWS)
+    first, now_ms = await register.listed(**asked._asdict(), after=_BEGINNING, limit=_EXPORT_ROWS)
 
     async def lines() -> AsyncIterator[str]:
         yield csv_row(
-            "id", "name", "state", "version", "currency", "stock", "value", "starts_at", "ends_at", "timezone",
-            "legal_entity", "changed_at", "as_of",
+            "id", "name", "state", "version", "currency", "stock", "left", "value", "says", "starts_at", "ends_at",
+            "timezone", "legal_entity", "changed_at", "as_of",
         )  # fmt: skip
-        page = first
+        page, as_of = first, rfc3339(now_ms)
         while page:
-            for each in page:
-                yield csv_row(*_cells(each))
+            for each in await _lines(visit, register, page):
+                yield csv_row(*_cells(each), as_of)
             place = (page[-1].key, page[-1].id)
-            page, _ = await register.listed(**asked._asdict(), after=place, limit=_EXPORT_ROWS)
+            page, now = await register.listed(**asked._asdict(), after=place, limit=_EXPORT_ROWS)
+            as_of = rfc3339(now)
 
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _cells(here: Listed) -> tuple[str, ...]:
-    what: Definition = here.definition
+def _cells(line: Line) -> tuple[str, ...]:
+    here, what = line.campaign, line.campaign.definition
+    stock = what.stock if line.stock is None else line.stock
     return (
-        here.id, what.name, here.effective.value, str(here.version), what.currency, str(what.stock),
-        what.value.__struct_config__.tag, what.starts_at, what.ends_at, what.timezone, what.legal_entity,
-        here.updated_at.astimezone(UTC).isoformat(), datetime.now(UTC).isoformat(),
-    )  # type: ignore[return-value]  # fmt: skip
+        here.id, what.name, line.status, str(here.version), what.currency, str(stock),
+        "" if line.left is None else str(line.left), str(what.value.__struct_config__.tag), line.says, what.starts_at,
+        what.ends_at, what.timezone, what.legal_entity, rfc3339(time_ms(here.updated_at)),
+    )  # fmt: skip
 
 
 PAGES = (

@@ -1,7 +1,7 @@
 """A rule of the API that does not hold, as it is said beside the field, in somebody's language. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from gateway.campaigns.broken import Broken
 from gateway.console.campaigns.fields import FIELDS
@@ -9,8 +9,8 @@ from gateway.console.locales import N_, Words
 from gateway.errors import Refusal
 from gateway.forms import Errors
 
-_FIELD_OF = {"validity": "validity.kind", "value": "value.type"}
 _SAID = [
+    (r"either \{\"days\".*", N_("Either for days, or until a time")),
     (r"an RFC 3339 time .*", N_("A day and a time between 2000 and 2200")),
     (r"after starts_at", N_("After the start")),
     (r"in the future", N_("In the future")),
@@ -18,11 +18,12 @@ _SAID = [
     (r"not before ends_at", N_("Not before the campaign ends")),
     (r"an IANA zone.*", N_("A time zone, like Asia/Shanghai")),
     (r"1 to 63 of a-z, 0-9 and hyphen.*", N_("1 to 63 of a-z, 0-9 and hyphen, and no hyphen first")),
+    (r"an id that no other campaign has", N_("There is a campaign of this id already")),
     (r"a currency code of ISO 4217.*", N_("A currency code, like CNY")),
-    (r"1 to (?P<n>\d+) characters, not only blanks.*", N_("1 to %(n)s characters")),
+    (r"1 to (?P<n>\d+) characters, not only blanks.*", N_("1 to %(n)s characters, on one line")),
     (r"a whole number of minor units from 1.*", N_("An amount, more than nothing")),
     (r"a whole number of minor units from 0.*", N_("An amount, or nothing")),
-    (r"a whole number from 1 to 10000.*", N_("More than 0% and at most 100%")),
+    (r"a whole number from 1 to 10000(?:; .*)?", N_("More than 0% and at most 100%")),
     (r"(?:null, or )?a whole number from (?P<a>-?\d+)(?: \(one a shard\))? to (?P<b>\d+).*",
      N_("A whole number from %(a)s to %(b)s")),
     (r"at least one coupon a shard, so (?P<n>\d+) or more", N_("At least one coupon for each shard: %(n)s or more")),
@@ -64,26 +65,32 @@ def said(rule: str, words: Words) -> str:
 
 
 def field_of(name: str) -> str:
-    """The field of the form for a field of the API: ``funders[0].account`` is in funders."""
+    """The field of the form for one of the API: ``funders[0].account`` is in funders, ``value`` is asked by parts."""
     whole = name.partition("[")[0]
-    return whole if whole in FIELDS else _FIELD_OF.get(whole, "name")
+    return whole if whole in FIELDS else next((each for each in FIELDS if each.startswith(f"{whole}.")), "name")
 
 
-def errors_of(broken: Iterable[Broken], words: Words) -> Errors:
-    """The first rule broken of each field, in the order of the form."""
+def errors_of(broken: Iterable[Broken], words: Words, changed: Collection[str] = ()) -> Errors:
+    """
+    The first rule broken of each field, in the order of the form.
+
+    Of a field that is asked by parts it is said at those parts that are *changed*.
+    """
     found: Errors = {}
     for each in broken:
-        found.setdefault(field_of(each.field), said(each.rule, words))
+        parts = [name for name in changed if name.startswith(f"{each.field}.")]
+        for name in parts or [field_of(each.field)]:
+            found.setdefault(name, said(each.rule, words))
     return in_order(found)
 
 
-def errors_in(refusal: Refusal, words: Words) -> Errors:
-    """The fields that *refusal* names; empty where it names none."""
+def errors_in(refusal: Refusal, words: Words, changed: Collection[str] = ()) -> Errors:
+    """The fields that *refusal* names, as errors_of() has them; empty where it names none."""
     context: Mapping[str, object] = refusal.context
     named = context.get("errors")
     if not isinstance(named, list):
         return {}
-    return errors_of([Broken(each["field"], each["rule"]) for each in named], words)
+    return errors_of([Broken(each["field"], each["rule"]) for each in named], words, changed)
 
 
 def in_order(errors: Errors) -> Errors:

@@ -21,6 +21,7 @@ from gateway.wire import rfc3339, time_ms
 Typed = dict[str, str]
 """Field → what stands in it."""
 
+NO_INSTANTS: Mapping[str, str] = {}
 CHARS_MAX = 16_000
 _DEFAULTS = {
     "value.type": "amount_off",
@@ -34,15 +35,16 @@ _DEFAULTS = {
     "stacking.priority": "0",
     "on_rollback.coupon": "restore",
 }
-_WRONG_NUMBER = N_("A number, like 1234.5")
+_WRONG_NUMBER = N_("A number, like %(number)s")
 _WRONG_WHOLE = N_("A whole number")
 _WRONG_MONEY = N_("An amount with at most %(places)s decimal places")
 _WRONG_SHARE = N_("A percentage with at most two decimal places")
-_WRONG_TIME = N_("A day and a time, like 2026-11-22T10:00")
+_WRONG_TIME = N_("A day and a time between 2000 and 2200, like 2026-11-22T10:00")
 _SKIPPED = N_("The clock of %(zone)s skips this time")
+_TWICE = N_("The clock of %(zone)s shows this time twice; take one before or after")
 _WRONG_FUNDERS = N_("On each line an account and a percentage, like platform 100")
 _OPTIONAL = {"limits.per_holder_per_day", "limits.per_day", "limits.budget_minor", "value.cap_minor"} | {
-    "on_rollback.extend_days", "validity.days", "stacking.group", "validity.until"
+    "on_rollback.extend_days", "stacking.group"
 }  # fmt: skip
 
 
@@ -67,23 +69,33 @@ def given(fields: Fields) -> Typed:
     return {name: fields.get(name, [""])[0].strip()[:CHARS_MAX] for name in FIELDS}
 
 
-def read_typed(typed: Mapping[str, str], words: Words) -> tuple[Definition, Errors]:
+def filled(kept: Mapping[str, str]) -> Typed:
+    """A form of what was kept of one: what is not in it was empty."""
+    return {name: kept.get(name, "")[:CHARS_MAX] for name in FIELDS}
+
+
+def read_typed(
+    typed: Mapping[str, str], words: Words, instants: Mapping[str, str] = NO_INSTANTS
+) -> tuple[Definition, Errors]:
     """
     The definition, which may still break rules of check.py, and what could not be read.
 
-    What is empty or could not be read is left out, or is what no rule allows.
+    What is empty or could not be read is left out, or is what no rule allows. *instants* are times that are known
+    better than the form can say them.
     """
     errors: Errors = {}
     parts: dict[str, Any] = {}
     kind = typed["value.type"] if typed["value.type"] in dict(FIELDS["value.type"].options) else "amount_off"
     for name, field in FIELDS.items():
-        if (field.only and kind not in field.only) or _is_other_validity(name, typed):
+        if (field.only and kind not in field.only) or _is_unasked(name, kind, typed):
             continue
+        value: Any = None
         try:
-            _put(parts, name, _read(field, typed[name], typed, words))
+            value = instants.get(name) or _read(field, typed[name], typed, words)
         except _Wrong as wrong:
             errors[name] = words.say(wrong.says, **wrong.values)
-            _put(parts, name, None if name in _OPTIONAL else _nothing(field))
+        is_needed = name not in _OPTIONAL or (name, kind) == ("value.cap_minor", "percent")
+        _put(parts, name, _nothing(field) if value is None and is_needed else value)
     parts["value"]["type"] = kind
     del parts["validity"]["kind"]
     if parts["value"].get("every") is False:
@@ -91,7 +103,10 @@ def read_typed(typed: Mapping[str, str], words: Words) -> tuple[Definition, Erro
     return msgspec.convert(parts, Definition), errors
 
 
-def _is_other_validity(name: str, typed: Mapping[str, str]) -> bool:
+def _is_unasked(name: str, kind: str, typed: Mapping[str, str]) -> bool:
+    """Whether a field is hidden by what another one says."""
+    if name == "value.cap_minor":
+        return kind == "amount_off" and typed["value.every"] != "yes"
     return name == ("validity.days" if typed["validity.kind"] == "until" else "validity.until")
 
 
@@ -117,11 +132,12 @@ def _read(field: Field, text: str, typed: Mapping[str, str], words: Words) -> An
             return text if text in dict(field.options) else field.options[0][0]
         case "funders":
             return _funders(text, words)
+        case "currency":
+            return text.upper()
         case "text" | "zone":
-            upper = text.upper() if field.name == "currency" else text
-            return upper if text or field.name not in _OPTIONAL else None
+            return text or None
     if not text:
-        return None if field.name in _OPTIONAL else _nothing(field)
+        return None
     match field.kind:
         case "money":
             places = exponent(currency) if (currency := typed["currency"].upper()) in CURRENCIES else 2
@@ -136,13 +152,13 @@ def _read(field: Field, text: str, typed: Mapping[str, str], words: Words) -> An
 def _scaled(text: str, places: int, words: Words, finer: _Wrong) -> int:
     number = words.read_number(text) if len(text) <= 40 else None
     if number is None or not number.is_finite():
-        raise _Wrong(_WRONG_NUMBER)
+        raise _Wrong(_WRONG_NUMBER, number=words.typed(Decimal("1234.5")))
     if abs(number) > MINOR_MAX:
         return MINOR_MAX + 1  # the rules say what is allowed
-    scaled = number.scaleb(places)
-    if scaled != scaled.to_integral_value():
+    # 1.000 is one here and a thousand elsewhere: zeros too are decimal places.
+    if len(f"{number:f}".partition(".")[2]) > places:
         raise finer
-    return int(scaled)
+    return int(number.scaleb(places))
 
 
 def _moment(text: str, zone_name: str) -> str:
@@ -156,6 +172,8 @@ def _moment(text: str, zone_name: str) -> str:
     at = shown.replace(tzinfo=zone).astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None) != shown:
         raise _Wrong(_SKIPPED, zone=zone_name)
+    if shown.replace(tzinfo=zone, fold=1).astimezone(UTC) != at:
+        raise _Wrong(_TWICE, zone=zone_name)
     return rfc3339(time_ms(at))
 
 

@@ -5,11 +5,11 @@ Counters have no campaign in them, because a claim has no time for one: outcomes
 together. Of each sale there is what Redis counts: stock, and coupons claimed.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gateway.console.live.pace import Pace, rate_per_s, sold_out_in_s
 from gateway.console.live.reading import Reading, SaleReading
 from gateway.errors import PROBLEMS
 from gateway.telemetry import (
@@ -22,8 +22,6 @@ from gateway.telemetry import (
     SECONDS,
 )
 
-ESTIMATE_S = 15.0
-"""How far back the rate goes from which is said when a sale is sold out: long enough for a lull, short for a rush."""
 GROUPS = ("won", "again", "sold_out", "refused", "busy")
 """Outcomes as a chart shows them: *again* is a repetition's answer, *busy* is to be tried again later."""
 
@@ -78,22 +76,22 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Course:
-    """What readings come to, one after another; keeps as much of the past as ESTIMATE_S asks for."""
+    """What readings come to, one after another; keeps as much of the past as a Pace asks for."""
 
     def __init__(self) -> None:
         self._before: Reading | None = None
-        self._claimed: dict[str, deque[tuple[int, int]]] = {}
+        self._paces: dict[str, Pace] = {}
 
     def forget(self) -> None:
         """There was a pause: the next reading has none before it."""
         self._before = None
-        self._claimed.clear()
+        self._paces.clear()
 
     def frame(self, now: Reading) -> Frame:
         """The frame of *now*, which is later than those before."""
         before, self._before = self._before, now
         sales = [self._sale(each, _of(before, each.id)) for each in now.sales or ()]
-        self._claimed = {each.id: self._claimed[each.id] for each in sales}
+        self._paces = {each.id: self._paces[each.id] for each in sales}
         lag_seq, lag_s = _lag(sales, now)
         frame = Frame(
             at_ms=now.at_ms,
@@ -116,13 +114,10 @@ class Course:
         return msgspec.structs.replace(frame, **_rates(before, now))
 
     def _sale(self, now: SaleReading, before: SaleReading | None) -> SaleNow:
-        past = self._claimed.setdefault(now.id, deque())
-        past.append((now.now_ms, now.claimed))
-        while len(past) > 2 and past[1][0] <= now.now_ms - ESTIMATE_S * 1000:
-            past.popleft()
-        late = _per_s(past[0], past[-1])
-        last = None if before is None else _per_s((before.now_ms, before.claimed), past[-1])
-        left_s = now.stock / late if late and now.stock and now.state == "active" else None
+        pace = self._paces.setdefault(now.id, Pace())
+        pace.add(now.now_ms, now.claimed)
+        last = rate_per_s((before.now_ms, before.claimed), (now.now_ms, now.claimed)) if before else None
+        left_s = sold_out_in_s(now.stock, pace.per_s) if now.state == "active" else None
         return SaleNow(
             id=now.id,
             name=now.name,
@@ -130,7 +125,7 @@ class Course:
             stock=now.stock,
             claimed=now.claimed,
             ready=now.ready,
-            per_s=last,
+            per_s=None if last is None else round(last, 1),
             left_s=left_s,
             lag_seq=now.lag_seq,
             lag_s=now.lag_s,
@@ -158,13 +153,6 @@ def quantile_ms(counts: Sequence[int], share: float) -> float | None:
 
 def _of(before: Reading | None, sale: str) -> SaleReading | None:
     return next((each for each in (before.sales if before else None) or () if each.id == sale), None)
-
-
-def _per_s(first: tuple[int, int], last: tuple[int, int]) -> float | None:
-    """Of two (milliseconds, count)."""
-    if last[0] <= first[0]:
-        return None
-    return round(max(0, last[1] - first[1]) * 1000 / (last[0] - first[0]), 1)
 
 
 def _lag(sales: Sequence[SaleNow], now: Reading) -> tuple[int | None, float | None]:

@@ -76,7 +76,7 @@ class Live:
     async def now(self) -> Frame:
         """The frame of this moment, or the one just before."""
         async with self._one_at_a_time:
-            if self.past and time.time() * 1000 - self.past[-1].at_ms < FRESH_MS:
+            if self.past and abs(time.time() * 1000 - self.past[-1].at_ms) < FRESH_MS:  # clocks are set back too
                 return self.past[-1]
             return await self._take()
 
@@ -127,8 +127,9 @@ class Live:
 
     async def _take(self) -> Frame:
         reading = await self.look()
-        if not self.past or reading.at_ms - self.past[-1].at_ms > GAP_MS_MAX:
+        if not self.past or abs(reading.at_ms - self.past[-1].at_ms) > GAP_MS_MAX:
             self._course.forget()
+            self.past.clear()
         frame = self._course.frame(reading)
         self.past.append(frame)
         return frame

@@ -1,5 +1,7 @@
 """Live: all open sales, or one, on a desk or a wall; and the stream that the page follows."""
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 
@@ -19,13 +21,19 @@ from gateway.errors import Refusal
 from gateway.routes.campaigns import campaign_of
 from gateway.wire import json_response
 
+log = logging.getLogger("fairclaim.live")
+
 LIVE, STREAM = f"{HOME}/live", f"{HOME}/live-stream"
 ROLES = ("marketer", "operator", "finance", "auditor")
 
 STREAM_S_MAX = 60.0
 """A stream ends then and the browser asks again, with its cookie: who signed out sees no more of it."""
+LATE_S_MAX = 10.0
+"""And so much later at the latest: a browser that takes nothing of what is sent keeps no place."""
 CHECK_S = 5.0
 """How often it is asked whether a session was ended; a beat is sent as often where there is nothing to say."""
+ROWS_MAX = 25
+"""Sales that the page has when it comes: the others come with the first frame, and the page stays light."""
 COME_BACK_MS = 1000
 _GROUP_WORDS = dict(
     zip(GROUPS, (N_("claimed"), N_("repeated"), N_("sold out"), N_("refused"), N_("busy, asked to wait")), strict=True)
@@ -63,6 +71,8 @@ def _page(visit: Visit, frame: Frame, campaign: str, name: str = "", state: str 
         "live",
         frame=frame,
         sale=sale,
+        rows=frame.sales[:ROWS_MAX],
+        has_more=frame.has_more or len(frame.sales) > ROWS_MAX,
         campaign=campaign,
         name=sale.name if sale else name,
         state=sale.state if sale else state,
@@ -100,9 +110,12 @@ class _Stream(StreamingResponse):
         self._live, self._watcher = live, watcher
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until it ends or the browser goes."""
+        """Send until it ends, or the browser goes, or takes nothing."""
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(STREAM_S_MAX + LATE_S_MAX):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            log.info("somebody who looks takes nothing", extra={"user": self._watcher.name})
         finally:
             self._live.leave(self._watcher)
 

@@ -1,0 +1,137 @@
+"""Live while parts of a whole system go away: the page says so, and comes back by itself; its workers agree."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from gateway.console.sessions import COOKIE
+from tests.browser.test_console import sign_in
+from tests.browser.watching import picture
+from tests.conftest import Eventually
+from tests.integration.consoling import add_user_at
+from tests.integration.stacks import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CLAIMS = 12
+"""On as many connections: the kernel gives them to both workers."""
+COMES_BACK_MS_MAX = 30_000
+STOP_S_MAX = 15.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Two workers, and Olga, who sees how they run."""
+    with Stack(tmp_path_factory.mktemp("away") / "data", "--workers", "2", stocktake_s=3600) as stack:
+        await add_user_at(stack.ready["postgres_url"], "olga", "operator")
+        yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, stack: Stack) -> AsyncIterator[Page]:
+    """A page of Live."""
+    context = await browser.new_context(base_url=stack.ready["gateway_url"], locale="en-GB")
+    page = await context.new_page()
+    await sign_in(page, "olga")
+    await page.goto("/console/live")
+    yield page
+    await context.close()
+
+
+def asked(stack: Stack, path: str, **headers: str) -> httpx2.Response:
+    """On a connection of its own."""
+    answer = httpx2.get(f"{stack.ready['gateway_url']}{path}", headers=headers, timeout=20, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def claimed(stack: Stack, *holders: str) -> None:
+    """Each on a connection of its own."""
+    for holder in holders:
+        headers = {**stack.holder(holder), "Idempotency-Key": holder}
+        url = f"{stack.ready['gateway_url']}/v1/campaigns/demo/claims"
+        assert httpx2.post(url, json={}, headers=headers, timeout=20, trust_env=False).status_code == 201
+
+
+@contextmanager
+def still(stack: Stack, word: str) -> Iterator[None]:
+    """Processes of *word* stand still for the length of the block."""
+    pids = stack.parts(word)
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def figure(page: Page, name: str) -> Any:
+    """What to expect of a figure of the page."""
+    return expect(page.locator(f"[data-figure={name}] [data-value]"))
+
+
+async def test_workers_agree(stack: Stack, page: Page, eventually: Eventually) -> None:
+    """Whichever worker is asked, claims that both of them answered are in what it says, and /metrics says the same."""
+    before = asked(stack, "/metrics").text
+    await asyncio.to_thread(claimed, stack, *(f"first-{number}" for number in range(CLAIMS)))
+    cookie = "; ".join(
+        f"{each['name']}={each['value']}" for each in await page.context.cookies() if each["name"] == COOKIE
+    )
+
+    def told() -> set[tuple[int, int, int]]:
+        frames = [asked(stack, "/console/live-stream", cookie=cookie).json() for _ in range(CLAIMS)]
+        return {(frame["totals"].get("claimed"), frame["sales"][0]["claimed"], frame["stock"]) for frame in frames}
+
+    said = {(CLAIMS, CLAIMS, 1000 - CLAIMS)}
+    await eventually(lambda: told() == said)  # what was read before they came is told for two seconds
+    assert 'outcome="claimed"} 0' in before
+    assert f'outcome="claimed"}} {CLAIMS}' in asked(stack, "/metrics").text
+    await figure(page, "stock").to_have_text("988", timeout=COMES_BACK_MS_MAX)
+
+
+async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page) -> None:
+    """
+    Redis, the books, each worker: while one of them is away the page says which, its other figures go on, and when it
+    is back the page is, without anybody's doing. A stop does not wait for who looks.
+    """
+    redis, books = page.locator("[data-away=has_redis]"), page.locator("[data-away=has_books]")
+    await page.evaluate("window.stayed = true")
+    await figure(page, "lag_s").to_have_text("0", timeout=COMES_BACK_MS_MAX)
+    with still(stack, "valkey-server"):
+        await expect(redis).to_be_visible(timeout=COMES_BACK_MS_MAX)
+        await figure(page, "stock").to_have_text("–")
+        await picture(page, "console-live-no-redis")
+    await expect(redis).to_be_hidden(timeout=COMES_BACK_MS_MAX)
+    await figure(page, "stock").to_have_text("988")
+
+    with still(stack, "postgres"):
+        await expect(books).to_be_visible(timeout=COMES_BACK_MS_MAX)
+        await figure(page, "breaks").to_have_text("–")
+        await asyncio.to_thread(claimed, stack, "while-away")
+        await figure(page, "stock").to_have_text("987", timeout=COMES_BACK_MS_MAX)
+        await picture(page, "console-live-no-books")
+        assert await page.locator("[data-stale]").is_hidden()
+    await expect(books).to_be_hidden(timeout=COMES_BACK_MS_MAX)
+    await figure(page, "breaks").to_have_text("0")
+
+    for number, worker in enumerate(stack.parts("worker --fd")):  # one of them has the stream
+        os.kill(worker, signal.SIGKILL)
+        await asyncio.to_thread(claimed, stack, f"after-{number}")
+        await figure(page, "stock").to_have_text(str(986 - number), timeout=COMES_BACK_MS_MAX)
+    assert await page.evaluate("window.stayed")
+
+    began = monotonic()
+    assert await asyncio.to_thread(stack.stop) == 0, stack.output
+    assert monotonic() - began < STOP_S_MAX
+    await expect(page.locator("[data-stale]")).to_be_visible(timeout=COMES_BACK_MS_MAX)
