@@ -16,16 +16,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-<<<<<<< HEAD
 def watched_judgement(as_json: bool, as_lines: bool = False) -> "Iterator[Beginning]":
     """What tells a person or, in lines, a program, while a verdict lasts, which invariant is being judged."""
-=======
-def watched_judgement(as_json: bool) -> "Iterator[Beginning]":
-    """What shows a person's terminal, while a verdict lasts, which invariant is being judged."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
->>>>>>> ttime
     from reconciler.verdict.invariants import INVARIANTS
 
     console = Console(stderr=True)
