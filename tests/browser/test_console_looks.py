@@ -143,7 +143,8 @@ TEXTS = """() => {
     const at = walk.currentNode, name = at.parentElement.closest('script, style, noscript, .code, time')
     if (at.data.trim() && !name) found.push(at.data.trim())
   }
-  for (const each of document.querySelectorAll('input:not([type=hidden]), textarea')) if (each.value) found.push(each.value)
+  const typed = document.querySelectorAll('input:not([type=hidden]), textarea')
+  for (const each of typed) if (each.value) found.push(each.value)
   return found
 }"""
 
