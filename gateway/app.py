@@ -192,7 +192,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     calls = Calls(link, settings)
     stack.push_async_callback(calls.close)
     guessing = Guessing(limiter, probing, settings, telemetry)
-    passwords, throttle = Passwords(), Throttle(settings, telemetry)
+    passwords, throttle, works = Passwords(), Throttle(settings, telemetry), Works(door.redis)
     stack.callback(passwords.close)
     stack.push_async_callback(throttle.close)
     resolver = Resolver(pool, catalog)
@@ -204,7 +204,6 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     background = Background([*_works(pool, door, redeeming), watch, sending])
     for loop in background.loops():
         _beside(stack, loop)
-    works = Works(door.redis)
     stack.push_async_callback(works.close)
     live = Live(Eyes(door, pool, telemetry).look)
     stack.push_async_callback(live.close)
