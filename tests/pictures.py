@@ -1,6 +1,8 @@
-"""Pictures that scanners see: the SVG of a QR code or a bar code, drawn without a browser."""
+"""Pictures: what scanners see, an SVG of a QR code or a bar code drawn without a browser; and phones for the README."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 from PIL import Image, ImageDraw
@@ -48,3 +50,21 @@ def _bars(root: ElementTree.Element) -> Image.Image:
         fill = 255 if "white" in bar.get("style", "") else 0
         draw.rectangle((left, top, left + mm(bar, "width") * _SCALE - 1, top + mm(bar, "height") * _SCALE), fill=fill)
     return image
+
+
+def phones(screens: Sequence[Path], to: Path, width: int = 324) -> None:
+    """Screens of phones beside each other as *to*, each *width* pixels wide with round corners, on no ground at all."""
+    shown = [Image.open(path).convert("RGB") for path in screens]
+    height, gap = max(round(each.height * width / each.width) for each in shown), round(width * 0.07)
+    whole = Image.new("RGB", ((width + gap) * len(shown) - gap, height))
+    ground = Image.new("1", whole.size, 1)
+    for number, screen in enumerate(shown):
+        left, bottom = (width + gap) * number, round(screen.height * width / screen.width)
+        whole.paste(screen.resize((width, bottom), Image.Resampling.LANCZOS), (left, 0))
+        ImageDraw.Draw(ground).rounded_rectangle((left, 0, left + width - 1, bottom - 1), width // 11, fill=0)
+    # Of 256 colours one is none: a true-colour picture would be three times as large, and look the same.
+    drawn = whole.quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    drawn.putpalette([*(drawn.getpalette() or [])[: 255 * 3], 255, 255, 255])
+    drawn.paste(255, mask=ground)
+    to.parent.mkdir(exist_ok=True)
+    drawn.save(to, compress_level=9, transparency=255)

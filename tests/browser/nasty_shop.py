@@ -19,7 +19,7 @@ ATTACK = '\'"><img/src="x"/onerror="hacked=1">{{7*7}}'
 """Leaves an attribute and an element, and needs no blank, which a holder can't have."""
 WRITTEN = (
     "campaign", "holder", "order", "store", "staff", "merchant", "refund", "revoked", "called", "key",
-    "restock", "journal", "reopening", "explained", "figure",
+    "restock", "noted", "receiver", "journal", "reopening", "explained", "figure",
 )  # fmt: skip
 """What people may write that is shown to others."""
 
@@ -65,8 +65,20 @@ class NastyShop:
                 "INSERT INTO periods (entity, kind, starts, ends, state, changed_by)"
                 " VALUES ('main', 'month', '2026-09-01', '2026-09-30', 'hold', 'test')"
             )
+            alert = books.value(
+                "INSERT INTO alerts (kind, subject, severity, figure, worst, threshold, unit, about, note,"
+                " acknowledged_by, acknowledged_at)"
+                " VALUES ('low_stock', %s, 'warning', 4, 4, 10, '%%', %s, %s, 'user:bob', now()) RETURNING id",
+                SALE, psycopg.types.json.Json({"name": attack("campaign")}), attack("noted"),
+            )  # fmt: skip
+            books.rows(
+                "INSERT INTO alert_receivers (id, name, by, address, secret, state, made_by, changed_by)"
+                " VALUES ('ar_0', %s, 'webhook', 'https://hooks.example.org/', 's', 'off', 'user:ann', 'user:ann')",
+                attack("receiver"),
+            )
             proposal = await self._propose()
             self.names = {
+                "{alert}": str(alert),
                 "{campaign}": SALE,
                 "{code}": codes[0],
                 "{name}": "bob",

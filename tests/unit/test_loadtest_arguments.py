@@ -10,6 +10,7 @@ from typing import Any
 import configargparse  # type: ignore[import-untyped]
 import pytest
 
+from loadtest.__main__ import ready_file_of
 from loadtest.run.arguments import ARGUMENTS, Options, add_arguments
 from loadtest.shapes import SHAPES
 
@@ -104,3 +105,19 @@ def test_the_text_of_an_argument_can_be_shown() -> None:
         parser.add_argument(f"--{argument.name}", help=argument.says)
 
     assert parser.format_help().count("--") >= len(ARGUMENTS)
+
+
+def test_who_names_a_campaign_means_the_system_of_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as one runs here; what is named goes before, and without a campaign one is started for the run."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("FAIRCLAIM_READY_FILE", "FAIRCLAIM_DATA_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    assert ready_file_of(["--campaign", "flash"]) == ""
+    (tmp_path / ".fairclaim").mkdir()
+    (tmp_path / ".fairclaim/ready.json").touch()
+
+    assert ready_file_of(["--campaign", "flash"]) == ready_file_of(["--campaign=flash"]) == ".fairclaim/ready.json"
+    assert ready_file_of(["--users", "9"]) == ""
+    assert ready_file_of(["--campaign", "flash", "--ready-file", "other.json"]) == "other.json"
+    monkeypatch.setenv("FAIRCLAIM_READY_FILE", "named.json")
+    assert ready_file_of(["--campaign", "flash"]) == "named.json"

@@ -1,7 +1,7 @@
 """Journals that people make: drafted here, and approved by somebody else on the page Waiting."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from secrets import token_hex
 from typing import Any, NamedTuple, get_args
 from urllib.parse import urlencode
@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 from babel.numbers import get_currency_precision
 from starlette.responses import Response
 
+from gateway.campaigns.broken import refuse
 from gateway.console.access import HOME
 from gateway.console.books.cells import BOOKS, UNITS_PREFIX, account_link, amount, journal_link
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
-from gateway.finance.drafts import Draft, DraftLine, campaigns_in
+from gateway.finance.drafts import Draft, DraftLine, broken_rules, campaigns_in
 from gateway.finance.making import ManualJournals, State
 from gateway.finance.periods import ENTITY
 from gateway.routes.paging import make_cursor, read_cursor
@@ -99,17 +100,21 @@ async def draft(visit: Visit) -> Response:
     reverses = typed["reverses"]
     if reverses and not (reverses.isascii() and reverses.isdigit() and len(reverses) <= 18):
         errors["reverses"] = _said(visit, "reverses")
-    if errors or day is None:
-        return _form(visit, typed, 400, errors=errors)
+    today = datetime.now(UTC).date()
     asked = Draft(
-        effective_date=day,
+        effective_date=day or today,
         reason=typed["reason"],
         entity=typed["entity"],
         attachment=typed["attachment"],
         about=typed["about"] or None,
-        reverses=int(reverses) if reverses else None,
+        reverses=int(reverses) if reverses and "reverses" not in errors else None,
         lines=tuple(lines),
     )
+    if errors:
+        broken = list(broken_rules(asked, today))
+        further = _errors(visit, refuse("bad_request", broken), lines, places) if broken else {}
+        found = {**further, **errors}
+        return _form(visit, typed, 400, errors={name: found[name] for name in names if name in found})
     try:
         made, _ = await ManualJournals(visit.here.pool).draft(visit.one("key") or token_hex(16), asked, visit.who)
     except Refusal as refusal:

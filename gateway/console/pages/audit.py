@@ -59,9 +59,8 @@ async def show(visit: Visit) -> Response:
     elif goes_on:  # a filter looks at so many lines and no more, however long the log is
         on = f"{AUDIT}?{urlencode({**asked, 'before': reach['first']})}"
     newest = f"{AUDIT}?{urlencode(asked)}" if from_id is not None else ""
-    reached = {"older": older, "on": on, "newest": newest}
-    values: dict[str, Any] = {"lines": lines, "given": given, "asked": asked, **reached}
-    return visit.render("audit", looked_at=LINES_LOOKED_AT, **values)
+    pages: dict[str, Any] = {"older": older, "on": on, "newest": newest, "looked_at": LINES_LOOKED_AT}
+    return visit.render("audit", lines=lines, given=given, asked=asked, **pages)
 
 
 def _campaign_of(row: Mapping[str, Any]) -> str:

@@ -87,8 +87,8 @@ async function look() {
     heard(body.server_time, sentMs);
     sale = body;
     if (body.remaining > 0 && refused === 'sold_out') refused = '';
-  } else if (status === 200) {
-    location.reload(); // another campaign has taken its place
+  } else if (status === 200 && !kept.won && !claiming) {
+    location.reload(); // another campaign has taken its place; nobody loses the code that he is showing
   }
   show();
 }
@@ -226,12 +226,11 @@ async function copyCode() {
     getSelection().selectAllChildren(find('code')); // then it is marked, to be copied by hand
     return;
   }
-  find('copy-says').hidden = true;
-  find('copied').hidden = false;
-  setTimeout(() => {
-    find('copy-says').hidden = false;
-    find('copied').hidden = true;
-  }, 2000);
+  const says = find('copy').firstElementChild;
+  const before = says.textContent;
+  if (before === find('copy').dataset.copied) return;
+  says.textContent = find('copy').dataset.copied;
+  setTimeout(() => { says.textContent = before; }, 2000);
 }
 
 function showClock() {
