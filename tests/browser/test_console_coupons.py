@@ -1,6 +1,5 @@
 """The room of the coupons in a browser: found by a code as it is typed, revoked with a reason, in each look."""
 
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from gateway.codes import show_code
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
-from tests.browser.test_console import BYTES_MAX, SECONDS_MAX, sign_in
+from tests.browser.test_console import BYTES_MAX, sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import add_user
@@ -21,9 +20,10 @@ pytestmark = IN_BROWSER
     ("kind", "options"),
     [
         pytest.param("light", {"viewport": DESK}, id="light"),
-        pytest.param("dark-phone", {"viewport": PHONE, "color_scheme": "dark"}, id="dark-phone"),
         pytest.param(
-            "chinese-phone", {"viewport": PHONE, "locale": "zh-CN", "timezone_id": "Asia/Shanghai"}, id="chinese-phone"
+            "chinese-dark-phone",
+            {"viewport": PHONE, "color_scheme": "dark", "locale": "zh-CN", "timezone_id": "Asia/Shanghai"},
+            id="chinese-dark-phone",
         ),
     ],
 )
@@ -55,12 +55,9 @@ async def test_a_coupon_is_found_and_revoked(
         "coupon-missing": "/console/coupons/NONE",
         "coupon-held": f"/console/coupons/{codes[0]}",
     }.items():
-        began = perf_counter()
         answer = await page.goto(path)
-        took_s = perf_counter() - began
         assert answer is not None
         assert len(await answer.body()) < BYTES_MAX
-        assert took_s < SECONDS_MAX * 10, "far from a pause, on a machine that does other things too"
         await picture(page, f"console-{name}-{kind}")
         assert await violations(page) == [], path
         assert await overflow(page) == 0, path
