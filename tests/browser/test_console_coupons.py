@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from gateway.codes import show_code
 from tests.browser.accessible import violations
@@ -61,6 +62,19 @@ async def test_a_coupon_is_found_and_revoked(
         await picture(page, f"console-{name}-{kind}")
         assert await violations(page) == [], path
         assert await overflow(page) == 0, path
+    await page.goto("/console/revoke-coupons")
+    await page.locator("#holder").fill("holder-2")
+    await expect(page.locator("#out .says")).to_contain_text("1")
+    await page.locator("#holder").fill("")
+    await page.locator("#campaign").fill("flash")
+    await expect(page.locator("#out .says")).to_contain_text("3")
+    await page.goto("/console/coupons?holder=holder-1")
+    await page.locator("#sort").select_option("ending")
+    await page.wait_for_url("**sort=ending**")
+    await expect(page.locator("#found tbody tr")).to_have_count(1)
+    await page.locator("#state").select_option("revoked")
+    await page.wait_for_url("**state=revoked**")
+    await expect(page.locator("#found .empty")).to_be_visible()
     await page.goto("/console/coupons")
     await page.locator("#code").fill(show_code(codes[1]).lower())
     await page.locator("#code").press("Enter")
