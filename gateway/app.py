@@ -170,14 +170,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
 async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credentials, telemetry: Telemetry) -> Services:
     """Open the doors in order; *stack* closes them in reverse, so claims in flight are answered first."""
     stack.callback(telemetry.close)
-    door = Door(
-        connect(
-            settings.redis_url,
-            connections_max=64,
-            call_ms_max=settings.redis_call_ms_max,
-            connect_ms_max=settings.redis_connect_ms_max,
-        )
-    )
+    door = _door(settings)
     stack.push_async_callback(door.close)
     pool = _pool(settings)
     await pool.open()  # does not wait: claims go on without Postgres
@@ -236,6 +229,17 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         receivers=Receivers(pool, settings, outward, sending),
         works=works,
         demo=Demo(settings, catalog, door, credentials, limiter),
+    )
+
+
+def _door(settings: Settings) -> Door:
+    return Door(
+        connect(
+            settings.redis_url,
+            connections_max=64,
+            call_ms_max=settings.redis_call_ms_max,
+            connect_ms_max=settings.redis_connect_ms_max,
+        )
     )
 
 

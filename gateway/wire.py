@@ -1,15 +1,21 @@
-"""Bodies in and out, and times on the wire. What a body may hold is a Struct beside the route that reads it."""
+"""
+Bodies in and out, and times on the wire. What a body may hold is a Struct beside the route that reads it.
+
+Starlette is imported by what answers: the command line only writes times, and starts sooner without.
+"""
 
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
 from gateway.errors import Refusal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 T = TypeVar("T")
 
@@ -53,7 +59,7 @@ def read_json(data: bytes, kind: type[T]) -> T:
         raise Refusal("bad_request", about, field=field) from None
 
 
-async def body(request: Request, kind: type[T], bytes_max: int) -> T:
+async def body(request: "Request", kind: type[T], bytes_max: int) -> T:
     """
     Read and decode a JSON body of at most *bytes_max* bytes; no body is the empty object.
 
@@ -70,8 +76,10 @@ def check_media_type(media_type: str | None, data: bytes) -> None:
         raise Refusal("unsupported_media_type", "Content-Type has to be application/json.")
 
 
-async def body_bytes(request: Request, bytes_max: int) -> bytes:
+async def body_bytes(request: "Request", bytes_max: int) -> bytes:
     """The body. Errors: Refusal("too_large") as soon as more than *bytes_max* bytes are announced or have come."""
+    from starlette.requests import ClientDisconnect
+
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > bytes_max:
         raise Refusal("too_large", f"The body may have at most {bytes_max} bytes.")
@@ -86,7 +94,7 @@ async def body_bytes(request: Request, bytes_max: int) -> bytes:
     return bytes(data)
 
 
-def idempotency_key(request: Request) -> str:
+def idempotency_key(request: "Request") -> str:
     """The Idempotency-Key header. Errors: Refusal("bad_request") when missing, too long or not printable ASCII."""
     return check_idempotency_key(request.headers.getlist("idempotency-key"))
 
@@ -105,6 +113,8 @@ def check_idempotency_key(values: list[str]) -> str:
     return key
 
 
-def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> "Response":
     """A JSON answer, encoded by msgspec."""
+    from starlette.responses import Response
+
     return Response(msgspec.json.encode(content), status, headers, "application/json")

@@ -26,10 +26,10 @@ COLOURS = 96
 
 async def take(folder: Path) -> None:
     """Walk the way of the test; its pictures are in PICTURES then."""
-    sale.STOCK, sale.MORE = 5000, 1000
+    sale.STOCK, sale.MORE, sale.WAIT_MS_MAX = 2500, 500, 180_000
     sale.CROWD = (
         "--campaign", sale.SALE, "--restock", "0", "--holders", "20000", "--slow-ms", "20000",
-        "--fail-on", "errors<=1%", "--shape", "steady", "--users", "40", "--spawn-rate", "4", "--run-time", "40s",
+        "--fail-on", "errors<=1%", "--shape", "steady", "--users", "40", "--spawn-rate", "4", "--run-time", "30s",
     )  # fmt: skip
     results = folder / "results"
     results.mkdir()

@@ -1,16 +1,19 @@
-"""Tables for people: plain when nobody's terminal is on the other end, coloured when one is."""
+"""
+Tables for people: plain when nobody's terminal is on the other end, coloured when one is.
+
+Rich is imported with the first of them: every process of ours starts from the command line, and few show a table.
+"""
 
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 PLAIN_CHARS = 100_000
 """Width where there is no terminal to ask: a table in a file is not broken."""
@@ -28,6 +31,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str
 
     *none* is what to say where there are no rows.
     """
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table
+
     lines = list(rows)
     if not lines and none:
         return none
@@ -48,7 +55,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str
     return _render(grid)
 
 
-def _cell(column: str, cell: object) -> Text:
+def _cell(column: str, cell: object) -> "Text":
+    from rich.text import Text
+
     if isinstance(cell, Text):
         return cell
     shown = show(cell)
@@ -105,8 +114,10 @@ def folded(text: str, head: str) -> list[str]:
     return wrap(text, max(width, len(head) + 20), initial_indent=head, subsequent_indent=" " * len(head))
 
 
-def verdict(holds: bool | None, yes: str, no: str, open_: str) -> Text:
+def verdict(holds: bool | None, yes: str, no: str, open_: str) -> "Text":
     """One of three words, in a colour that is not needed to tell them apart."""
+    from rich.text import Text
+
     if holds is None:
         return Text(open_, style="yellow")
     return Text(yes, style="green") if holds else Text(no, style="bold red")
@@ -117,7 +128,9 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _render(grid: Table) -> str:
+def _render(grid: "Table") -> str:
+    from rich.console import Console
+
     colour = is_terminal() and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size().columns if is_terminal() else PLAIN_CHARS
     least = sum((column.min_width or 0) + GAP_CHARS for column in grid.columns)

@@ -5,14 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
-
 from gateway.cli.tables import table
 from gateway.cli.tables import verdict as word
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from reconciler.verdict.invariants import Invariant
     from reconciler.verdict.judging import Beginning, Verdict
 
@@ -20,6 +18,9 @@ if TYPE_CHECKING:
 @contextmanager
 def watched_judgement(as_json: bool, as_lines: bool = False) -> "Iterator[Beginning]":
     """What tells a person or, in lines, a program, while a verdict lasts, which invariant is being judged."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     from reconciler.verdict.invariants import INVARIANTS
 
     console = Console(stderr=True)
@@ -58,8 +59,10 @@ def verdict_shown(found: "Verdict") -> str:
     return "\n".join([*lines, told if found.holds else f"{len(broken)} of {len(rows)} invariants are violated"])
 
 
-def figures_shown(figures: Mapping[str, int]) -> Text:
+def figures_shown(figures: Mapping[str, int]) -> "Text":
     """Every figure and what it counts."""
+    from rich.text import Text
+
     return Text(", ".join(_figure(name, value) for name, value in figures.items()))
 
 

@@ -72,8 +72,8 @@ class NastyShop:
                 SALE, psycopg.types.json.Json({"name": attack("campaign")}), attack("noted"),
             )  # fmt: skip
             books.rows(
-                "INSERT INTO alert_receivers (id, name, by, address, secret, made_by, changed_by)"
-                " VALUES ('ar_0', %s, 'email', 'ops@example.org', '', 'user:ann', 'user:ann')",
+                "INSERT INTO alert_receivers (id, name, by, address, secret, state, made_by, changed_by)"
+                " VALUES ('ar_0', %s, 'webhook', 'https://hooks.example.org/', 's', 'off', 'user:ann', 'user:ann')",
                 attack("receiver"),
             )
             proposal = await self._propose()

@@ -90,7 +90,7 @@ class Stack:
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment(**settings), **popen)
         self.ready: dict[str, Any] = {}
-        self.http = httpx2.Client(timeout=10, trust_env=False)
+        self.http = httpx2.Client(timeout=10, trust_env=False, verify=False)  # no TLS: no certificates to read
 
     def __enter__(self) -> Self:
         came = await_until(lambda: self._ready_file.exists() or self.process.poll() is not None, UP_S_MAX)

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.parametrize(
     FRONTS,
     ids=[f"{FRONT_NAMES[front]}-{server[0]}" for server, front in FRONTS],
     indirect=["redis_server"],
+    scope="session",  # else every test starts a server of its own
 )
 
 
