@@ -224,6 +224,22 @@ async def test_the_audit_log_is_paged_by_its_numbers(worker: Worker, monkeypatch
     assert "Nothing like that was done." in (await browser.get("/console/audit?actor=nobody")).text
 
 
+async def test_a_filter_looks_at_so_many_acts(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the log is; what is further back is led to, and there nothing is left out."""
+    monkeypatch.setattr("gateway.console.pages.audit.LINES_LOOKED_AT", 3)
+    for at in range(5):
+        await add_user(worker, f"user{at}", "auditor")
+    browser = await signed_in(worker, "user0")
+
+    answer = await browser.get("/console/audit?subject=user1")
+    assert "Nothing like that is among the last 3 acts." in answer.text
+    on = re.search(r'href="(/console/audit\?[^"]*)">Look further back', answer.text)
+    assert on
+    further = await browser.get(on[1].replace("&amp;", "&"))
+    assert re.findall(r">user:(user\d)<", further.text) == ["user1"]
+    assert "Look further back" not in further.text
+
+
 async def test_the_look_is_kept_with_the_user(worker: Worker) -> None:
     """Language, colours and zone hold in every browser of his; what is not in the list is refused."""
     await add_user(worker, "ann", "auditor")
