@@ -34,7 +34,7 @@ NAMED = {
     "{rest:path}": "nothing",
     "{report}": "trial-balance",
     "{journal}": "1",
-    "{account:path}": "payable:m-1",
+    "{account:path}": "budget:available",
     "{manual}": "mj_0",
     "{break}": "1",
     "{entity}/{kind}/{starts}": "main/month/2026-11-01",
