@@ -96,9 +96,11 @@ async def explain(connection: Connection, id_: int, actor: str, explanation: str
     words = _words("explanation", explanation)
     async with connection.transaction():
         await _lock(connection, id_)
+        was = await see_break(connection, id_)
         await run(connection, "explain_break", id=id_, actor=actor, explanation=words)
-        await audit(connection, actor, "break.explained", f"break {id_}", {"explanation": words})
-    return await see_break(connection, id_)
+        now = await see_break(connection, id_)
+        await audit(connection, actor, "break.explained", f"break {id_}", _moved(was, now))
+    return now
 
 
 async def resolve(
@@ -128,10 +130,20 @@ async def resolve(
         raise BreakRefused("invalid_state", f"A break {kind} ends by itself when {shard} is as the books expect.")
     async with connection.transaction():
         await _lock(connection, id_)
+        was = await see_break(connection, id_)
         await run(connection, "resolve_break", id=id_, actor=actor, resolution=words, compensation=change)
-        told = {"resolution": words, "compensation": change}
-        await audit(connection, actor, "break.resolved", f"break {id_}", told)
-    return await see_break(connection, id_)
+        now = await see_break(connection, id_)
+        await audit(connection, actor, "break.resolved", f"break {id_}", _moved(was, now))
+    return now
+
+
+def _moved(was: Break, now: Break) -> dict[str, dict[str, str | None]]:
+    """What people said of a break, before and after."""
+    before, after = (
+        {name: getattr(each, name) for name in ("state", "explanation", "resolution", "compensation")}
+        for each in (was, now)
+    )
+    return {"before": before, "after": after}
 
 
 async def _look_again(door: Door, connection: Connection, shard: Shard, kind: str, figure: str, actor: str) -> None:

@@ -90,6 +90,9 @@ async def test_a_break_is_seen_once_explained_and_resolved_when_it_is_gone(found
     logged = "SELECT action FROM audit_log WHERE action ~ 'break|stock' ORDER BY id"
     actions = [action for (action,) in found.sale.books.rows(logged)]
     assert actions == ["stocktake.taken"] * 3 + ["break.explained", "break.resolved"]
+    sides = "detail #>> '{before,state}', detail #>> '{after,state}'"
+    states = f"SELECT {sides} FROM audit_log WHERE action ~ 'break' ORDER BY id"
+    assert found.sale.books.rows(states) == [("open", "explained"), ("explained", "resolved")]
     await found.take_by(-5)
     done(await http.ask("POST", "/v1/stocktakes", "finance", {}))
     again = await found.breaks()

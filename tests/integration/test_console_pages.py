@@ -34,7 +34,7 @@ NAMED = {
     "{rest:path}": "nothing",
     "{report}": "trial-balance",
     "{journal}": "1",
-    "{account:path}": "payable:m-1",
+    "{account:path}": "budget:available",
     "{manual}": "mj_0",
     "{break}": "1",
     "{entity}/{kind}/{starts}": "main/month/2026-11-01",
@@ -222,6 +222,22 @@ async def test_the_audit_log_is_paged_by_its_numbers(worker: Worker, monkeypatch
     for odd in ("x", "-1", "9" * 30, "²"):
         assert (await browser.get(f"/console/audit?before={odd}")).status_code == 200
     assert "Nothing like that was done." in (await browser.get("/console/audit?actor=nobody")).text
+
+
+async def test_a_filter_looks_at_so_many_acts(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the log is; what is further back is led to, and there nothing is left out."""
+    monkeypatch.setattr("gateway.console.pages.audit.LINES_LOOKED_AT", 3)
+    for at in range(5):
+        await add_user(worker, f"user{at}", "auditor")
+    browser = await signed_in(worker, "user0")
+
+    answer = await browser.get("/console/audit?subject=user1")
+    assert "Nothing like that is among the last 3 acts." in answer.text
+    on = re.search(r'href="(/console/audit\?[^"]*)">Look further back', answer.text)
+    assert on
+    further = await browser.get(on[1].replace("&amp;", "&"))
+    assert re.findall(r">user:(user\d)<", further.text) == ["user1"]
+    assert "Look further back" not in further.text
 
 
 async def test_the_look_is_kept_with_the_user(worker: Worker) -> None:

@@ -52,7 +52,7 @@ async def test_two_people_at_the_console(redis_url: str, postgres_url: str, tmp_
 
 
 async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
-    """What it would change stands beside what is, for each kind; in Chinese too."""
+    """What it would change stands beside what is, for each kind; in Chinese too, and in the audit log."""
     async with open_office(redis_url, postgres_url, tmp_path) as office:
         await add_user(office.http.worker, "root", "admin")
         office.period("2026-03-01", "2026-03-31", "hold")
@@ -78,3 +78,7 @@ async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp
         assert "For everybody a day" not in page, "that is none as it was"
         assert page.count("<article") == chinese.count("<article") == 5
         assert "批准并执行" in chinese
+        log = (await root.get("/console/audit?action=proposal.made", accept_language="en-GB")).text
+        assert '<span class="hint">Budget</span> <del>none</del> → <ins>CN¥1,000.00</ins>' in log
+        assert "<del>On hold</del> → <ins>Open</ins>" in log
+        assert "&#34;" not in log, "nothing of it is JSON"

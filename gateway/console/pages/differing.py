@@ -19,7 +19,9 @@ LABELS = {
     "closed_through": N_("closed through"),
     "coupons": N_("coupons that are out"),
     "disabled": N_("disabled"),
+    "compensation": N_("What made it good"),
     "display": N_("name"),
+    "explanation": N_("What it comes from"),
     "holder": N_("Holder"),
     "kind": N_("kind"),
     "language": N_("language"),
@@ -30,6 +32,7 @@ LABELS = {
     "outcome": N_("outcome"),
     "reason": N_("reason"),
     "redemption": N_("redemption"),
+    "resolution": N_("Why it is over"),
     "roles": N_("roles"),
     "said": N_("said"),
     "scope": N_("Where it holds"),
@@ -40,14 +43,14 @@ LABELS = {
     "version": N_("version"),
     "zone": N_("Time zone"),
 }
-"""Names of what is changed that are no fields of a campaign → their labels."""
+"""Names of what is changed → their labels; those of a campaign's form have theirs there."""
 
 STATE_WORDS = {
     **{"open": N_("Open"), "hold": N_("On hold"), "closed": N_("Closed"), "pending": N_("Waits")},
     **{"draft": N_("Draft"), "scheduled": N_("Scheduled"), "active": N_("Active"), "paused": N_("Paused")},
     **{"ended": N_("Ended"), "archived": N_("Archived"), "drafted": N_("Waits"), "approved": N_("Approved")},
     **{"posted": N_("Posted"), "rejected": N_("Rejected"), "claimed": N_("Claimed"), "reserved": N_("Held")},
-    **{"redeemed": N_("Redeemed"), "revoked": N_("Revoked")},
+    **{"redeemed": N_("Redeemed"), "revoked": N_("Revoked"), "explained": N_("Explained"), "resolved": N_("Resolved")},
 }
 """States of campaigns, periods and journals by hand → their words."""
 
@@ -83,7 +86,7 @@ def spelt(name: str, value: Any, words: Words, currency: str = "") -> str:
 def label(name: str, words: Words) -> str:
     """What the field *name* is called; its name where it has no other."""
     field = FIELDS.get(name)
-    return words.say(field.label if field else LABELS.get(name, name))
+    return words.say(LABELS.get(name) or (field.label if field else name))
 
 
 def _compared(

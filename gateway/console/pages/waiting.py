@@ -11,7 +11,7 @@ from gateway.campaigns.register import Called, Register
 from gateway.console.access import HOME
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
-from gateway.console.pages.differing import Change, differences
+from gateway.console.pages.differing import Change, differences, label
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.proposals.asked import MAKERS, SAID_CHARS_MAX
@@ -167,7 +167,7 @@ def changes_of(
             left = before["stock"]
             return differences({"stock": left}, {"stock": left + asked["delta"]}, words)
         case "revocation":
-            return differences({"coupons": before["coupons"]}, {"coupons": 0}, words)
+            return [Change(label("coupons", words), words.number(before["coupons"]), words.number(0))]
         case "period_reopening":
             return differences({"state": before["state"]}, {"state": "open"}, words)
         case "manual_journal":
