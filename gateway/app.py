@@ -170,14 +170,7 @@ def create_app(settings: Settings, *, slot: int = 0, telemetry_dir: Path | None 
 async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credentials, telemetry: Telemetry) -> Services:
     """Open the doors in order; *stack* closes them in reverse, so claims in flight are answered first."""
     stack.callback(telemetry.close)
-    door = Door(
-        connect(
-            settings.redis_url,
-            connections_max=64,
-            call_ms_max=settings.redis_call_ms_max,
-            connect_ms_max=settings.redis_connect_ms_max,
-        )
-    )
+    door = _door(settings)
     stack.push_async_callback(door.close)
     pool = _pool(settings)
     await pool.open()  # does not wait: claims go on without Postgres
@@ -199,7 +192,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     calls = Calls(link, settings)
     stack.push_async_callback(calls.close)
     guessing = Guessing(limiter, probing, settings, telemetry)
-    passwords, throttle = Passwords(), Throttle(settings, telemetry)
+    passwords, throttle, works = Passwords(), Throttle(settings, telemetry), Works(door.redis)
     stack.callback(passwords.close)
     stack.push_async_callback(throttle.close)
     resolver = Resolver(pool, catalog)
@@ -211,7 +204,6 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     background = Background([*_works(pool, door, redeeming), watch, sending])
     for loop in background.loops():
         _beside(stack, loop)
-    works = Works(door.redis)
     stack.push_async_callback(works.close)
     live = Live(Eyes(door, pool, telemetry).look)
     stack.push_async_callback(live.close)
@@ -237,6 +229,17 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         receivers=Receivers(pool, settings, outward, sending),
         works=works,
         demo=Demo(settings, catalog, door, credentials, limiter),
+    )
+
+
+def _door(settings: Settings) -> Door:
+    return Door(
+        connect(
+            settings.redis_url,
+            connections_max=64,
+            call_ms_max=settings.redis_call_ms_max,
+            connect_ms_max=settings.redis_connect_ms_max,
+        )
     )
 
 

@@ -11,6 +11,7 @@ Trouble, told before customers tell it: what is wrong now, who has seen it, and 
     sending.py    every worker sends what is due, again and again until it has arrived or too long has gone by
     outward.py    the door to other people's servers: which ones, how long, how much
     mail.py       the door to an SMTP server
+    reasons.py    why something did not arrive
 
 An alert is written in one transaction with what is to be sent of it: neither is without the other.
 """

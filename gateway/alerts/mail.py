@@ -7,6 +7,7 @@ import ssl
 from email.message import EmailMessage
 
 from gateway.alerts.outward import Undelivered
+from gateway.alerts.reasons import MAIL_ANSWERED, MAIL_AWAY, MAIL_REFUSED, NO_MAIL
 from gateway.settings import Settings
 
 STEP_S_MAX = 10.0
@@ -34,17 +35,17 @@ class Mailer:
     async def send(self, message: EmailMessage) -> None:
         """Hand it over. Errors: Undelivered."""
         if not self.is_there:
-            raise Undelivered("no SMTP server is set (FAIRCLAIM_SMTP_HOST)")
+            raise Undelivered(NO_MAIL)
         try:
             async with asyncio.timeout(SECONDS_MAX):
                 await asyncio.to_thread(self._send, message)
         except smtplib.SMTPResponseException as error:
-            raise Undelivered(f"the mail server answered {error.smtp_code}") from None
+            raise Undelivered(MAIL_ANSWERED % {"what": error.smtp_code}) from None
         except smtplib.SMTPRecipientsRefused as error:
             codes = ", ".join(str(code) for code, _ in error.recipients.values())
-            raise Undelivered(f"the mail server refused the address ({codes})") from None
+            raise Undelivered(MAIL_REFUSED % {"what": codes}) from None
         except (smtplib.SMTPException, OSError) as error:  # a timeout is an OSError
-            raise Undelivered(f"the mail server can't be reached ({type(error).__name__})") from None
+            raise Undelivered(MAIL_AWAY % {"what": type(error).__name__}) from None
 
     def _send(self, message: EmailMessage) -> None:
         known = self._settings

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from gateway.addresses import read_networks
+from gateway.alerts.reasons import BROKE, NO_ANSWER, NO_CONNECTION, NO_NAME, NOT_PUBLIC
 
 URL_CHARS_MAX = 500
 SECONDS_MAX = 15.0
@@ -98,11 +99,11 @@ class Outward:
         except Undelivered:
             raise
         except (httpcore2.TimeoutException, TimeoutError):
-            raise Undelivered("no answer in time") from None
+            raise Undelivered(NO_ANSWER) from None
         except httpcore2.ConnectError:
-            raise Undelivered("no connection, or no certificate that is trusted") from None
+            raise Undelivered(NO_CONNECTION) from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, OSError) as error:
-            raise Undelivered(f"the connection broke ({type(error).__name__})") from None
+            raise Undelivered(BROKE % {"what": type(error).__name__}) from None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -131,7 +132,7 @@ class _Guarded(httpcore2.AsyncNetworkBackend):
             if self._outward.may_reach(address, is_plain=self._is_plain)
         ]
         if not addresses:
-            raise Undelivered("the address is not public, and FAIRCLAIM_ALERT_NETWORKS does not allow it")
+            raise Undelivered(NOT_PUBLIC)
         failure: Exception | None = None
         for address in addresses[:3]:
             try:
@@ -154,7 +155,7 @@ async def _look_up(host: str, port: int) -> list[_Ip]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise Undelivered("there is no such name") from None
+        raise Undelivered(NO_NAME) from None
     return [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
 
 

@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 from gateway.alerts.mail import Mailer
 from gateway.alerts.outward import Outward, Undelivered
 from gateway.alerts.payload import mail
+from gateway.alerts.reasons import ANSWERED, NO_SUCH_MAIL
 from gateway.alerts.store import QUERIES, By, Connection, audit
 from gateway.settings import Settings
 from gateway.sql import postgres, row, rows
@@ -82,12 +83,12 @@ class Sending:
             try:
                 message = mail(due.id, due.payload, sender, due.address)
             except ValueError:
-                raise Undelivered("it can't be written as a mail; look at FAIRCLAIM_SMTP_FROM") from None
+                raise Undelivered(NO_SUCH_MAIL) from None
             await self._mailer.send(message)
             return
         status = await self._outward.post(due.address, signed(due, datetime.now(UTC)), due.payload.encode())
         if not 200 <= status < 300:
-            raise Undelivered(f"the receiver answered {status}", is_final=status == GONE)
+            raise Undelivered(ANSWERED % {"what": status}, is_final=status == GONE)
 
     async def _deliver(self, due: Due) -> None:
         try:

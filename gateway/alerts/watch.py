@@ -2,8 +2,8 @@
 One worker at a time looks, and writes down what it finds.
 
 Whose watch it is stands in a row, as a lease: no connection is kept for it, and a worker that was stopped for a while
-finds in the very transaction it writes in that the watch is another's. A worker that dies is followed by another within
-LEASE_S seconds, which finds in Postgres what is open.
+finds in the very transaction it writes in that the watch is another's. A worker that dies is followed by another after
+LEASE_S seconds, with its next look, which finds in Postgres what is open.
 """
 
 import logging

@@ -165,5 +165,8 @@ class Publisher:
 
     @staticmethod
     async def _note(connection: Connection, campaign: CampaignId, adjustment: Adjustment) -> None:
-        detail = {"key": adjustment.key, "delta": adjustment.delta, "reason": adjustment.reason}
+        detail: dict[str, Any] = {"key": adjustment.key, "delta": adjustment.delta, "reason": adjustment.reason}
+        total = adjustment.steps[-1].total if adjustment.steps else None
+        if total is not None:
+            detail |= {"before": {"stock": total - adjustment.delta}, "after": {"stock": total}}
         await store.audit(connection, adjustment.actor, f"stock.{adjustment.state}", campaign, detail)

@@ -7,6 +7,7 @@ again, because its answer was lost, changes nothing further.
 
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 from psycopg_pool import AsyncConnectionPool
 
@@ -58,7 +59,8 @@ class Campaigns:
             await _has_books(connection, definition)
             created = await store.create_campaign(connection, definition)
             await store.add_version(connection, created.id, Version(1, Stored.DRAFT, definition, actor))
-            await store.audit(connection, actor, "campaign.created", created.id, {"version": 1})
+            detail = {"version": 1, "before": None, "after": msgspec.to_builtins(definition)}
+            await store.audit(connection, actor, "campaign.created", created.id, detail)
         return _seen(created, now_ms, [])
 
     async def see(self, campaign: CampaignId) -> Seen:

@@ -15,4 +15,8 @@ def currency_of(figure: str) -> str | None:
 
 def row_text(row: Mapping[str, Any] | None) -> str:
     """The row that violates an invariant, in one line."""
-    return ", ".join(f"{name} {value}" for name, value in (row or {}).items())
+    return ", ".join(f"{name} {_text(value)}" for name, value in (row or {}).items())
+
+
+def _text(value: Any) -> str:
+    return " ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)

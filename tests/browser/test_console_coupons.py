@@ -39,6 +39,10 @@ async def test_a_coupon_is_found_and_revoked(
     await site.http.post("/v1/reservations", json=hold, headers=await site.key("store"))
     async with draining(site.settings.redis_url, site.settings.postgres_url):
         pass
+    asked = {"kind": "revocation", "campaign": "flash", "reason": "misprint"}
+    key = {**await site.key("admin"), "Idempotency-Key": "p-1"}
+    proposed = await site.http.post("/v1/proposals", json=asked, headers=key)
+    revocation = f"/console/revoke-coupons/{proposed.json()['id']}"
     page = await new_page(**options)
     await sign_in(page)
 
@@ -46,7 +50,8 @@ async def test_a_coupon_is_found_and_revoked(
         "coupons": "/console/coupons",
         "coupons-holder": "/console/coupons?holder=holder-1",
         "coupons-nobody": "/console/coupons?holder=nobody",
-        "coupons-revoke": "/console/revoke-coupons",
+        "coupons-revoke": "/console/revoke-coupons?campaign=flash",
+        "coupons-revocation": revocation,
         "coupon-missing": "/console/coupons/NONE",
         "coupon-held": f"/console/coupons/{codes[0]}",
     }.items():

@@ -7,10 +7,12 @@ import pytest_asyncio
 from playwright.async_api import Page
 
 from gateway.console.live import pages
+from gateway.console.live.reading import Reading
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.rushing import Rush
-from tests.browser.test_console import sign_in
+from tests.browser.test_console import BYTES_MAX, sign_in
+from tests.browser.test_console_weight import weight
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import add_user
@@ -31,7 +33,11 @@ async def shown(page: Page, figure: str) -> str:
 
 @pytest.mark.usefixtures("people")
 async def test_what_is_claimed_shows_by_itself(site: Worker, page: Page, watch: Watch) -> None:
-    """Stock and outcomes follow a claim, a sale that opens appears, and the page stands while it is held still."""
+    """
+    Stock and outcomes follow a claim, a sale that opens appears, and the page stands while it is held still: also in a
+    browser whose clock is a day behind.
+    """
+    await page.add_init_script("const now = Date.now; Date.now = () => now() - 864e5;")
     await sign_in(page, "olga")
     await page.goto("/console/live")
     await page.get_by_text("No sale is open.").wait_for()
@@ -47,6 +53,7 @@ async def test_what_is_claimed_shows_by_itself(site: Worker, page: Page, watch: 
     assert (await site.claim("h2")).status_code == 201
     await _heard(site, 3)
     assert await shown(page, "stock") == "4"
+    assert not await page.locator("[data-stale]").is_visible()
     await page.get_by_role("button", name="Hold still").press("Enter")
     await page.locator("[data-figure=stock] [data-value]", has_text="3").wait_for()
     await row.get_by_role("link").click()
@@ -132,3 +139,77 @@ async def test_it_comes_back_and_says_when_it_is_away(
 
     await page.wait_for_url("**/console/sign-in?next=/console/live")
     watch.wrong.clear()  # that requests failed is the point here
+
+
+@pytest.mark.usefixtures("people")
+async def test_many_sales_come_with_the_first_frame(site: Worker, page: Page) -> None:
+    """A hundred sales are all there in their order, one that ends first goes before them; the page stays light."""
+    rush, kept = Rush(site), site.services.live
+    seen = await rush.look()
+    assert seen.sales is not None
+    names = [f"sale-{number}" for number in range(100)]
+
+    async def look() -> Reading:
+        at_ms = (await rush.look()).at_ms
+        sales = [sale._replace(id=name, name=f"The sale {name} of the autumn") for name in names]
+        return seen._replace(at_ms=at_ms, sales=sales, has_more=True)
+
+    [sale, _] = seen.sales
+    kept.look, kept.pause_s = look, 0.2
+    await sign_in(page, "olga")
+    assert await weight(page, "/console/live") < BYTES_MAX
+    rows = "() => [...document.querySelectorAll('#sale-rows tbody tr')].map(row => row.dataset.sale).join()"
+    await page.wait_for_function(f"{rows} === '{','.join(names)}'")
+    assert await page.get_by_text("There are more open sales than are shown").is_visible()
+    assert await page.locator("#sale-rows a").nth(60).get_attribute("href") == "/console/live/sale-60"
+    names.insert(0, "sale-first")
+    del names[50]
+    await page.wait_for_function(f"{rows} === '{','.join(names)}'")
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_page_that_nobody_sees_holds_no_stream(site: Worker, page: Page) -> None:
+    """A browser has six connections to a host. Hidden for a while a page gives its own back, and goes on when seen."""
+    rush = Rush(site)
+    shorter = "const wait = setTimeout; setTimeout = (act, ms) => wait(act, ms === 30000 ? 50 : ms);"
+    hidden = "Object.defineProperty(document, 'hidden', {value: HIDDEN, configurable: true});"
+    await page.add_init_script(shorter)
+    await sign_in(page, "olga")
+    await page.goto("/console/live")
+    await page.locator(".charts canvas").first.wait_for()
+    watchers, happens = site.services.live.watchers, "document.dispatchEvent(new Event('visibilitychange'))"
+    assert len(watchers) == 1
+
+    await page.evaluate(hidden.replace("HIDDEN", "true") + happens)
+    while watchers:
+        await site.http.get("/healthz")
+    made = rush.made
+    await page.evaluate(hidden.replace("HIDDEN", "false") + happens)
+    before = int(await page.evaluate("document.getElementById('live').dataset.seen"))
+    await page.wait_for_function("n => Number(document.getElementById('live').dataset.seen) > n", arg=before + 5)
+
+    assert rush.made > made
+    assert len(watchers) == 1
+    assert not await page.locator("[data-stale]").is_visible()
+
+
+@pytest.mark.usefixtures("people")
+async def test_it_is_found_from_where_sales_are(site: Worker, page: Page) -> None:
+    """Start, the list and an open campaign's page lead to it; what is not open has nothing to watch."""
+    await site.publish("flash")
+    await site.publish("over", name="Over")
+    await site.state("ended", "over")
+    await sign_in(page, "olga")
+    assert (
+        await page.locator("main").get_by_role("link", name="Live", exact=True).get_attribute("href") == "/console/live"
+    )
+    await page.goto("/console/campaigns")
+    assert await page.locator('main a[href^="/console/live/"]').count() == 1
+    await page.get_by_role("link", name="Live: Flash").click()
+    await page.wait_for_url("**/console/live/flash")
+    await page.goto("/console/campaigns/over")
+    assert await page.locator('main a[href^="/console/live/"]').count() == 0
+    await page.goto("/console/campaigns/flash")
+    await picture(page, "console-campaign-live-link")
+    await page.locator(".tabs").get_by_role("link", name="Live").click()
+    await page.wait_for_url("**/console/live/flash")

@@ -13,7 +13,7 @@ from tests.browser.conftest import NewPage
 from tests.browser.test_console import BYTES_MAX, SECONDS_MAX, sign_in
 from tests.browser.watching import IN_BROWSER, Watch
 from tests.http import Worker
-from tests.integration.consoling import add_user
+from tests.integration.consoling import add_user, signed_in
 from tests.integration.draining import Books, draining
 from tests.integration.yearbook import write
 
@@ -21,7 +21,7 @@ pytestmark = IN_BROWSER
 
 HEAD_BYTES = 1000
 """More than the headers of an answer are."""
-TRIES = 5
+TRIES = 40
 FILES = ("/file", "/report", ".csv")
 """How paths of files end, which are no pages."""
 NAMED = {
@@ -41,8 +41,12 @@ LOADED = """() => [...performance.getEntriesByType('navigation'), ...performance
   .map(each => each.encodedBodySize)"""
 
 
-async def everything(site: Worker) -> str:
-    """A campaign that runs, and the books of three months: one of each thing that has a page; the code of a coupon."""
+async def everything(site: Worker) -> dict[str, str]:
+    """
+    A campaign that runs, and the books of three months: one of each thing that has a page.
+
+    Shape: as NAMED, of what has no name of its own before.
+    """
     await site.publish()
     codes = [(await site.claim(f"holder-{number}")).json()["code"] for number in range(5)]
     async with draining(site.settings.redis_url, site.settings.postgres_url):
@@ -67,12 +71,18 @@ async def everything(site: Worker) -> str:
             "SELECT 'copy-' || copy, 1, 'draft', definition FROM campaigns, generate_series(1, 30) AS copy "
             "WHERE id = 'flash'"
         )
-    return str(codes[0])
+        books.rows(
+            "INSERT INTO alerts (kind, subject, severity, figure, worst, threshold, unit, cleared_at) "
+            "VALUES ('breaks', '', 'critical', 1, 1, 1, 'breaks', now())"
+        )
+        alert = books.value("SELECT max(id) FROM alerts")
+    ann = await signed_in(site, "ann")
+    proposed = await ann.post("/console/revoke-coupons", {"key": "k", "campaign": "flash", "reason": "a mistake"})
+    return {"{code}": codes[0], "{alert}": str(alert), "{proposal}": proposed.headers["location"].rpartition("/")[2]}
 
 
-def path_of(page: ConsolePage, code: str) -> str:
+def path_of(page: ConsolePage, named: dict[str, str]) -> str:
     """Where *page* is."""
-    named = {**NAMED, "{code}": code}
     return reduce(lambda path, name: path.replace(name, named[name]), named, page.path)
 
 
@@ -103,14 +113,14 @@ async def test_each_page_is_light_and_quick(site: Worker, new_page: NewPage, wat
     """
     watch.expect_status(404)
     await add_user(site, "ann", "admin", display="Ann Lee")
-    code = await everything(site)
+    named = {**NAMED, **await everything(site)}
     page = await new_page(locale="zh-CN")
     weights = {SIGN_IN: await weight(page, SIGN_IN)}
     times = {SIGN_IN: (await answered(site, SIGN_IN, ""))[1]}
     await sign_in(page)
     cookie = "; ".join(f"{each['name']}={each['value']}" for each in await page.context.cookies())
     wrong = {}
-    for path in [path_of(each, code) for each in PAGES if not each.is_open and not each.path.endswith(FILES)]:
+    for path in [path_of(each, named) for each in PAGES if not each.is_open and not each.path.endswith(FILES)]:
         answer, times[path] = await answered(site, path, cookie)
         if answer.status_code != (404 if path == "/console/nothing" else 200):
             wrong[path] = answer.status_code

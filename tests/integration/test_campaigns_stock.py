@@ -63,7 +63,8 @@ async def test_a_restock_is_made_once_a_key(site: Site) -> None:
     entry = (await site.entries("flash", 0))[-1]
     assert [getattr(entry, name) for name in ("delta", "reason", "actor", "key")] == [5, "more", ACTOR, "k1#0"]
     audited = site.rows("SELECT action, detail FROM audit_log WHERE detail ->> 'key' = 'k1'")
-    assert audited == [{"action": "stock.done", "detail": {"key": "k1", "delta": 5, "reason": "more"}}]
+    moved = {"key": "k1", "delta": 5, "reason": "more", "before": {"stock": 10}, "after": {"stock": 15}}
+    assert audited == [{"action": "stock.done", "detail": moved}]
 
 
 async def test_the_answer_of_a_key_outlives_what_comes_after(site: Site) -> None:

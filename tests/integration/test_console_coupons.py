@@ -60,7 +60,7 @@ async def test_a_coupon_is_found_and_its_life_is_told(
     ahead = await browser.get(f"{PAGE}/{code}")
     assert title(ahead) == show_code(code)
     assert "The books have not got it yet." in ahead.text
-    redemption = await _redeem(worker, code, "o-1")
+    redemption = await _redeem(worker, code, "o-<b>x</b>")
     async with draining(redis_url, postgres_url):
         pass
     held = await _claimed(worker, "held")
@@ -87,10 +87,12 @@ async def test_a_coupon_is_found_and_its_life_is_told(
     assert 'href="/console/campaigns/flash"' in page
     first, second = map(int, re.findall(r"seq (\d+) ·", page))
     assert second == first + 1
-    for asked, found in (("holder=%3Cb%3Ex%3C/b%3E", code), ("order=o-1", code), ("order=o-2", held)):
+    for asked, found in (("holder=%3Cb%3Ex%3C/b%3E", code), ("order=o-%3Cb%3Ex%3C/b%3E", code), ("order=o-2", held)):
         answer = await browser.get(f"{PAGE}?{asked}")
         assert answer.text.count('<th scope="row"') == 1
         assert f"{PAGE}/{found}" in answer.text
+        assert NASTY not in answer.text
+    assert (await browser.get(f"{PAGE}/{NASTY}")).text.count(NASTY) == 0
     assert "The books have no such coupon." in (await browser.get(f"{PAGE}?holder=nobody")).text
     assert (await browser.get(f"{PAGE}?code=!")).status_code == 400
     assert (await browser.get(f"{PAGE}?holder=x&at=never&after=y&state=odd")).status_code == 200
@@ -114,7 +116,7 @@ async def test_each_act_by_each_role(worker: Worker, redis_url: str, postgres_ur
     assert "o-2" not in (await (await signed_in(worker, "store")).get(f"{PAGE}/{held}")).text, "he has to name it"
     assert "o-2" in (await (await signed_in(worker, "auditor")).get(f"{PAGE}/{held}")).text
     acts = {
-        "revoke": ("marketer", given, {"reason": "misprint"}),
+        "revoke": ("marketer", given, {"reason": f"misprint {NASTY}"}),
         "release": ("store", held, {"order": "o-2", "why": "went home"}),
         "roll-back": ("store", spent, {"redemption": redemption, "key": "k-1", "reason": "refund", "amount": "2.00"}),
     }
@@ -139,11 +141,11 @@ async def test_each_act_by_each_role(worker: Worker, redis_url: str, postgres_ur
     acted = (await browsers["auditor"].get("/console/audit?subject=coupon:")).text
     for told in ("coupon.revoked", "coupon.released", "coupon.rolled_back"):
         assert acted.count(told) == 1, told
-    for told in ("misprint", "went home", "refund", "<del>claimed</del>", "<ins>revoked</ins>", "<del>500</del>"):
+    for told in ("misprint", "went home", "refund", "<del>Claimed</del>", "<ins>Revoked</ins>", "<del>CN¥5.00</del>"):
         assert told in acted, told
     assert "user:store · went home" in (await browsers["auditor"].get(f"{PAGE}/{held}")).text
     life = (await browsers["auditor"].get(f"{PAGE}/{given}")).text
-    assert "user:marketer · misprint" in life
+    assert ("user:marketer · misprint" in life, NASTY in life + acted) == (True, False)
     assert 'name="step"' not in life
     back = (await browsers["finance"].get(f"{PAGE}/{spent}")).text
     assert "CN¥2.00" in back
@@ -229,7 +231,7 @@ async def test_many_are_proposed_and_revoked_by_two(
     mute = await browser.post("/console/revoke-coupons", {"key": "k", "campaign": "flash"})
     assert [each.status_code for each in (empty, mute)] == [400, 400]
     assert 'href="#reason"' in mute.text
-    fields = {"key": "k-1", "campaign": "flash", "reason": "misprint"}
+    fields = {"key": "k-1", "campaign": "flash", "reason": f"misprint {NASTY}"}
     for _ in range(2):
         done = await browser.post("/console/revoke-coupons", fields)
         assert (done.status_code, done.headers["location"][:27]) == (303, "/console/revoke-coupons/pr_")
@@ -251,7 +253,8 @@ async def test_many_are_proposed_and_revoked_by_two(
     async with draining(redis_url, postgres_url):
         await eventually(is_done)
     page = (await browser.get(at)).text
-    assert "<strong>1</strong>" in page
+    assert ("<strong>1</strong>" in page, NASTY in page) == (True, False)
     assert "hx-trigger" not in page.partition('id="work"')[2]
+    assert (await browser.get(f"{at}x")).status_code == 404
     for refused in ("store", "operator", "finance"):
         assert (await (await signed_in(worker, refused)).get(at)).status_code == 403

@@ -1,6 +1,8 @@
 """Live over HTTP: what the page says without JavaScript, and the stream: its beat, its bounds, and its end."""
 
 import re
+import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import perf_counter
@@ -12,6 +14,7 @@ import pytest_asyncio
 
 from gateway.console.live import pages
 from gateway.console.live.live import OF_ONE_MAX
+from gateway.console.live.reading import Reading, SaleReading
 from gateway.console.sessions import COOKIE
 from gateway.lane import Lane
 from tests.conftest import ON_VALKEY
@@ -95,16 +98,63 @@ async def test_a_stream_tells_and_goes_on_where_it_was(site: Worker) -> None:
         assert all(each["at_ms"] > first for each in msgspec.json.decode(again["data"]))
 
 
+async def test_who_reads_nothing_keeps_no_place(site: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that takes nothing of a stream is let go of in the end; meanwhile others get every frame in time."""
+    monkeypatch.setattr(pages, "STREAM_S_MAX", 1.0)
+    monkeypatch.setattr(pages, "LATE_S_MAX", 0.5)
+    browser = await signed_in(site, "olga")
+    live, seen = site.services.live, await site.services.live.look()
+    long = SaleReading("long", "x" * 1_000_000, "active", 1000, 90, 10, True, 0, 0.0)
+
+    async def look() -> Reading:
+        return seen._replace(at_ms=round(time.time() * 1000), sales=[long])
+
+    live.look, live.pause_s = look, 0.01
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", site.port))
+    head = f"GET {STREAM} HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\ncookie: {COOKIE}={browser.cookie}\r\n\r\n"
+    deaf.sendall(head.encode())
+    watcher = live.join("another")
+    while not any(each.name == "olga" for each in live.watchers):
+        assert await watcher.next(10)
+    while any(each.name == "olga" for each in live.watchers):
+        assert await watcher.next(10)
+    live.leave(watcher)
+    deaf.close()
+
+
+async def test_what_no_sale_is_called_is_in_no_frame(site: Worker) -> None:
+    """Whatever stands in the address of a stream, or in what it says it had last, is text to compare and no more."""
+    await site.publish("flash", stock=10)
+    browser = await signed_in(site, "olga")
+    for odd in ("%22%3E%3Cscript%3E", "flash%00", "flash%0d%0aevent:%20over", "x" * 5000):
+        async with streamed(browser, f"{STREAM}?campaign={odd}", **{"last-event-id": "9" * 40}) as answer:
+            assert answer.status_code == 200
+            came = events(answer)
+            assert (await anext(came))["retry"] == "1000"
+            assert (await anext(came))["event"] in ("past", "frame")
+
+
 async def test_a_stream_ends_with_the_session(site: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another stamp ends it and says so; after its time it ends anyway, and who is not signed in gets none."""
+    """Another stamp, or role, ends it and says so; after its time it ends anyway; not signed in one gets none."""
     monkeypatch.setattr(pages, "CHECK_S", 0.05)
     browser = await signed_in(site, "olga")
-    async with site.services.pool.connection() as connection, streamed(browser) as answer:
-        came = events(answer)
-        await anext(came)
-        await connection.execute("UPDATE users SET stamp = 'another' WHERE name = 'olga'")
-        told = [each async for each in came]
-    assert told[-1] == {"event": "over", "data": "signed-out"}
+    async with site.services.pool.connection() as connection:
+        stamp = await (await connection.execute("SELECT stamp FROM users WHERE name = 'olga'")).fetchone()
+        async with streamed(browser) as answer:
+            came = events(answer)
+            await anext(came)
+            await connection.execute("UPDATE users SET stamp = 'another' WHERE name = 'olga'")
+            told = [each async for each in came]
+        await connection.execute("UPDATE users SET stamp = %(stamp)s WHERE name = 'olga'", stamp)
+        async with streamed(browser) as answer:
+            came = events(answer)
+            await anext(came)
+            await connection.execute("UPDATE users SET roles = '{store}' WHERE name = 'olga'")
+            told_too = [each async for each in came]
+        await connection.execute("UPDATE users SET roles = '{operator}', stamp = 'another' WHERE name = 'olga'")
+    assert told[-1] == told_too[-1] == {"event": "over", "data": "signed-out"}
     assert (await browser.get(STREAM, accept="text/event-stream")).status_code == 303
 
     monkeypatch.setattr(pages, "STREAM_S_MAX", 0.1)

@@ -16,7 +16,7 @@ from tests.integration.consoling import Browser, add_one_of_each_role, add_user,
 
 pytestmark = ON_VALKEY
 
-MAY_BE_GONE = ("/books/", "/alerts/{alert}", "/coupons.csv")
+MAY_BE_GONE = ("/books/", "/alerts/{alert}", "/coupons.csv", "/revoke-coupons/{proposal}")
 NASTY = "<script>alert(1)</script>"
 
 

@@ -178,13 +178,32 @@ async def test_a_posting_is_the_sum_of_its_state_changes(year: Worker) -> None:
             told = [unescape(re.sub("<[^>]+>", "", cell)) for cell in cells]
             if len(told) == 5 and told[3].startswith("coupon:"):
                 own = [dict(zip(at, row, strict=True)) for row in rows]
-                moved = [row for row in own if (row["To"], row["From"]) == (told[1], told[2])]
-                assert sum(minor(row["Uses"]) for row in moved) == minor(told[4]), number
+                moved = [row for row in own if (row["To account"], row["From account"]) == (told[1], told[2])]
+                assert sum(minor(row["Units"]) for row in moved) == minor(told[4]), number
                 checked += 1
         codes = re.findall(r'href="(/console/coupons/[^"]*)"', below)
         for code in codes[:1]:
             assert (await fay.get(code)).status_code == 200
     assert checked > 5
+
+
+async def test_tables_sort_and_page(year: Worker) -> None:
+    """By a figure, the largest first, then the other way round; over all pages each row comes once, in that order."""
+    fay, path = await signed_in(year, "fay"), f"{BOOKS}/reports/performance?by=day"
+    text = (await fay.get(path)).text
+    plain = await all_rows(fay, path)
+    assert len(plain) > 80
+    down = next(unescape(each) for each in re.findall(r'href="([^"]*sort=-order_minor[^"]*)"', text))
+    at = heads(text).index("Orders")
+    for link, sign in ((down, -1), (down.replace("sort=-", "sort="), 1)):
+        page = (await fay.get(link)).text
+        assert f'aria-sort="{"descending" if sign < 0 else "ascending"}"' in page
+        rows = await all_rows(fay, link)
+        values = [minor(row[at]) for row in rows if row[1] == "CNY"]
+        assert values == sorted(values, key=lambda value: sign * value)
+        assert sorted(rows) == sorted(plain)
+    turned = (await fay.get(down)).text
+    assert "sort=order_minor" in turned.partition("<thead>")[2].partition("</thead>")[0]
 
 
 async def test_names_are_text(year: Worker) -> None:

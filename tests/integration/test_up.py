@@ -34,6 +34,9 @@ def test_first_start_answers_the_printed_claim_and_the_next_start_finds_it(data_
         assert set(first.ready["jwt"]) == {"secret", "kid", "audience", "issuer"}
         assert stat.S_IMODE((data_dir / "ready.json").stat().st_mode) == 0o600
         assert first.ready["console_password"] in first.output
+        [demo] = re.findall(r"^  demo +(\S+)", first.output, re.MULTILINE)
+        assert demo == f"{first.ready['gateway_url']}/demo"
+        assert httpx2.get(demo).status_code == 200
         claim, wallet = re.findall(r"^curl .*", first.output, re.MULTILINE)
         answers = [_curl(claim).splitlines() for _ in range(2)]
         assert [answer[0].split()[1] for answer in answers] == ["201", "200"]
@@ -115,6 +118,7 @@ def test_servers_given_by_url_are_used_and_left_running(
         assert (stack.ready["redis_url"], stack.ready["postgres_url"]) == (redis_url, postgres_url)
         assert stack.parts("valkey-server") == stack.parts("bin/postgres") == []
         assert stack.claim("ann").status_code == 201
+        assert httpx2.get(f"{stack.ready['gateway_url']}/demo").status_code == 404, "nobody named a campaign"
         assert await_until(lambda: len(stack.wallet("ann")) == 1, 5)
         export = stack.export("journal", "csv")
         assert export.startswith(b"date,journal,")

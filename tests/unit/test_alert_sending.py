@@ -6,10 +6,13 @@ from ipaddress import ip_address
 
 import msgspec
 import pytest
+from babel import Locale
 
 from gateway.alerts.outward import BadUrl, Outward, Undelivered
 from gateway.alerts.payload import mail
+from gateway.alerts.reasons import said
 from gateway.alerts.sending import Due, signed
+from gateway.console.locales import Words
 from gateway.settings import SettingError, Settings
 from tests.integration.alerting import LOOPBACK, Hook
 
@@ -112,3 +115,11 @@ def test_settings_that_can_t_be(changes: dict[str, str]) -> None:
     """Refused by name when they are read; a password never goes over a line that is not encrypted."""
     with pytest.raises(SettingError, match=f"FAIRCLAIM_{next(iter(changes)).upper()}"):
         msgspec.structs.replace(Settings(), **changes).checked()
+
+
+def test_why_is_said_in_a_language() -> None:
+    """A reason is kept in English, and told to people in theirs, with what stands in it; an unknown one as it is."""
+    chinese = Words("zh_Hans", Locale.parse("zh_Hans"), "UTC")
+    assert said("the receiver answered 503", chinese) == "接收方应答 503"
+    assert said("no answer in time", chinese) == "未及时应答"
+    assert (said("something else", chinese), said(None, chinese)) == ("something else", "")

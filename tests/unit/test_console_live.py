@@ -7,6 +7,7 @@ import pytest
 
 from gateway.console.live.frame import GROUPS, Course, group_of, quantile_ms
 from gateway.console.live.live import OF_ONE_MAX, PAST_MAX, WATCHERS_MAX, Live
+from gateway.console.live.pace import Pace, sold_out_in_s
 from gateway.console.live.reading import Reading, SaleReading
 from gateway.console.live.view import left
 from gateway.console.locales import Words, choose
@@ -65,6 +66,42 @@ def test_the_estimate_is_of_the_last_fifteen_seconds() -> None:
     assert frame.sales[0].left_s == pytest.approx((1000 - 500 - 29) / 1.0)
     paused = a_sale(60_000, 530, state="paused")
     assert course.frame(a_reading(60_000, 530, sales=[paused])).sales[0].left_s is None
+
+
+@pytest.mark.parametrize(
+    ("stock", "per_s", "seconds"), [(100, 8.0, 12.5), (0, 8.0, None), (100, 0.0, None), (100, None, None)]
+)
+def test_how_long_a_stock_lasts(stock: int, per_s: float | None, seconds: float | None) -> None:
+    """Stock by rate; nothing is said of what is gone already, stands still, or was looked at once."""
+    assert sold_out_in_s(stock, per_s) == seconds
+
+
+def test_a_pace_is_of_late_and_never_backwards() -> None:
+    """It takes two readings, at two times; a count that fell, after Redis lost something, is no negative rate."""
+    pace = Pace()
+    pace.add(1000, 50)
+    assert pace.per_s is None
+    pace.add(1000, 60)
+    assert pace.per_s is None
+    pace.add(3000, 70)
+    assert pace.per_s == 10.0
+    pace.add(4000, 10)
+    assert pace.per_s == 0.0
+
+
+async def test_a_clock_that_is_set_back_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before it, by the clock in the future, is neither shown for long nor compared with what comes."""
+    clock = iter((10_000_000, 10_001_000, 1_000_000, 1_001_000))
+
+    async def look() -> Reading:
+        return a_reading(next(clock), 100)
+
+    live = Live(look)
+    monkeypatch.setattr("gateway.console.live.live.FRESH_MS", 0)
+    frames = [await live.now() for _ in range(4)]
+
+    assert [frame.answers_per_s for frame in frames] == [None, 0.0, None, 0.0]
+    assert [frame.at_ms for frame in live.past] == [1_000_000, 1_001_000]
 
 
 def test_what_is_away_is_not_zero() -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway.alerts.alerts import NOTE_CHARS_MAX
 from gateway.alerts.kinds import ACTORS, KINDS, READERS, SEVERITIES, acted_on_by, seen_by
 from gateway.alerts.payload import SEVERITY_WORDS, english, sentence, shown
+from gateway.alerts.reasons import said
 from gateway.alerts.store import Alert
 from gateway.console.access import HOME
 from gateway.console.locales import N_
@@ -79,6 +80,7 @@ def _words(visit: Visit) -> dict[str, Any]:
         "says": lambda alert: sentence(alert, words),
         "amount": lambda value, unit: shown(value, unit, words),
         "titles": KINDS,
+        "why": lambda reason: said(reason, words),
         "severities": SEVERITY_WORDS,
         "badges": BADGES,
     }

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.alerts.kinds import KINDS
+from gateway.alerts.reasons import said
 from gateway.alerts.receivers import BYS, MANAGERS, NAME_CHARS_MAX, OLD_SECRET_HOURS, Made, shown_address
 from gateway.console.access import HOME
 from gateway.console.alerts.pages import ALERTS
@@ -47,7 +48,7 @@ async def act(visit: Visit) -> Response:
                 tried = await receivers.test(visit.who, identity)
                 if tried.reason is None:
                     return visit.go(f"{RECEIVERS}?done=arrived")
-                failed = Trouble(N_("The trial did not arrive."), tried.reason)
+                failed = Trouble(N_("The trial did not arrive."), said(tried.reason, visit.words))
                 return await _render(visit, notice=failed)
             case "rotate":
                 return _secret(visit, await receivers.rotate(visit.who, identity), is_new=False)
@@ -113,6 +114,7 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         kinds=KINDS,
         bys=BY_WORDS,
         states=STATE_WORDS,
+        why=lambda reason: said(reason, visit.words),
         address_of=lambda each: shown_address(each.by, each.address),
         **given,
     )

@@ -5,7 +5,7 @@
   const root = document.getElementById('live');
   if (!root) return;
   const FRAMES = 30, POINTS = 1200, SPAN_MS = 3600e3, STEP_MS = 250, STALE_MS = 5000, GAP_S = 15, BACK_MS = 60e3;
-  const BACK_OFF_MS = [1000, 30000];
+  const BACK_OFF_MS = [1000, 30000], HIDDEN_MS = 30e3;
   const { campaign, locale, zone, soldOut, long } = root.dataset;
   const states = JSON.parse(root.dataset.states);
   const fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
@@ -103,6 +103,12 @@
     probe.remove();
     return found;
   };
+  // A value with none before and after it makes no line: it is a point.
+  const lone = ({ data, series }, of) => {
+    const [from, to] = series[0].idxs, values = data[of], found = [];
+    for (let i = from; i <= to; i++) if (values[i] != null && values[i - 1] == null && values[i + 1] == null) found.push(i);
+    return found.length ? found : null;
+  };
   const columns = lines => [course.times, ...lines.map(([key]) => course[key])];
   function draw() {
     for (const plot of plots.splice(0)) plot.destroy();
@@ -112,14 +118,14 @@
       const axis = { stroke, font, grid, ticks: { show: false } };
       const plot = new uPlot({
         width: Math.max(200, place.clientWidth), height: place.clientHeight || 190, legend: { show: false },
-        cursor: { show: false }, padding: [8, 8, 0, 0],
+        cursor: { show: false }, padding: [8, 28, 0, 0],
         tzDate: at => uPlot.tzDate(new Date(at * 1000), zone),
         scales: { x: { time: true }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
         axes: [
           { ...axis, size: 26, space: 70, values: (u, at) => at.map(s => clock.format(s * 1000)) },
           { ...axis, size: 54, space: 34, values: (u, at) => at.map(value => short.format(value)) },
         ],
-        series: [{}, ...lines.map(([, says, name]) => ({ label: says, stroke: colour(name), width: 1.75, points: { show: false } }))],
+        series: [{}, ...lines.map(([, says, name]) => ({ label: says, stroke: colour(name), width: 1.75, points: { show: false, filter: lone } }))],
       }, columns(lines), place);
       plots.push(Object.assign(plot, { lines, place }));
       let keys = place.nextElementSibling;
@@ -249,6 +255,7 @@
     return true;
   }
   function listen() {
+    if (source && source.readyState !== EventSource.CLOSED) return;
     source = new EventSource(root.dataset.stream);
     source.addEventListener('past', event => heard(event).forEach(take));
     source.addEventListener('frame', event => {
@@ -265,9 +272,20 @@
       } catch (error) {
         heardAt = -Infinity;
       }
-      setTimeout(listen, pause);
+      setTimeout(() => { if (!isAway) listen(); }, pause);
     });
   }
+  // A browser has six connections to a host: pages that nobody sees must not hold them, or no other page comes.
+  let isAway = false, leaving = 0;
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(leaving);
+    if (document.hidden) leaving = setTimeout(() => { isAway = true; source.close(); }, HIDDEN_MS);
+    else {
+      isAway = false;
+      heardAt = performance.now();
+      listen();
+    }
+  });
 
   hold.hidden = false;
   hold.addEventListener('click', () => {

@@ -100,10 +100,12 @@ FIGURE_WORDS = {
     "shards stopped": N_("shards stopped"),
     "standing": N_("standing"),
     "stock": N_("stock"),
-    "supply": N_("put in, ever"),
+    "supply": N_("the other side of stock"),
     "totals of accounts": N_("totals of accounts"),
     "totals of coupons out": N_("totals of coupons out"),
     "totals of movements": N_("totals of movements"),
+    "units credit": N_("credit, in coupons"),
+    "units debit": N_("debit, in coupons"),
     "went out": N_("went out"),
     "zones": N_("time zones"),
 }

@@ -175,6 +175,7 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
     work = await visit.here.works.load(_name(period))
     outcome = msgspec.json.decode(work.result, type=Outcome) if work and work.state == "done" else None
     items = [of_check(one, period.entity, words) for one in outcome.checks] if outcome else []
+    items.sort(key=lambda one: one.holds)  # what is in the way comes first
     given: dict[str, Any] = {"done": "", "reason": "", "errors": {}, "notice": None, **values}
     return visit.render(
         "books_period",

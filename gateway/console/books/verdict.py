@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from gateway.campaigns.bounds import ID_PATTERN
 from gateway.console.books.cells import BOOKS
-from gateway.console.books.checking import of_invariant
+from gateway.console.books.checking import Item, of_invariant
 from gateway.console.books.work import Progress, Work
 from gateway.console.books.working import told
 from gateway.console.locales import N_
@@ -38,6 +38,10 @@ async def ask(visit: Visit) -> Response:
     return visit.go(f"{VERDICT}?campaign={campaign}" if campaign else VERDICT)
 
 
+def _items(found: Verdict | None, visit: Visit) -> list[Item]:
+    return [of_invariant(one, visit.words) for one in found.invariants] if found else []
+
+
 def _name(campaign: str) -> str:
     return f"verdict:{campaign}"
 
@@ -54,7 +58,7 @@ def _render(visit: Visit, campaign: str, work: Work | None, errors: dict[str, st
         campaign=campaign,
         work=told(work, visit.words) if work else None,
         found=found,
-        items=[of_invariant(one, visit.words) for one in found.invariants] if found else [],
+        items=sorted(_items(found, visit), key=lambda one: one.holds),  # what is broken comes first
         errors=errors or {},
         at=f"{VERDICT}?campaign={campaign}" if campaign else VERDICT,
     )

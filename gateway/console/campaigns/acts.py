@@ -57,7 +57,7 @@ def _versions(past: Sequence[Past], words: Words) -> Iterator[Act]:
             if each.version == 1:
                 yield Act(each.changed_at, who, words.say(N_("Draft made")), "", [])
             continue
-        what = N_("Changed")
+        what = N_("Made a change")
         if each.state is not before.state:
             resumed = (before.state, each.state) == (Stored.PAUSED, Stored.SCHEDULED)
             what = N_("Resumed") if resumed else _STEPS[each.state]

@@ -61,7 +61,7 @@ def _value(parts: Any, name: str) -> Any:
 
 
 def _told(field: Field, value: Any, of: Definition, words: Words) -> str:
-    if value in (None, "", []):
+    if value in (None, "", [], ()) or (field.kind == "money" and not value):
         return NOTHING
     text = _spelt(field, value, of, words)
     return text if len(text) <= _CHARS_MAX else f"{text[:_CHARS_MAX]} …"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-KEPT_CHARS_MAX = 6000
-"""An address of 8 kB passes everywhere; the path and the way through signing in come on top."""
+KEPT_CHARS_MAX = 4000
+"""A request has it up to three times, as its address and in Referer and HX-Current-URL, in 16 kB of headers at most."""
 
 _BYTES_MAX = 256 * 1024
 

@@ -93,8 +93,9 @@ async def _roll_back(visit: Visit) -> Response:
     body = RollbackBody(reason=reason, amount_minor=minor)
     done, was_so = await visit.here.redeeming.rollbacks.roll_back(redemption, body, key, asker_of(visit))
     if not was_so:
-        before = {"left_minor": done.left.minor + done.amount.minor}
-        after = {"left_minor": done.left.minor, "state": done.coupon_state}
+        currency = done.left.currency
+        before = {"left_minor": done.left.minor + done.amount.minor, "currency": currency}
+        after = {"left_minor": done.left.minor, "currency": currency}
         await note(visit, "rolled_back", done.code, before, after, redemption=redemption, reason=reason)
     return visit.go(f"{address_of(done.code)}?done=rolled-back")
 

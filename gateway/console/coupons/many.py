@@ -52,7 +52,10 @@ async def propose(visit: Visit) -> Response:
 
 async def show_one(visit: Visit) -> Response:
     """One proposal to revoke many: who has to decide, and once that is done how far the work is. Errors: Refusal."""
-    here = await _proposals(visit).see(visit.request.path_params["proposal"], visit.who)
+    try:
+        here = await _proposals(visit).see(visit.request.path_params["proposal"], visit.who)
+    except Refusal as refusal:
+        raise Refusal("not_found") if refusal.code == "proposal_not_found" else refusal from None
     if here.kind != "revocation":
         raise Refusal("not_found")
     work = await _work(visit, here)

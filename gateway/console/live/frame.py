@@ -90,7 +90,8 @@ class Course:
     def frame(self, now: Reading) -> Frame:
         """The frame of *now*, which is later than those before."""
         before, self._before = self._before, now
-        sales = [self._sale(each, _of(before, each.id)) for each in now.sales or ()]
+        earlier = {each.id: each for each in (before.sales if before else None) or ()}
+        sales = [self._sale(each, earlier.get(each.id)) for each in now.sales or ()]
         self._paces = {each.id: self._paces[each.id] for each in sales}
         lag_seq, lag_s = _lag(sales, now)
         frame = Frame(
@@ -149,10 +150,6 @@ def quantile_ms(counts: Sequence[int], share: float) -> float | None:
             return round((low + (SECONDS[at] - low) * (wanted - below) / count) * 1000, 3)
         below += count
     return SECONDS[-1] * 1000
-
-
-def _of(before: Reading | None, sale: str) -> SaleReading | None:
-    return next((each for each in (before.sales if before else None) or () if each.id == sale), None)
 
 
 def _lag(sales: Sequence[SaleNow], now: Reading) -> tuple[int | None, float | None]:

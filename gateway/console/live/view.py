@@ -43,9 +43,7 @@ def figures(frame: Frame, words: Words, sale: SaleNow | None = None) -> list[Fig
     own = []
     if sale:
         own = [
-            Figure(
-                "per_s", say(N_("Claimed a second")), number(sale.per_s, words), "", say(N_("coupons of this sale"))
-            ),
+            Figure("per_s", say(N_("Rate")), number(sale.per_s, words), "", say(N_("coupons of this sale a second"))),
             Figure("claimed", say(N_("Claimed")), number(sale.claimed, words), "", say(N_("coupons, ever"))),
         ]
         own = [each._replace(of_sale=True) for each in own]

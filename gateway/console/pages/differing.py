@@ -23,10 +23,13 @@ LABELS = {
     "holder": N_("Holder"),
     "kind": N_("kind"),
     "language": N_("language"),
+    "left_minor": N_("left to give back"),
     "maker": N_("made by"),
     "must_change": N_("has to choose a password"),
+    "order": N_("Order number"),
     "outcome": N_("outcome"),
     "reason": N_("reason"),
+    "redemption": N_("redemption"),
     "roles": N_("roles"),
     "said": N_("said"),
     "scope": N_("Where it holds"),
@@ -43,7 +46,8 @@ STATE_WORDS = {
     **{"open": N_("Open"), "hold": N_("On hold"), "closed": N_("Closed"), "pending": N_("Waits")},
     **{"draft": N_("Draft"), "scheduled": N_("Scheduled"), "active": N_("Active"), "paused": N_("Paused")},
     **{"ended": N_("Ended"), "archived": N_("Archived"), "drafted": N_("Waits"), "approved": N_("Approved")},
-    **{"posted": N_("Posted"), "rejected": N_("Rejected")},
+    **{"posted": N_("Posted"), "rejected": N_("Rejected"), "claimed": N_("Claimed"), "reserved": N_("Held")},
+    **{"redeemed": N_("Redeemed"), "revoked": N_("Revoked")},
 }
 """States of campaigns, periods and journals by hand → their words."""
 

@@ -24,9 +24,7 @@ from gateway.zones import zone_of
 
 log = logging.getLogger("fairclaim.console")
 
-NEXT_CHARS_MAX = 2000
-
-NEXT_CHARS_MAX = 8000
+NEXT_CHARS_MAX = 6000
 """Of a page with all that was typed into its form, which goes along."""
 _AGAIN = Trouble(
     N_("You were signed out, and nothing was done."), N_("Sign in and look whether the last step was done.")

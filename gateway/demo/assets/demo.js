@@ -87,8 +87,8 @@ async function look() {
     heard(body.server_time, sentMs);
     sale = body;
     if (body.remaining > 0 && refused === 'sold_out') refused = '';
-  } else if (status === 200) {
-    location.reload(); // another campaign has taken its place
+  } else if (status === 200 && !kept.won && !claiming) {
+    location.reload(); // another campaign has taken its place; nobody loses the code that he is showing
   }
   show();
 }

@@ -1,0 +1,114 @@
+"""A day of a sale that just ended is closed in a browser: damage is mended, the report read, nothing reloaded."""
+
+import pytest
+from playwright.async_api import Page
+
+from lua.door import Door
+from tests.browser.accessible import violations
+from tests.browser.conftest import NewPage
+from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.http import Worker
+from tests.integration.consoling import PASSWORD, add_user
+from tests.integration.draining import Books
+from tests.integration.life import LifeSale
+from tests.integration.stocktaking import drain_all, live, open_stocked
+
+pytestmark = IN_BROWSER
+LONG_MS = 120_000
+"""A verdict is a process of its own, and the machine is shared."""
+
+
+async def sell(site: Worker, books: Books) -> LifeSale:
+    """A sale of today that is over and in the books, and Fay of finance."""
+    await add_user(site, "fay", "finance")
+    sale = await open_stocked(site.services.door, books)
+    await live(sale)
+    await drain_all(sale, site.settings.redis_url)
+    return sale
+
+
+async def to_the_day(page: Page) -> None:
+    """Sign in, and go by keyboard and links to the day that is closed next."""
+    await page.goto("/console/sign-in?next=/console/books/periods?kind=day")
+    await page.locator("#name").fill("fay")
+    await page.locator("#password").fill(PASSWORD)
+    await page.locator("#password").press("Enter")
+    await page.locator("#upcoming").press("Enter")
+    await page.locator("#checks").wait_for()
+
+
+async def shown(page: Page, name: str) -> None:
+    """A picture of it; axe finds nothing, and nothing sticks out."""
+    await picture(page, f"console-closing-{name}")
+    assert (await violations(page), await overflow(page)) == ([], 0), name
+
+
+async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    On hold, looked at, refused with what to do, mended by the links of the list, and closed on the morning after: the
+    page tells how far it is and is up to date at the end without a reload; without JavaScript a link looks again. On a
+    phone, in the dark and in Chinese it is the same page. The report is read on screen and printed.
+    """
+    watch.expect_status(409)
+    with Books(site.settings.postgres_url) as books:
+        sale = await sell(site, books)
+        redis, stock = site.services.door.redis, sale.on.shard.key("stock")
+        now_ms = round(books.value("SELECT extract(epoch FROM now()) * 1000"))
+    page, plain = await new_page(), await new_page(java_script_enabled=False)
+    phone = await new_page(viewport=PHONE, color_scheme="dark", locale="zh-CN")
+    await to_the_day(page)
+    day = page.url
+    for other in (plain, phone):
+        await other.context.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
+    await redis.incrby(stock, -5)
+    await page.locator("button[value=hold]").press("Enter")
+    await page.locator("#standing.note").wait_for()
+    await page.locator("button[value=check]").press("Enter")
+    await page.locator("#checks progress").wait_for()
+    await picture(page, "console-closing-running")
+    await plain.goto(day)
+    await plain.locator("#checks a").first.click()
+    assert await plain.locator("#checks").count() == 1
+    await page.locator("[data-close=refused]").wait_for(timeout=LONG_MS)
+    assert await page.locator("button[value=close]").is_enabled(), "the buttons came along"
+    await shown(page, "refused")
+    await phone.goto(day)
+    await shown(phone, "refused-phone")
+
+    await page.locator("[data-item=live] .todo a").click()
+    await page.locator("form button.primary").click()
+    await page.wait_for_url("**done=broken")
+    await shown(page, "stocktakes")
+    await page.locator("td a.badge.bad").first.click()
+    await page.locator("tbody a").first.click()
+    await page.locator("#explanation").fill("changed by hand on the server")
+    await page.locator("button[value=explain]").click()
+    await page.locator("#resolution").fill("stock is as the books have it")
+    await page.locator("#compensation").fill("INCRBY stock 5")
+    await page.locator("button[value=resolve]").click()
+    await page.get_by_role("alert").wait_for()
+    await shown(page, "break-remains")
+    await redis.incrby(stock, 5)
+    await page.locator("button[value=resolve]").click()
+    await page.wait_for_url("**done=resolved")
+
+    async def tomorrow(_: Door) -> int:
+        return int(now_ms) + 24 * 3_600_000
+
+    monkeypatch.setattr("reconciler.periods.checks.clock_ms", tomorrow)
+    await page.goto(day)
+    await page.locator("button[value=close]").press("Enter")
+    await page.locator("[data-close=closed]").wait_for(timeout=LONG_MS)
+    assert await page.locator("#standing.good").count() == 1
+    assert await page.locator("#closes li").count() == 1
+    assert await page.locator("#acts button").count() == 0
+    await shown(page, "closed")
+    await phone.goto(day)
+    await shown(phone, "closed-phone")
+    pdf = await page.context.request.get(await page.locator("#closes a").last.get_attribute("href") or "")
+    assert (await pdf.body())[:5] == b"%PDF-"
+    await page.locator("#closes a").first.click()
+    await page.wait_for_url("**form=html")
+    await picture(page, "console-closing-report")
+    await page.emulate_media(media="print")
+    await picture(page, "console-closing-print")
