@@ -188,7 +188,7 @@ async def make_the_campaign(mia: Desk) -> None:
     await mia.press("Create the draft")
     await mia.see("The draft is made.")
     await expect(mia.page.locator(".head .badge")).to_have_text("Draft")
-    await mia.press("Start")
+    await mia.press("Start the campaign")
     await mia.see("It is started")
     await expect(mia.page.locator(".head .badge")).to_have_text("Active")
 
