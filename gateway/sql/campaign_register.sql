@@ -20,7 +20,7 @@ WITH seen AS (
 )
 SELECT * FROM seen
 WHERE (%(text)s = '' OR strpos(id, lower(%(text)s)) > 0 OR strpos(lower(definition ->> 'name'), lower(%(text)s)) > 0)
-  AND (effective = %(state)s OR (%(state)s = '' AND effective <> 'archived'))
+  AND CASE WHEN %(state)s = '' THEN state <> 'archived' ELSE effective = %(state)s END  -- no clock archives anything
   AND (%(id)s = '' OR CASE WHEN %(down)s THEN (key, id COLLATE "C") < (%(key)s, %(id)s)
                            ELSE (key, id COLLATE "C") > (%(key)s, %(id)s) END)
 ORDER BY CASE WHEN %(down)s THEN key END DESC, CASE WHEN %(down)s THEN id COLLATE "C" END DESC, key, id COLLATE "C"

@@ -110,7 +110,8 @@ class Desk:
 @asynccontextmanager
 async def at_a_desk(browser: Browser, watch: Watch, url: str, whose: str) -> AsyncIterator[Desk]:
     """A browser of one's own in UTC, which is where the books of this sale are; its last page is a picture."""
-    context = await browser.new_context(base_url=url, viewport=DESK, locale="en-GB", timezone_id="UTC")
+    look: dict[str, Any] = {"viewport": DESK, "locale": "en-GB", "timezone_id": "UTC"}
+    context = await browser.new_context(base_url=url, **look)
     context.set_default_timeout(WAIT_MS_MAX)
     watch.follow(context)
     desk = Desk(await context.new_page())
@@ -187,7 +188,7 @@ async def make_the_campaign(mia: Desk) -> None:
     await mia.press("Create the draft")
     await mia.see("The draft is made.")
     await expect(mia.page.locator(".head .badge")).to_have_text("Draft")
-    await mia.press("Start")
+    await mia.press("Start the campaign")
     await mia.see("It is started")
     await expect(mia.page.locator(".head .badge")).to_have_text("Active")
 

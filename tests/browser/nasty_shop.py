@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Json
 
 from gateway.keys import create_key
 from tests.http import Worker
@@ -59,7 +60,7 @@ class NastyShop:
                 "INSERT INTO breaks (shard, kind, figure, expected, found, state, explanation, explained_by,"
                 " explained_at) VALUES ('flash/0', 'figure', 'stock', %s, %s, 'explained', %s, 'test', now())"
                 " RETURNING id",
-                '{"stock": 4}', psycopg.types.json.Json({"stock": attack("figure")}), attack("explained"),
+                '{"stock": 4}', Json({"stock": attack("figure")}), attack("explained"),
             )  # fmt: skip
             books.rows(
                 "INSERT INTO periods (entity, kind, starts, ends, state, changed_by)"
@@ -69,7 +70,7 @@ class NastyShop:
                 "INSERT INTO alerts (kind, subject, severity, figure, worst, threshold, unit, about, note,"
                 " acknowledged_by, acknowledged_at)"
                 " VALUES ('low_stock', %s, 'warning', 4, 4, 10, '%%', %s, %s, 'user:bob', now()) RETURNING id",
-                SALE, psycopg.types.json.Json({"name": attack("campaign")}), attack("noted"),
+                SALE, Json({"name": attack("campaign")}), attack("noted"),
             )  # fmt: skip
             books.rows(
                 "INSERT INTO alert_receivers (id, name, by, address, secret, state, made_by, changed_by)"

@@ -1,14 +1,14 @@
 """The room of the coupons in a browser: found by a code as it is typed, revoked with a reason, in each look."""
 
-from time import perf_counter
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from gateway.codes import show_code
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
-from tests.browser.test_console import BYTES_MAX, SECONDS_MAX, sign_in
+from tests.browser.test_console import BYTES_MAX, sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import add_user
@@ -21,9 +21,10 @@ pytestmark = IN_BROWSER
     ("kind", "options"),
     [
         pytest.param("light", {"viewport": DESK}, id="light"),
-        pytest.param("dark-phone", {"viewport": PHONE, "color_scheme": "dark"}, id="dark-phone"),
         pytest.param(
-            "chinese-phone", {"viewport": PHONE, "locale": "zh-CN", "timezone_id": "Asia/Shanghai"}, id="chinese-phone"
+            "chinese-dark-phone",
+            {"viewport": PHONE, "color_scheme": "dark", "locale": "zh-CN", "timezone_id": "Asia/Shanghai"},
+            id="chinese-dark-phone",
         ),
     ],
 )
@@ -55,15 +56,25 @@ async def test_a_coupon_is_found_and_revoked(
         "coupon-missing": "/console/coupons/NONE",
         "coupon-held": f"/console/coupons/{codes[0]}",
     }.items():
-        began = perf_counter()
         answer = await page.goto(path)
-        took_s = perf_counter() - began
         assert answer is not None
         assert len(await answer.body()) < BYTES_MAX
-        assert took_s < SECONDS_MAX * 10, "far from a pause, on a machine that does other things too"
         await picture(page, f"console-{name}-{kind}")
         assert await violations(page) == [], path
         assert await overflow(page) == 0, path
+    await page.goto("/console/revoke-coupons")
+    await page.locator("#holder").fill("holder-2")
+    await expect(page.locator("#out .says")).to_contain_text("1")
+    await page.locator("#holder").fill("")
+    await page.locator("#campaign").fill("flash")
+    await expect(page.locator("#out .says")).to_contain_text("3")
+    await page.goto("/console/coupons?holder=holder-1")
+    await page.locator("#sort").select_option("ending")
+    await page.wait_for_url("**sort=ending**")
+    await expect(page.locator("#found tbody tr")).to_have_count(1)
+    await page.locator("#state").select_option("revoked")
+    await page.wait_for_url("**state=revoked**")
+    await expect(page.locator("#found .empty")).to_be_visible()
     await page.goto("/console/coupons")
     await page.locator("#code").fill(show_code(codes[1]).lower())
     await page.locator("#code").press("Enter")

@@ -101,6 +101,8 @@ async def test_on_paper(site: Worker, new_page: NewPage) -> None:
         assert await sticks_out(page) == [], name
         assert not await page.locator("#menu").is_visible()
         assert not await page.locator("form.filters").is_visible()
+        is_part = await page.get_by_text("This is a part of it").is_visible()
+        assert is_part == (await page.locator(".pages").count() > 0), name
     await page.goto(f"{BOOKS}{PAGES['trial-balance']}")
     assert "2026-11-30" in await page.locator(".printed").inner_text()
 

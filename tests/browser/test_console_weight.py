@@ -1,7 +1,8 @@
 """Every page of the console, with something in it: what its first load weighs, and how soon it is answered."""
 
 from functools import reduce
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import NamedTuple
 
 import httpx2
 from playwright.async_api import Page
@@ -21,7 +22,7 @@ pytestmark = IN_BROWSER
 
 HEAD_BYTES = 1000
 """More than the headers of an answer are."""
-TRIES = 40
+TRIES = 10
 FILES = ("/file", "/report", ".csv")
 """How paths of files end, which are no pages."""
 NAMED = {
@@ -86,16 +87,28 @@ def path_of(page: ConsolePage, named: dict[str, str]) -> str:
     return reduce(lambda path, name: path.replace(name, named[name]), named, page.path)
 
 
-async def answered(site: Worker, path: str, cookie: str) -> tuple[httpx2.Response, float]:
-    """The page, and the seconds that the quickest of some tries took: for a busy machine no page is the quicker."""
-    quickest = float("inf")
+class Took(NamedTuple):
+    """The quickest of some tries, and the least processor time of this process, in which the worker is; in seconds."""
+
+    wall_s: float
+    cpu_s: float
+
+    @property
+    def is_slow(self) -> bool:
+        """On a machine that has to do other things too, a page is slow that would be on one that has not."""
+        return self.wall_s >= SECONDS_MAX and (self.cpu_s >= SECONDS_MAX / 2 or self.wall_s >= 5 * SECONDS_MAX)
+
+
+async def answered(site: Worker, path: str, cookie: str) -> tuple[httpx2.Response, Took]:
+    """The page, and what it took."""
+    took = Took(float("inf"), float("inf"))
     for _ in range(TRIES):
-        began = perf_counter()
+        began, before = perf_counter(), process_time()
         answer = await site.http.get(path, headers={"cookie": cookie})
-        quickest = min(quickest, perf_counter() - began)
-        if quickest < SECONDS_MAX:
+        took = Took(min(took.wall_s, perf_counter() - began), min(took.cpu_s, process_time() - before))
+        if took.wall_s < SECONDS_MAX:
             break
-    return answer, quickest
+    return answer, took
 
 
 async def weight(page: Page, path: str) -> int:
@@ -126,8 +139,10 @@ async def test_each_page_is_light_and_quick(site: Worker, new_page: NewPage, wat
             wrong[path] = answer.status_code
         elif answer.headers["content-type"].startswith("text/html"):
             weights[path] = await weight(page, path)
-    print(*(f"{weights[path]:6} bytes {times[path] * 1000:4.0f} ms {path}" for path in weights), sep="\n")
+    for path, bytes_ in weights.items():
+        took = times[path]
+        print(f"{bytes_:6} bytes {took.wall_s * 1000:4.0f} ms {took.cpu_s * 1000:4.0f} ms of processor time {path}")
 
     assert wrong == {}
     assert {path: bytes_ for path, bytes_ in weights.items() if bytes_ >= BYTES_MAX} == {}
-    assert {path: seconds for path, seconds in times.items() if seconds >= SECONDS_MAX} == {}
+    assert {path: took for path, took in times.items() if took.is_slow} == {}

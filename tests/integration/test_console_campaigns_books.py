@@ -148,7 +148,7 @@ async def test_money_waits_for_a_second_person(redis_url: str, postgres_url: str
         asked = await ann.post(f"{PAGE}/flash/change", changed)
         assert asked.headers["location"] == f"{PAGE}/flash?done=proposed"
         waits = unescape((await cho.get(f"{PAGE}/flash")).text)
-        for told in ("<del>CN¥5.00</del> → <ins>CN¥6.00</ins>", "Budget</span> <del>–</del> → <ins>CN¥900.00</ins>"):
+        for told in ("<del>CN¥5.00</del> → <ins>CN¥6.00</ins>", "Budget</span> <del>none</del> → <ins>CN¥900.00</ins>"):
             assert told in waits
         again = await ann.post(f"{PAGE}/flash/change", {**changed, "value.minor": "7"})
         assert (again.status_code, "waits already" in again.text) == (409, True)

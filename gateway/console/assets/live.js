@@ -122,7 +122,7 @@
         tzDate: at => uPlot.tzDate(new Date(at * 1000), zone),
         scales: { x: { time: true }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
         axes: [
-          { ...axis, size: 26, space: 70, values: (u, at) => at.map(s => clock.format(s * 1000)) },
+          { ...axis, size: 26, space: 70, values: (u, at) => at.map(s => (s > u.scales.x.max ? '' : clock.format(s * 1000))) },
           { ...axis, size: 54, space: 34, values: (u, at) => at.map(value => short.format(value)) },
         ],
         series: [{}, ...lines.map(([, says, name]) => ({ label: says, stroke: colour(name), width: 1.75, points: { show: false, filter: lone } }))],

@@ -1,7 +1,7 @@
 """A report's values as a page shows them, each figure with the page that says what it is made of."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -59,7 +59,11 @@ def amount(words: Words, minor: int, commodity: str) -> str:
 
 
 def figure(words: Words, value: int | None, currency: str, name: str = "", link: str = "", prefix: str = "") -> Cell:
-    """A sum: of a column that says its currency, so it has no sign of one. *prefix* is of what it is, else that."""
+    """
+    A sum, without the sign of its currency, which stands over it or beside it. Units: minor units, or coupons.
+
+    With a *name* it has an id that links lead to: *prefix*, or the currency, stands before the name.
+    """
     id_ = anchor(prefix or currency, name) if name else ""
     if value is None:
         return Cell("", "minor", id=id_)
@@ -162,5 +166,4 @@ def _opening(of: Told) -> str:
     """What an account held before: its page, up to the day before."""
     kept = {name: of.asked[name] for name in ("entity", "campaign") if name in of.asked}
     told_ = {**kept, "entity": of.values["entity"], "until": str(of.values["date"] - timedelta(days=1))}
-    assert isinstance(of.values["date"], date), "the day that was asked for"
     return f"{account_link(of.values['account'], told_)}#{anchor(of.currency, 'closing')}"
