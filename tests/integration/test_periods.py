@@ -141,7 +141,7 @@ async def test_a_close_compares_redis_with_the_books(door: Door, redis_url: str,
         assert (checks["live"].holds, checks["live"].figures["coupons sampled"]) == (True, 2)
         await door.redis.incr(sale.on.shard.key("stock"))
         [found] = (await months.in_the_way(today))["live"]
-        assert found.startswith("check stocktake, shard c/0, seq 4, kind figure, name stock, expected {'value': 3}")
+        assert found.startswith("check stocktake, shard c/0, seq 4, kind figure, name stock, expected value 3")
 
 
 async def test_what_comes_late_is_booked_on_the_next_open_day_and_listed(months: Months) -> None:
