@@ -82,7 +82,7 @@ class Sending:
             sender = self._settings.smtp_from or f"fairclaim@{self._settings.smtp_host}"
             try:
                 message = mail(due.id, due.payload, sender, due.address)
-            except ValueError:
+            except (ValueError, IndexError):  # the standard library raises the second for an address without a host
                 raise Undelivered(NO_SUCH_MAIL) from None
             await self._mailer.send(message)
             return

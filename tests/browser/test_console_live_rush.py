@@ -22,7 +22,7 @@ HEAP_GROWTH_BYTES_MAX = 1_000_000
 """The points of a chart come to a tenth of it; nine thousand frames that each leave something behind to more."""
 NODES_MORE_MAX = 20
 POINTS_MIN, POINTS_MAX = 600, 1200
-DRAWN_PER_S_MAX = 31.0
+DRAWN_PER_S_MAX, CALM_PER_S_MAX = 31.0, 2.5
 FRAME_MS_MAX = 20.0
 """Of processor time; with thirty frames a second it is two thirds of one core at the very most."""
 
@@ -68,7 +68,11 @@ async def standing(page: Page, tools: CDPSession) -> Standing:
 
 
 async def test_a_hundred_updates_a_second_cost_no_memory(site: Worker, olga: Page, eventually: Eventually) -> None:
-    """Frames are taken as they come, thirty a second at most are drawn, and nothing is left behind by any of them."""
+    """
+    Frames are taken as they come, thirty a second at most are drawn, and nothing is left behind by any of them.
+
+    When memory is level the browser asks for calm: two a second are drawn then, which spares the tests beside it.
+    """
     rush = Rush(site)
     await olga.goto("/console/live")
     tools = await olga.context.new_cdp_session(olga)
@@ -76,6 +80,8 @@ async def test_a_hundred_updates_a_second_cost_no_memory(site: Worker, olga: Pag
     first, made = await standing(olga, tools), rush.made
     await seen(olga, first.seen + UPDATES_PER_S * LEVEL_S)
     level = await standing(olga, tools)
+    assert (level.drawn - first.drawn) / (level.at_s - first.at_s) <= DRAWN_PER_S_MAX
+    await olga.emulate_media(reduced_motion="reduce")
     await seen(olga, first.seen + UPDATES_PER_S * RUSH_S)
     last, made = await standing(olga, tools), rush.made - made
     took_s, drawn, taken = last.at_s - first.at_s, last.drawn - first.drawn, last.seen - first.seen
@@ -85,7 +91,7 @@ async def test_a_hundred_updates_a_second_cost_no_memory(site: Worker, olga: Pag
         f"nodes {level.nodes} {last.nodes - level.nodes:+}, listeners {last.listeners - level.listeners:+}"
     )
 
-    assert drawn / took_s <= DRAWN_PER_S_MAX
+    assert (last.drawn - level.drawn) / (last.at_s - level.at_s) <= CALM_PER_S_MAX
     assert taken >= made / 2, "on a busy machine a frame may give way to the next"
     assert last.heap_bytes - level.heap_bytes < HEAP_GROWTH_BYTES_MAX
     assert last.nodes - level.nodes <= NODES_MORE_MAX

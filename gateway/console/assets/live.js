@@ -1,11 +1,13 @@
 'use strict';
-// Live: follows the stream of frames. Figures and charts are drawn at most FRAMES times a second, however many frames come,
+// Live: follows the stream of frames. Figures and charts are drawn at most FRAMES times a second, however many frames come
+// (twice, for who wants little to move),
 // and a chart keeps at most POINTS points: times closer together than one of them are drawn as one.
 (() => {
   const root = document.getElementById('live');
   if (!root) return;
   const FRAMES = 30, POINTS = 1200, SPAN_MS = 3600e3, STEP_MS = 250, STALE_MS = 5000, GAP_S = 15, BACK_MS = 60e3;
-  const BACK_OFF_MS = [1000, 30000], HIDDEN_MS = 30e3;
+  const BACK_OFF_MS = [1000, 30000], HIDDEN_MS = 30e3, CALM_FRAMES = 2;
+  const calm = matchMedia('(prefers-reduced-motion: reduce)'), perSecond = () => (calm.matches ? CALM_FRAMES : FRAMES);
   const { campaign, locale, zone, soldOut, long } = root.dataset;
   const states = JSON.parse(root.dataset.states);
   const fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
@@ -214,15 +216,15 @@
     });
   }
 
-  // Drawn when there is something new, and no sooner than FRAMES allows: between two frames of a sale nothing runs here.
+  // Drawn when there is something new, and no sooner than perSecond() allows: between two frames of a sale nothing runs here.
   let newest = null, isDue = false, paused = false, drawnAt = -Infinity, heardAt = performance.now(), seen = 0, drawn = 0;
   function due() {
     if (isDue || paused) return;
     isDue = true;
-    setTimeout(() => requestAnimationFrame(show), drawnAt + 900 / FRAMES - performance.now()); // none while nobody sees it
+    setTimeout(() => requestAnimationFrame(show), drawnAt + 900 / perSecond() - performance.now()); // none while nobody sees it
   }
   function show(now) {
-    if (now - drawnAt < 1000 / FRAMES - 1) return requestAnimationFrame(show);
+    if (now - drawnAt < 1000 / perSecond() - 1) return requestAnimationFrame(show);
     isDue = false;
     if (paused) return;
     drawnAt = now;

@@ -122,7 +122,7 @@ class Course:
         return SaleNow(
             id=now.id,
             name=now.name,
-            state=now.state,
+            state="sold_out" if now.state == "active" and not now.stock else now.state,
             stock=now.stock,
             claimed=now.claimed,
             ready=now.ready,

@@ -9,6 +9,7 @@ from gateway.console.locales import N_, Words
 STATES = {
     "scheduled": N_("Before its start"),
     "active": N_("Running"),
+    "sold_out": N_("Sold out"),
     "paused": N_("Paused"),
     "ended": N_("Ended"),
     "draft": N_("Draft"),
