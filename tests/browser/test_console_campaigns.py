@@ -190,7 +190,7 @@ async def sold(site: Worker) -> None:
         ),
     ],
 )
-async def test_each_page_is_accessible_and_fits(
+async def test_each_step_is_accessible_and_fits(
     site: Worker, new_page: NewPage, watch: Watch, kind: str, options: dict[str, Any]
 ) -> None:
     """Axe finds nothing, nothing sticks out, what people wrote runs nowhere; each page is small."""
@@ -198,12 +198,8 @@ async def test_each_page_is_accessible_and_fits(
     page = await new_page(**options)
     await sign_in(page)
     paths = {
-        "list": PAGE,
         "none": f"{PAGE}?text=nothing",
-        "detail": f"{PAGE}/flash",
-        "holders": f"{PAGE}/flash/holders",
         "versions": f"{PAGE}/flash/versions?of=1&to=2",
-        "change": f"{PAGE}/flash/change",
         "new": NEW,
         **{f"new-{step}": f"{NEW}?step={step}&checked=pays&typed={TYPED}" for step in STEP_OF.values()},
         "new-wrong": f"{NEW}?step=worth&checked=pays&typed={write_kept({'value.type': 'percent', 'name': NASTY})}",

@@ -1,17 +1,15 @@
 """What is different between two definitions, as the form asks for it and people read it. Pure."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from gateway.campaigns.currencies import CURRENCIES
-from gateway.campaigns.definition import Definition, parse_ms
+from gateway.campaigns.definition import Definition
 from gateway.campaigns.life import Stored
 from gateway.console.campaigns.fields import FIELDS, Field
 from gateway.console.locales import N_, Words
-from gateway.console.pages.differing import Change
+from gateway.console.pages.differing import VALUE_CHARS_MAX, Change, field_in_words
 
 STORED_WORDS = {
     Stored.DRAFT: N_("Draft"),
@@ -23,8 +21,6 @@ STORED_WORDS = {
 """A state as it was last asked for → its message: the clock makes a campaign that is started active."""
 
 NOTHING = "–"
-_CHARS_MAX = 300
-_YES, _NO = N_("yes"), N_("no")
 
 
 def differences(old: Definition, new: Definition, words: Words) -> list[Change]:
@@ -63,27 +59,5 @@ def _value(parts: Any, name: str) -> Any:
 def _told(field: Field, value: Any, of: Definition, words: Words) -> str:
     if value in (None, "", [], ()) or (field.kind == "money" and not value):
         return NOTHING
-    text = _spelt(field, value, of, words)
-    return text if len(text) <= _CHARS_MAX else f"{text[:_CHARS_MAX]} …"
-
-
-def _spelt(field: Field, value: Any, of: Definition, words: Words) -> str:
-    match field.kind:
-        case "money" if of.currency in CURRENCIES:
-            return words.money(value, of.currency)
-        case "share":
-            return words.share(value)
-        case "number" | "money":
-            return words.number(value)
-        case "tick":
-            return words.say(_YES if value else _NO)
-        case "choice" | "radios":
-            return words.say(dict(field.options)[value])
-        case "list":
-            return ", ".join(value)
-        case "funders":
-            return ", ".join(f"{each['account']} {words.share(each['basis_points'])}" for each in value)
-        case "moment":
-            ms = parse_ms(value)
-            return words.in_zone(of.timezone).time(datetime.fromtimestamp((ms or 0) / 1000, UTC))
-    return str(value)
+    text = field_in_words(field, value, words.in_zone(of.timezone), of.currency)
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]} …"

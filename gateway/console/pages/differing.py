@@ -1,15 +1,18 @@
 """What is not the same before and after, part by part, in words: labels, money, shares and names. Pure."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.console.campaigns.fields import FIELDS
+from gateway.campaigns.currencies import CURRENCIES
+from gateway.campaigns.definition import parse_ms
+from gateway.console.campaigns.fields import FIELDS, Field
 from gateway.console.locales import N_, Words
 
 VALUE_CHARS_MAX = 300
-_NO = N_("none")
+_NOTHING, _YES, _NO = N_("none"), N_("yes"), N_("no")
 
 LABELS = {
     "about": N_("about"),
@@ -119,27 +122,42 @@ def _one_side(name: str, was: Any, now: Any, words: Words, currency: str) -> Ite
         yield Change(label(f"{name}.{part}", words), *sides)
 
 
-def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
-    field = FIELDS.get(name)
-    match value:
-        case None | "":
-            return words.say(_NO)
-        case bool():
-            return words.say(N_("yes") if value else N_("no"))
-        case int() if currency and (name.endswith("minor") or (field and field.kind == "money")):
+def field_in_words(field: Field, value: Any, words: Words, currency: str) -> str:
+    """*value*, which is something, of a *field* of a campaign whose money is *currency*."""
+    match field.kind:
+        case "money" if currency in CURRENCIES:
             return words.money(value, currency)
-        case int() if field and field.kind == "share":
+        case "share":
             return words.share(value)
+        case "number" | "money":
+            return words.number(value)
+        case "tick":
+            return words.say(_YES if value else _NO)
+        case "choice" | "radios":
+            return words.say(dict(field.options).get(value, value))
+        case "list":
+            return ", ".join(value)
+        case "funders":
+            return ", ".join(f"{each['account']} {words.share(each['basis_points'])}" for each in value)
+        case "moment" if (ms := parse_ms(value)) is not None:
+            return words.time(datetime.fromtimestamp(ms / 1000, UTC))
+    return str(value)
+
+
+def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
+    if value is None or value == "" or value == []:
+        return words.say(_NOTHING)
+    if field := FIELDS.get(name):
+        return field_in_words(field, value, words, currency)
+    match value:
+        case bool():
+            return words.say(_YES if value else _NO)
+        case int() if currency and name.endswith("minor"):
+            return words.money(value, currency)
         case int():
             return words.number(value)
-        case str() if field and field.options:
-            return words.say(dict(field.options).get(value, value))
         case str():
             return words.say(STATE_WORDS[value]) if name == "state" and value in STATE_WORDS else value
-        case []:
-            return words.say(_NO)
         case [*parts] if all(isinstance(each, str | int) for each in parts):
             return ", ".join(map(str, parts))
-        case [{"account": _, "basis_points": _}, *_]:
-            return ", ".join(f"{each['account']} {words.share(each['basis_points'])}" for each in value)
     return msgspec.json.encode(value).decode()
