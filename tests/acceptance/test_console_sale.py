@@ -38,7 +38,7 @@ CLOCK = Bug(
 )
 DAY_MS = 86_400_000
 SALE, NAME = "autumn-flash", "Autumn flash"
-STOCK, MORE = 300, 100
+STOCK, MORE, OFF_MINOR = 300, 100, 500
 CROWD = (
     "--campaign", SALE, "--restock", "0", "--holders", "2000", "--slow-ms", "20000", "--fail-on", "errors<=1%",
     "--shape", "steady", "--users", "20", "--spawn-rate", "20", "--run-time", "12s",
@@ -314,7 +314,13 @@ async def download_what_is_shown(finn: Desk, told: list[dict[str, str]], folder:
         f"'Trial balance'!$A$2:$A${len(rows) + 1},\"CNY\")"  # fmt: skip
     spent = sum({each["ref"]: int(each["minor"]) for each in told if each["kind"] == "redeem" and each["ref"]}.values())
     owed = next(row for row in rows if row[1] == "payable:m-1")
-    assert amount(owed[5]) * 100 == spent > 0, "what the crowd was told it saved is what the merchant is owed"
+    heard = {each["key"] for each in told if each["ref"]}
+    unheard = {each["key"] for each in told if each["kind"] == "redeem" and each["outcome"] == "unanswered"} - heard
+    more = amount(owed[5]) * 100 - spent
+    assert spent > 0
+    assert 0 <= more <= OFF_MINOR * len(unheard), (
+        "the merchant is owed what the crowd was told it saved, or did not hear"
+    )
 
 
 async def see_the_verdict(finn: Desk) -> None:

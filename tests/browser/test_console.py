@@ -77,17 +77,8 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
         walked.append(await _focused(page))
     books = ["Reports", "Journals", "Journals by hand", "Stocktakes", "Breaks", "Periods", "Exports", "Verdict"]
     rest = ["Users", "Audit log", "Account", "Sign out"]
-    assert walked == [
-        "Skip to the page",
-        "Fairclaim",
-        "Start",
-        "Live",
-        "Waiting",
-        "Campaigns",
-        "Coupons",
-        *books,
-        *rest,
-    ]
+    sales = ["Start", "Live", "Alerts", "Waiting", "Campaigns", "Coupons"]
+    assert walked == ["Skip to the page", "Fairclaim", *sales, *books, *rest]
     await keys.press("Enter")
     await page.get_by_text("You are signed out.").wait_for()
     await page.goto("/console/users")
