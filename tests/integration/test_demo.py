@@ -1,10 +1,13 @@
 """The doors of /demo: off unless a campaign is named, a ticket good for a claim from that campaign and nothing else."""
 
+import asyncio
 from pathlib import Path
 
+import pytest
 import zxingcpp
 
 from gateway.codes import read_code
+from gateway.errors import Refusal
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
 from tests.pictures import drawn
@@ -67,3 +70,37 @@ async def test_the_last_of_the_demos_is_shown(redis_url: str, postgres_url: str,
         assert (sale["id"], sale["remaining"]) == ("demo-2", 7)
         assert {"name", "server_time", "starts_at", "ends_at", "value"} <= sale.keys()
         assert "funders" not in sale
+
+
+async def test_a_campaign_that_is_called_alike_is_not_given_away(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """Only demo has followers: beside spring, which the setting names, spring-2 is a campaign like any other."""
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="spring") as worker:
+        await worker.publish("spring", stock=1)
+        await worker.publish("spring-2", stock=7)
+        made = (await worker.http.post("/demo/ticket", json={"visitor": VISITOR})).json()
+        assert ((await worker.http.get("/demo/sale")).json()["id"], made["campaign"]) == ("spring", "spring")
+
+
+async def test_a_rush_does_not_wait_for_redis_one_by_one(
+    redis_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis is away one visitor waits for it and the others are told at once; afterwards all see the sale."""
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="demo") as worker:
+        await worker.publish("demo")
+        shards, looks = worker.services.demo._shards, 0
+
+        async def away(*_: object) -> None:
+            nonlocal looks
+            looks += 1
+            await asyncio.sleep(0)
+            raise Refusal("not_ready")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.demo.sale.LOOKED_S", 60.0)
+            patch.setattr(shards, "look_all", away)
+            answers = await asyncio.gather(*(worker.http.get("/demo/sale") for _ in range(20)))
+        assert ([each.status_code for each in answers], looks) == ([503] * 20, 1)
+        worker.services.demo._away_at_s -= 60
+        assert (await worker.http.get("/demo/sale")).status_code == 200
