@@ -8,6 +8,7 @@ import zxingcpp
 
 from gateway.codes import read_code
 from gateway.errors import Refusal
+from gateway.limiter import CONNECTIONS_MAX
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
 from tests.pictures import drawn
@@ -104,3 +105,21 @@ async def test_a_rush_does_not_wait_for_redis_one_by_one(
         assert ([each.status_code for each in answers], looks) == ([503] * 20, 1)
         worker.services.demo._away_at_s -= 60
         assert (await worker.http.get("/demo/sale")).status_code == 200
+
+
+async def test_a_rush_for_tickets_leaves_the_limits_on_codes_alone(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """Where every connection that tickets are counted by is taken, who guesses codes is counted as ever."""
+    async with Worker(
+        redis_url, postgres_url, tmp_path, demo_campaign="demo", code_limiter_ms_max=2000, code_failures_holder_max=2
+    ) as worker:
+        await worker.publish("demo")
+        pool = worker.services.demo._limiter.redis.connection_pool
+        taken = [await pool.get_connection() for _ in range(CONNECTIONS_MAX)]
+        refused = await worker.http.post("/demo/ticket", json={"visitor": VISITOR})
+        guesses = [await worker.http.get("/v1/coupons/GUESSED-1", headers=worker.token("h")) for _ in range(4)]
+        for each in taken:
+            await pool.release(each)
+        assert refused.status_code == 503
+        assert [each.status_code for each in guesses] == [404, 404, 429, 429]
