@@ -43,15 +43,6 @@ NAMED = {
 """What paths of the room Books name; the books of these tests are empty, so most of it is not there."""
 
 
-async def test_a_zero_byte_in_a_path_is_no_name(worker: Worker) -> None:
-    """PostgreSQL has no such text: there is nothing, and nothing fails."""
-    await add_user(worker, "root", "admin")
-    browser = await signed_in(worker, "root")
-    for path in ("/console/books/manual/mj_%00", "/console/users/a%00", "/console/revoke-coupons/mj_%00"):
-        answer = await browser.get(path)
-        assert (answer.status_code, title(answer)) == (404, "There is nothing here"), path
-
-
 async def test_each_page_by_each_role(worker: Worker) -> None:
     """By URL a page opens, and is posted to, for its roles and admins and nobody else; the menu shows exactly those."""
     await add_one_of_each_role(worker)
