@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zxingcpp
@@ -115,7 +116,7 @@ async def test_a_rush_for_tickets_leaves_the_limits_on_codes_alone(
         redis_url, postgres_url, tmp_path, demo_campaign="demo", code_limiter_ms_max=2000, code_failures_holder_max=2
     ) as worker:
         await worker.publish("demo")
-        pool = worker.services.demo._limiter.redis.connection_pool
+        pool: Any = worker.services.demo._limiter.redis.connection_pool
         taken = [await pool.get_connection() for _ in range(CONNECTIONS_MAX)]
         refused = await worker.http.post("/demo/ticket", json={"visitor": VISITOR})
         guesses = [await worker.http.get("/v1/coupons/GUESSED-1", headers=worker.token("h")) for _ in range(4)]
