@@ -180,8 +180,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
     _beside(stack, _finish_open_changes(pool, door))
     if settings.jwt_keys_file:
         _beside(stack, follow(Path(settings.jwt_keys_file), credentials.use_keys))
-    limiter = Limiter(settings.redis_url, settings.code_limiter_ms_max)
-    stack.push_async_callback(limiter.close)
+    limiter = _limiter(stack, settings)
     probing = Probing(limiter, settings.code_failures_alarm)
     _beside(stack, probing.watch())
     link = Link(door.redis, settings.redis_call_ms_max)
@@ -228,8 +227,15 @@ async def _open(stack: AsyncExitStack, settings: Settings, credentials: Credenti
         alerts=Alerts(pool, settings),
         receivers=Receivers(pool, settings, outward, sending),
         works=works,
-        demo=Demo(settings, catalog, door, credentials, limiter),
+        demo=Demo(settings, catalog, door, credentials, _limiter(stack, settings)),
     )
+
+
+def _limiter(stack: AsyncExitStack, settings: Settings) -> Limiter:
+    """One with connections of its own: who rushes one door must not keep another's limits from being counted."""
+    made = Limiter(settings.redis_url, settings.code_limiter_ms_max)
+    stack.push_async_callback(made.close)
+    return made
 
 
 def _door(settings: Settings) -> Door:

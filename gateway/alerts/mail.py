@@ -1,9 +1,10 @@
-"""The door to an SMTP server, which settings name. smtplib does it, in a thread, with a deadline for each step."""
+"""The door to an SMTP server, which settings name. smtplib does it, in threads of its own, with a deadline a step."""
 
 import asyncio
 import re
 import smtplib
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 
 from gateway.alerts.outward import Undelivered
@@ -13,6 +14,8 @@ from gateway.settings import Settings
 STEP_S_MAX = 10.0
 SECONDS_MAX = 40.0
 """A mail takes no longer than this, whatever the server does."""
+_MAILS = ThreadPoolExecutor(4, "alerts-mails")
+"""A server that hangs holds a thread for minutes: none of those that anything else waits for, as quotes do."""
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -38,7 +41,7 @@ class Mailer:
             raise Undelivered(NO_MAIL)
         try:
             async with asyncio.timeout(SECONDS_MAX):
-                await asyncio.to_thread(self._send, message)
+                await asyncio.get_running_loop().run_in_executor(_MAILS, self._send, message)
         except smtplib.SMTPResponseException as error:
             raise Undelivered(MAIL_ANSWERED % {"what": error.smtp_code}) from None
         except smtplib.SMTPRecipientsRefused as error:

@@ -10,6 +10,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +26,9 @@ SECONDS_MAX = 15.0
 """From the look-up of the name to the status."""
 _PHASES_S = {"connect": 5.0, "write": 5.0, "read": 10.0, "pool": 10.0}
 _NAT64 = IPv6Network("64:ff9b::/96")
+
+_LOOK_UPS = ThreadPoolExecutor(4, "alerts-names")
+"""Threads of their own: a name server that does not answer must not hold those that quotes are reckoned in."""
 
 _Ip = IPv4Address | IPv6Address
 
@@ -64,9 +69,7 @@ class Outward:
         inner = _inner(address)
         if any(each in network for each in {address, inner} for network in self._allowed):
             return True
-        return not is_plain and all(
-            each.is_global and not each.is_multicast and not each.is_reserved for each in {address, inner}
-        )
+        return not is_plain and all(map(_is_public, {address, inner}))
 
     def check_url(self, text: str) -> str:
         """*text* as the address of a webhook. Errors: BadUrl."""
@@ -75,6 +78,7 @@ class Outward:
         try:
             parts = urlsplit(text)
             host, _ = parts.hostname, parts.port
+            (host or "").encode("idna")  # as the look-up does it: a label that is empty or too long is a ValueError
         except ValueError:
             raise BadUrl("an address such as https://hooks.example.com/fairclaim") from None
         if parts.scheme not in (("https", "http") if self._allowed else ("https",)) or not host:
@@ -153,8 +157,9 @@ async def _look_up(host: str, port: int) -> list[_Ip]:
     if literal is not None:
         return [literal]
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, look_up)
+    except (OSError, UnicodeError):  # the second for a name that can't be one
         raise Undelivered(NO_NAME) from None
     return [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
 
@@ -164,6 +169,12 @@ def _read_ip(host: str) -> _Ip | None:
         return ip_address(host.strip("[]"))
     except ValueError:
         return None
+
+
+def _is_public(address: _Ip) -> bool:
+    if isinstance(address, IPv6Address) and address.is_site_local:  # fec0::/10 is global to the standard library
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _inner(address: _Ip) -> _Ip:

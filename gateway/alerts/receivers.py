@@ -72,7 +72,7 @@ class Receivers:
     async def see(self, identity: str) -> Receiver:
         """One of them."""
         async with postgres(self._pool) as connection:
-            return _there(read_receiver(await row(connection, QUERIES["receiver"], id=identity)))
+            return _there(read_receiver(await row(connection, QUERIES["receiver"], id=_asked(identity))))
 
     async def make(self, who: Somebody, by: str, name: str, address: str, kinds: Sequence[str]) -> Made:
         """A new one. Errors: Refusal("bad_request") naming the field."""
@@ -94,7 +94,7 @@ class Receivers:
         if to not in _STATES:
             raise Refusal("bad_request", f"to: one of {', '.join(_STATES)}.", field="to")
         async with postgres(self._pool) as connection, connection.transaction():
-            here = _there(read_receiver(await row(connection, QUERIES["lock_receiver"], id=identity)))
+            here = _there(read_receiver(await row(connection, QUERIES["lock_receiver"], id=_asked(identity))))
             if here.state not in _STATES[to]:
                 raise Refusal("invalid_state", f"It is {here.state} already.", state=here.state)
             moved = await row(connection, QUERIES["move_receiver"], id=identity, state=to, reason=None, actor=who.actor)
@@ -108,7 +108,7 @@ class Receivers:
         """Another secret; the one before signs too, for OLD_SECRET_HOURS. Errors: Refusal("invalid_state")."""
         secret = _new_secret()
         async with postgres(self._pool) as connection, connection.transaction():
-            here = _there(read_receiver(await row(connection, QUERIES["lock_receiver"], id=identity)))
+            here = _there(read_receiver(await row(connection, QUERIES["lock_receiver"], id=_asked(identity))))
             if here.by != "webhook":
                 raise Refusal("invalid_state", "An e-mail address has no secret.")
             made = await row(
@@ -126,7 +126,7 @@ class Receivers:
         """Send a trial now, once, also where it is off."""
         payload = trial(identity, datetime.now(UTC))
         async with postgres(self._pool) as connection:
-            found = await row(connection, QUERIES["receiver"], id=identity)
+            found = await row(connection, QUERIES["receiver"], id=_asked(identity))
             here = _there(read_receiver(found))
             await audit(connection, who.actor, "receiver.tested", f"receiver:{identity}", None, None)
         assert found is not None
@@ -168,6 +168,13 @@ def shown_address(by: str, address: str) -> str:
 
 def _new_secret() -> str:
     return f"whsec_{b64encode(token_bytes(_SECRET_BYTES)).decode()}"
+
+
+def _asked(identity: str) -> str:
+    """*identity*, which is a text that PostgreSQL takes. Errors: Refusal("receiver_not_found")."""
+    if "\0" in identity:
+        raise Refusal("receiver_not_found")
+    return identity
 
 
 def _there(found: Receiver | None) -> Receiver:

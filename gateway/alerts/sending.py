@@ -103,8 +103,9 @@ class Sending:
             self._telemetry.answered(ALERT_DELIVERIES, outcome)
             return
         async with postgres(self._pool) as connection, connection.transaction():
-            await rows(connection, QUERIES["delivery_arrived"], id=due.id)
+            # The receiver first, as whoever turns it off does: the other way round the two wait for each other.
             await rows(connection, QUERIES["receiver_arrived"], id=due.receiver)
+            await rows(connection, QUERIES["delivery_arrived"], id=due.id)
         self._telemetry.answered(ALERT_DELIVERIES, "sent")
 
 

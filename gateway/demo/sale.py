@@ -31,7 +31,13 @@ LOOKED_S = 0.5
 """How old the stock may be that a page is told: however many look, Redis is asked twice a second and worker."""
 FOUND_S = 5.0
 """How long a page believes which campaign it is about."""
+FOLLOWED = "demo"
+"""
+The campaign of `fairclaim up`, the only one that has followers, which it makes itself. Of another one a campaign that
+is only called alike, spring-2 after spring, would be given away to anybody.
+"""
 FOLLOWERS_MAX = 100
+AWAY = "The campaign can't be looked at at the moment."
 _VISITOR = re.compile(r"[0-9a-f]{32}")
 
 
@@ -56,18 +62,19 @@ class Demo:
         self._pictures = Limit("demo-picture", settings.demo_tickets_max, WINDOW_S)
         self._found, self._found_at_s = CampaignId(""), 0.0
         self._looked: _Looked | None = None
+        self._away_at_s = float("-inf")
         self._looking = asyncio.Lock()
 
     async def campaign(self) -> CampaignId:
         """
-        The campaign of the setting, or the last of those made after it: demo, demo-2, demo-3, …
+        The campaign of the setting; of demo the last of those made after it: demo-2, demo-3, …
 
         Errors: Refusal campaign_not_found, not_ready.
         """
         if not self._found or time.monotonic() - self._found_at_s > FOUND_S:
             last = CampaignId(self._first)
             await self._catalog.published(last)
-            for number in range(2, FOLLOWERS_MAX):
+            for number in range(2, FOLLOWERS_MAX if last == FOLLOWED else 2):
                 following = CampaignId(f"{self._first}-{number}")
                 try:
                     await self._catalog.published(following)
@@ -84,14 +91,26 @@ class Demo:
     async def view(self) -> dict[str, Any]:
         """The campaign as GET /v1/campaigns/{id} shows it to a holder. Errors: as campaign()."""
         async with self._looking:  # a rush looks once
-            campaign = await self.campaign()
-            looked = self._looked
-            if looked is None or time.monotonic() - looked.at_s > LOOKED_S:
-                looks = await self._shards.look_all(campaign, await self._catalog.shards(campaign))
-                all_ready(campaign, looks)
-                looked = self._looked = _Looked(holder_view(campaign, looks), looks[0].now_ms, time.monotonic())
+            if time.monotonic() - self._away_at_s < LOOKED_S:  # nor waits for Redis one by one while it is away
+                raise Refusal("not_ready", AWAY)
+            try:
+                looked = await self._look()
+            except Refusal as refusal:
+                if refusal.code == "not_ready":
+                    self._away_at_s = time.monotonic()
+                raise
         now_ms = looked.now_ms + round((time.monotonic() - looked.at_s) * 1000)
         return {**looked.view, "server_time": rfc3339(now_ms)}
+
+    async def _look(self) -> _Looked:
+        """What there is to see, LOOKED_S old at most. Errors: as campaign()."""
+        campaign = await self.campaign()
+        looked = self._looked
+        if looked is None or time.monotonic() - looked.at_s > LOOKED_S:
+            looks = await self._shards.look_all(campaign, await self._catalog.shards(campaign))
+            all_ready(campaign, looks)
+            looked = self._looked = _Looked(holder_view(campaign, looks), looks[0].now_ms, time.monotonic())
+        return looked
 
     async def ticket(self, visitor: str, address: Address) -> dict[str, str]:
         """

@@ -140,6 +140,8 @@ async def test_receivers_are_the_admins(worker: Worker) -> None:
     for step in ("state", "secret", "test"):
         gone = await ask(worker, "admin", "POST", f"{path}/{step}", {"to": "on"} if step == "state" else None)
         assert (gone.status_code, gone.json()["code"]) == (404, "receiver_not_found")
+    odd = await ask(worker, "admin", "POST", "alert-receivers/ar_%00/test")
+    assert (odd.status_code, odd.json()["code"]) == (404, "receiver_not_found")
     assert (await ask(worker, "admin", "GET", "alert-receivers")).json()["items"] == []
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -162,6 +163,36 @@ async def test_a_receiver_that_is_gone_is_turned_off(worker: Worker, hook: Hook,
         "receiver.moved",
         "receiver.failed",
     ]
+
+
+async def test_turning_a_receiver_off_while_something_arrives(
+    worker: Worker, hook: Hook, eventually: Eventually
+) -> None:
+    """Whoever turns it off and who notes that it has arrived don't lock each other out, in whatever order they come."""
+    await listen(worker, hook.url)
+    url = worker.settings.postgres_url
+    async with await psycopg.AsyncConnection.connect(url) as off:
+        with Books(url) as books:
+            books.rows(
+                "INSERT INTO alert_deliveries (id, receiver, type, payload, next_at) "
+                "SELECT 'one', id, 'alert.test', '{}', now() + interval '1 day' FROM alert_receivers"
+            )
+            await off.execute("SELECT id FROM alert_receivers FOR UPDATE")
+            books.rows("UPDATE alert_deliveries SET next_at = now()")
+
+            async def waits() -> bool:
+                waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                return bool(books.value(f"{waiting} AND datname = current_database()"))
+
+            await eventually(waits)
+            await off.execute("UPDATE alert_deliveries SET state = 'dropped', ended_at = now()")
+            await off.commit()
+
+            async def is_noted() -> bool:
+                return worker.counted("fairclaim_alert_deliveries_total")["sent"] == 1
+
+            await eventually(is_noted)
+            assert books.value("SELECT state FROM alert_deliveries") == "dropped"
 
 
 async def test_after_the_last_try_it_has_failed(worker: Worker, hook: Hook, eventually: Eventually) -> None:

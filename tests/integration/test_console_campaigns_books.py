@@ -85,6 +85,9 @@ async def test_stock_channels_and_holders_of_a_sale(worker: Worker) -> None:
     file = (await ann.get(f"{PAGE}/flash/holders.csv")).text.splitlines()
     assert (len(file), file[0], file[1].split(",")[0]) == (ROWS_MAX + 7, "holder,claimed_at,channel,state", "h0")
     assert not any(code in line for line in file for code in codes)
+    with Books(worker.settings.postgres_url) as books:
+        taken = books.rows("SELECT actor, subject FROM audit_log WHERE action = 'holders.exported'")
+    assert taken == [("user:ann", "campaign:flash")]
 
 
 async def test_claims_far_back_are_found_by_their_journals(worker: Worker) -> None:

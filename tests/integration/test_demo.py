@@ -1,10 +1,15 @@
 """The doors of /demo: off unless a campaign is named, a ticket good for a claim from that campaign and nothing else."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
 import zxingcpp
 
 from gateway.codes import read_code
+from gateway.errors import Refusal
+from gateway.limiter import CONNECTIONS_MAX
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
 from tests.pictures import drawn
@@ -67,3 +72,55 @@ async def test_the_last_of_the_demos_is_shown(redis_url: str, postgres_url: str,
         assert (sale["id"], sale["remaining"]) == ("demo-2", 7)
         assert {"name", "server_time", "starts_at", "ends_at", "value"} <= sale.keys()
         assert "funders" not in sale
+
+
+async def test_a_campaign_that_is_called_alike_is_not_given_away(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """Only demo has followers: beside spring, which the setting names, spring-2 is a campaign like any other."""
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="spring") as worker:
+        await worker.publish("spring", stock=1)
+        await worker.publish("spring-2", stock=7)
+        made = (await worker.http.post("/demo/ticket", json={"visitor": VISITOR})).json()
+        assert ((await worker.http.get("/demo/sale")).json()["id"], made["campaign"]) == ("spring", "spring")
+
+
+async def test_a_rush_does_not_wait_for_redis_one_by_one(
+    redis_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis is away one visitor waits for it and the others are told at once; afterwards all see the sale."""
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="demo") as worker:
+        await worker.publish("demo")
+        shards, looks = worker.services.demo._shards, 0
+
+        async def away(*_: object) -> None:
+            nonlocal looks
+            looks += 1
+            await asyncio.sleep(0)
+            raise Refusal("not_ready")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.demo.sale.LOOKED_S", 60.0)
+            patch.setattr(shards, "look_all", away)
+            answers = await asyncio.gather(*(worker.http.get("/demo/sale") for _ in range(20)))
+        assert ([each.status_code for each in answers], looks) == ([503] * 20, 1)
+        worker.services.demo._away_at_s -= 60
+        assert (await worker.http.get("/demo/sale")).status_code == 200
+
+
+async def test_a_rush_for_tickets_leaves_the_limits_on_codes_alone(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """Where every connection that tickets are counted by is taken, who guesses codes is counted as ever."""
+    async with Worker(
+        redis_url, postgres_url, tmp_path, demo_campaign="demo", code_limiter_ms_max=2000, code_failures_holder_max=2
+    ) as worker:
+        await worker.publish("demo")
+        pool: Any = worker.services.demo._limiter.redis.connection_pool
+        taken = [await pool.get_connection() for _ in range(CONNECTIONS_MAX)]
+        refused = await worker.http.post("/demo/ticket", json={"visitor": VISITOR})
+        guesses = [await worker.http.get("/v1/coupons/GUESSED-1", headers=worker.token("h")) for _ in range(4)]
+        for each in taken:
+            await pool.release(each)
+        assert refused.status_code == 503
+        assert [each.status_code for each in guesses] == [404, 404, 429, 429]

@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from ipaddress import ip_address
 
 import msgspec
 import pytest
 from babel import Locale
 
+from gateway.alerts.mail import Mailer
 from gateway.alerts.outward import BadUrl, Outward, Undelivered
 from gateway.alerts.payload import mail
 from gateway.alerts.reasons import said
@@ -34,6 +36,9 @@ from tests.integration.alerting import LOOPBACK, Hook
         ("", "ftp://hooks.example.com/", False),
         ("", "https://hooks.example.com/\r\nX-Evil: 1", False),
         ("", "https://hooks.example.com:99999/", False),
+        ("", "https://[fec0::8]/", False),
+        ("", "https://hooks..example.com/", False),
+        ("", f"https://{'a' * 64}.example.com/", False),
         ("10.0.0.0/8", "http://10.0.0.8/", True),
         ("10.0.0.0/8", "http://8.8.8.8/", False),
     ],
@@ -57,10 +62,20 @@ async def test_a_name_that_leads_inside_is_not_followed() -> None:
             with pytest.raises(Undelivered, match="not public"):
                 await outward.post(url, [], b"{}")
         assert hook.got == []
-    for address in ("0.0.0.8", "224.0.0.1", "240.0.0.1", "100.64.0.1", "fe80::1", "2002:a00:8::", "192.168.0.1"):
+    inside = ("0.0.0.8", "224.0.0.1", "240.0.0.1", "100.64.0.1", "fe80::1", "fec0::1", "2002:a00:8::", "192.168.0.1")
+    for address in inside:
         assert not outward.may_reach(ip_address(address), is_plain=False)
     assert outward.may_reach(ip_address("93.184.216.34"), is_plain=False)
     assert not outward.may_reach(ip_address("93.184.216.34"), is_plain=True)
+    await outward.close()
+
+
+async def test_a_name_that_can_t_be_one_is_not_there() -> None:
+    """What is kept from before it was refused ends as any other failure does, and is not tried for ever."""
+    outward = Outward("")
+    for host in ("hooks..example.com", f"{'a' * 64}.example.com"):
+        with pytest.raises(Undelivered, match="no such name"):
+            await outward.post(f"https://{host}/", [], b"{}")
     await outward.close()
 
 
@@ -79,6 +94,31 @@ async def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytes
         await outward.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", [], b"{}")
     silent.set()
     await outward.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_mail_server_that_hangs_keeps_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many mails wait for it: what else is done in threads, as quotes at a till are, goes on."""
+    monkeypatch.setattr("gateway.alerts.mail.STEP_S_MAX", 20.0)
+    came, silent = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    known = {"smtp_host": "127.0.0.1", "smtp_port": server.sockets[0].getsockname()[1], "smtp_security": "none"}
+    mailer = Mailer(msgspec.structs.replace(Settings(), **known))
+    mails = [asyncio.create_task(mailer.send(EmailMessage())) for _ in range(100)]
+    await came.wait()
+    async with asyncio.timeout(10):
+        assert await asyncio.to_thread(lambda: "done") == "done"
+    for each in mails:
+        each.cancel()
+    await asyncio.gather(*mails, return_exceptions=True)
+    silent.set()
     server.close()
     await server.wait_closed()
 

@@ -123,5 +123,6 @@ def test_what_was_typed_goes_through_an_address() -> None:
     assert kept.replace("-", "").replace("_", "").isalnum()
     assert read_kept(kept) == {"name": '秋 <b>&"\x01', "funders": "a 50\nb 50"}
     assert write_kept({"scope.skus": "".join(chr(33 + n * n % 90) + str(n) for n in range(9000))}) == ""
-    for nobody in ("", "x", kept[:-5], "é", "A" * (KEPT_CHARS_MAX + 1), write_kept({"a": "b"})[:-2] + "AA"):
+    zero = write_kept({"id": "a\0"})
+    for nobody in ("", "x", kept[:-5], "é", "A" * (KEPT_CHARS_MAX + 1), write_kept({"a": "b"})[:-2] + "AA", zero):
         assert read_kept(nobody) is None, nobody

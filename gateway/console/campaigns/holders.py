@@ -18,7 +18,9 @@ from gateway.console.coupons.words import STATE_WORDS as COUPON_WORDS
 from gateway.console.page import Page, Visit
 from gateway.console.render import HEADERS
 from gateway.issuing.csv_lines import row as csv_row
+from gateway.issuing.store import audit
 from gateway.routes.paging import make_cursor, read_cursor
+from gateway.sql import postgres
 from gateway.wire import rfc3339, time_ms
 from lua.keys import Shard
 
@@ -103,10 +105,16 @@ async def _lines(visit: Visit, register: Register, seen: Seen, found: Sequence[C
 
 
 async def export(visit: Visit) -> Response:
-    """Every claim, the newest first, as CSV: times in UTC. No code is in it: whoever has one may redeem it."""
+    """
+    Every claim, the newest first, as CSV: times in UTC; who took it is in the audit log.
+
+    No code is in it: whoever has one may redeem it.
+    """
     seen, register = await campaigns_of(visit).see(campaign_of(visit)), register_of(visit)
     headers = {**HEADERS, "content-disposition": f'attachment; filename="holders-{seen.id}.csv"'}
     places = await register.places(seen)
+    async with postgres(visit.here.pool) as connection:
+        await audit(connection, visit.who.actor, "holders.exported", f"campaign:{seen.id}", {})
 
     async def lines() -> AsyncIterator[str]:
         yield csv_row("holder", "claimed_at", "channel", "state")

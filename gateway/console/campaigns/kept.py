@@ -30,6 +30,8 @@ def read_kept(text: str) -> dict[str, str] | None:
             return None
         inflate = zlib.decompressobj()
         told = inflate.decompress(urlsafe_b64decode(text + "=" * (-len(text) % 4)), _BYTES_MAX)
-        return msgspec.json.decode(told, type=dict[str, str]) if inflate.eof else None
+        typed = msgspec.json.decode(told, type=dict[str, str]) if inflate.eof else None
     except (zlib.error, binascii.Error, ValueError):
         return None
+    # U+0000 is in nothing that a form brings this far (without_zeros), and in no text of PostgreSQL.
+    return None if typed is not None and any("\0" in value for value in typed.values()) else typed
