@@ -15,9 +15,11 @@ from gateway.errors import Refusal
 from gateway.finance import asking
 from gateway.finance.report_files import ReportFile
 from gateway.finance.snapshot import snapshot
+from gateway.issuing.store import audit
 from gateway.routes.access import staff
 from gateway.routes.paging import make_cursor, page_limit, query_value, read_cursor
 from gateway.services import Services, services
+from gateway.sql import postgres
 from gateway.wire import json_response
 from reconciler.reports.asking import TEXT_CHARS_MAX, asked_of
 from reconciler.reports.catalog import REPORTS
@@ -86,7 +88,7 @@ async def see_report(request: Request) -> Response:
 
     A file is what ``format``, else ``Accept``, names. What a report does not take is refused by name.
     """
-    await staff(request, *READERS)
+    who = await staff(request, *READERS)
     report = REPORTS.get(request.path_params["report"])
     if report is None:
         raise Refusal("not_found", "There is no such report; GET /v1/reports lists them.")
@@ -97,18 +99,24 @@ async def see_report(request: Request) -> Response:
         format = check_format(report, _format(request))
     if format == "json":
         return await _page(request, report, asked, told)
-    return await file_of(services(request), report, asked, told, format)
+    return await file_of(services(request), who.actor, report, asked, told, format)
 
 
-async def file_of(here: Services, report: Report, asked: Asked, told: Mapping[str, str], format: Format) -> Response:
+async def file_of(
+    here: Services, actor: str, report: Report, asked: Asked, told: Mapping[str, str], format: Format
+) -> Response:
     """
     All of *report* as a file, sent while it is written; *told* is what *asked* was made of.
 
+    Of a report of single things, which names codes and holders, the audit log says that *actor* took it.
     Errors: Refusal not_found for a name that the books don't know; overloaded, not_ready.
     """
     with asking.asked():
         async with snapshot(here.pool) as connection:
             await check_known_async(connection, asked)
+    if report.detail:
+        async with postgres(here.pool) as connection:
+            await audit(connection, actor, "report.exported", f"report:{report.name}", dict(told))
     arguments = [
         report.name,
         f"--format={format}",

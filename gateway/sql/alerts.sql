@@ -112,7 +112,11 @@ WHERE id = %(id)s
 RETURNING *
 
 -- name: rotate_secret
-UPDATE alert_receivers SET old_secret = secret, old_until = now() + make_interval(hours => %(hours)s),
+-- Another one within five minutes, as after a second click, takes the place of the new one: the receiver has that of before.
+UPDATE alert_receivers SET
+    old_secret = CASE WHEN old_until > now() + make_interval(hours => %(hours)s) - interval '5 minutes' THEN old_secret
+                      ELSE secret END,
+    old_until = now() + make_interval(hours => %(hours)s),
     secret = %(secret)s, changed_by = %(actor)s, changed_at = now()
 WHERE id = %(id)s
 RETURNING *

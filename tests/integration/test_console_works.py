@@ -67,6 +67,21 @@ async def test_one_at_a_time_and_every_worker_shows_it(two: tuple[Works, Works],
     assert await there.begin(NAME, "bob", do), "it may be asked for again"
 
 
+async def test_a_worker_does_so_many_at_once(two: tuple[Works, Works], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is told that it is too much now; another worker may still do it."""
+    monkeypatch.setattr("gateway.console.books.work.AT_ONCE_MAX", 1)
+    here, there = two
+
+    async def do(progress: Progress) -> None:
+        await asyncio.Event().wait()
+
+    assert await here.begin(NAME, "ann", do)
+    with pytest.raises(Refusal) as refused:
+        await here.begin("verdict:other", "ann", do)
+    assert refused.value.code == "overloaded"
+    assert await there.begin("verdict:other", "ann", do)
+
+
 async def test_a_worker_that_stops_says_so(two: tuple[Works, Works]) -> None:
     """What it is at is cancelled, and the others show that at once; it may be begun anew."""
     here, there = two

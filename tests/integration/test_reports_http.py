@@ -68,7 +68,7 @@ async def test_reports_are_listed_paged_and_summed(year: Http) -> None:
 
 
 async def test_a_file_is_all_of_it(year: Http) -> None:
-    """CSV by format or by Accept, with the name of what was asked; the same rows as the pages."""
+    """CSV by format or by Accept, named as asked, the rows of the pages; who took single things is in the audit log."""
     path = "/v1/reports/redemptions?since=2026-11-01&until=2026-11-20&as_of=2026-11-30"
     answer = await year.ask("GET", f"{path}&format=csv", "finance")
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/csv")
@@ -80,6 +80,9 @@ async def test_a_file_is_all_of_it(year: Http) -> None:
     assert same.text == answer.text
     book = await year.ask("GET", "/v1/reports/trial-balance?format=xlsx", "auditor")
     assert book.content.startswith(b"PK")
+    with Books(year.worker.settings.postgres_url) as books:
+        taken = books.rows("SELECT subject FROM audit_log WHERE action = 'report.exported'")
+    assert taken == [("report:redemptions",)] * 2
 
 
 WRONG = [

@@ -109,7 +109,7 @@ async def give_file(visit: Visit) -> Response:
         asked = asked_of(report, told)
     except BadAsk as error:
         raise Refusal("bad_request", str(error), field=error.field) from None
-    return await file_of(visit.here, report, asked, told, format)
+    return await file_of(visit.here, visit.who.actor, report, asked, told, format)
 
 
 def report_in(visit: Visit) -> Report:

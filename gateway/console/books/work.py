@@ -23,6 +23,8 @@ from lua.keys import WORKS_PREFIX
 log = logging.getLogger("fairclaim.console")
 
 KEPT_S = 3600
+AT_ONCE_MAX = 16
+"""Works of one worker, those that wait for their turn too; no more people look at a close at once."""
 ALIVE_S = 20
 SAYS_SO_EVERY_S = 5.0
 TURN_EVERY_S = 2.0
@@ -80,7 +82,9 @@ class Works:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, name: str, who: str, do: Do) -> bool:
-        """Do the work *name*; False where that is being done. Errors: Refusal("not_ready")."""
+        """Do the work *name*; False where that is being done. Errors: Refusal, overloaded or not_ready."""
+        if len(self._tasks) >= AT_ONCE_MAX:
+            raise Refusal("overloaded", f"{AT_ONCE_MAX} works are under way already.")
         begun = Work(id=token_hex(8), state="running", who=who, began_s=time.time())
         try:
             if not await self._redis.set(_claim(name), begun.id, nx=True, ex=ALIVE_S):
