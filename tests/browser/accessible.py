@@ -10,7 +10,7 @@ _AXE = Path(__file__).parent / "axe" / "axe.min.js"
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 """dist of the npm registry's axe-core-4.14.1.tgz."""
 
-RUN = """() => axe.run().then((found) => found.violations.flatMap(
+RUN = """() => axe.run({resultTypes: ['violations']}).then((found) => found.violations.flatMap(
   (each) => each.nodes.map((node) => `${each.id} (${each.impact}): ${node.html.slice(0, 200)}`)))"""
 
 
