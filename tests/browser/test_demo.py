@@ -267,7 +267,7 @@ async def test_sold_out_paused_ended(new_page: NewPage, site: Worker, watch: Wat
 async def test_it_waits_for_the_start_by_the_servers_clock(new_page: NewPage, site: Worker) -> None:
     """A browser whose clock is a day behind counts down as everybody does, and its button wakes up at the start."""
     await site.publish(stock=5)
-    starts = datetime.now(UTC) + timedelta(hours=1)
+    starts = datetime.now(UTC) + timedelta(minutes=59, seconds=45)
     page = await new_page(viewport=PHONE)
 
     async def sale(route: Route) -> None:  # a start that comes when this test has looked at what is before it

@@ -19,12 +19,10 @@ from gateway.probing import Probing
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from lua.keys import HolderId
-from tests.conftest import ON_VALKEY, Eventually
+from tests.conftest import Eventually
 from tests.integration.drained import Drained
 from tests.integration.guesses import open_guesses
 from tests.proxy import Proxy
-
-pytestmark = ON_VALKEY
 
 EVE, ANN = Caller(HolderId("eve"), None), Caller(HolderId("ann"), None)
 TILL = Caller(None, ApiKey("aaaaaaaa", "till", "store"))

@@ -9,10 +9,8 @@ import pytest
 from lua.door import Door
 from reconciler.quarantine import replay
 from reconciler.verifying import verify
-from tests.conftest import ON_VALKEY, Eventually
+from tests.conftest import Eventually
 from tests.integration.draining import Books, Sale, draining, open_sale
-
-pytestmark = ON_VALKEY
 
 
 @pytest.fixture

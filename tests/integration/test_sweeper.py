@@ -15,11 +15,9 @@ from lua.keys import CampaignId, Shard
 from reconciler.deadlines import START, Deadlines, Due
 from reconciler.queries import QUERIES
 from reconciler.sweeper import Sweeper, SweeperOptions
-from tests.conftest import ON_VALKEY, Eventually
+from tests.conftest import Eventually
 from tests.integration.draining import Books, draining
 from tests.integration.life import HOUR_MS, LifeSale, open_life
-
-pytestmark = ON_VALKEY
 
 SWIFT = SweeperOptions(codes_max=16, pause_ms=20)
 

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from ipaddress import ip_address
+from typing import Any
 
 import msgspec
 import pytest
@@ -82,17 +83,20 @@ async def test_a_name_that_can_t_be_one_is_not_there() -> None:
 async def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the request and never answers costs as long as may be, and no longer."""
     monkeypatch.setattr("gateway.alerts.outward.SECONDS_MAX", 0.2)
-    silent = asyncio.Event()
+    silent, gone = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await silent.wait()
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     outward = Outward(LOOPBACK)
     with pytest.raises(Undelivered, match="no answer in time"):
         await outward.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", [], b"{}")
     silent.set()
+    await gone.wait()
     await outward.close()
     server.close()
     await server.wait_closed()
@@ -103,10 +107,14 @@ async def test_a_mail_server_that_hangs_keeps_nothing_else_waiting(monkeypatch: 
     monkeypatch.setattr("gateway.alerts.mail.STEP_S_MAX", 20.0)
     came, silent = asyncio.Event(), asyncio.Event()
 
+    served: list[asyncio.Task[Any] | None] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())
         came.set()
         await silent.wait()
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     known = {"smtp_host": "127.0.0.1", "smtp_port": server.sockets[0].getsockname()[1], "smtp_security": "none"}
@@ -119,6 +127,7 @@ async def test_a_mail_server_that_hangs_keeps_nothing_else_waiting(monkeypatch: 
         each.cancel()
     await asyncio.gather(*mails, return_exceptions=True)
     silent.set()
+    await asyncio.gather(*filter(None, served), return_exceptions=True)
     server.close()
     await server.wait_closed()
 
