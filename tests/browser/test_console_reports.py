@@ -84,7 +84,7 @@ async def test_each_report_is_readable(site: Worker, new_page: NewPage, kind: st
     before = await left_of(first)
     for _ in range(20):
         await page.keyboard.press("ArrowRight")
-    await page.wait_for_function("document.querySelector('.scroll').scrollLeft > 50")
+    await page.wait_for_function("() => document.querySelector('.scroll').scrollLeft > 50")
     edge = await left_of(region)
     assert edge - 1 <= await left_of(first) <= before
 

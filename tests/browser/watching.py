@@ -56,7 +56,7 @@ class Watch:
 
     def check(self) -> None:
         """Errors: AssertionError listing all that went wrong."""
-        assert self.wrong == []
+        assert self.wrong == [], "\n".join(self.wrong)
 
 
 async def picture(page: Page, name: str) -> Path:
