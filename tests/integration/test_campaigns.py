@@ -16,7 +16,6 @@ from lua.entries import Claimed
 from lua.keys import CampaignId, Shard
 from lua.outcomes import Outcome
 from tests.builders import HOUR_MS, now_ms
-from tests.conftest import ON_VALKEY
 from tests.integration.campaigning import (
     ACTOR,
     Site,
@@ -25,8 +24,6 @@ from tests.integration.campaigning import (
     open_pool,
     prove_whole,
 )
-
-pytestmark = ON_VALKEY
 
 
 @pytest.fixture

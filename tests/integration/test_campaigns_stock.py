@@ -14,10 +14,7 @@ from gateway.errors import Refusal
 from lua.door import Door
 from lua.keys import CampaignId, Shard
 from tests.builders import ShardUnderTest
-from tests.conftest import ON_VALKEY
 from tests.integration.campaigning import ACTOR, Died, Site, a_definition, every_point, open_pool, prove_whole
-
-pytestmark = ON_VALKEY
 
 
 @pytest.fixture

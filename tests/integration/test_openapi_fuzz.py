@@ -63,7 +63,7 @@ NEGATIVE = "negative_data_rejection"
 THINNED = {"create_campaign": 6, "change_campaign": 6, "verdict": 6, "make_proposal": 6}
 
 BOUNDED = settings(
-    max_examples=8,
+    max_examples=20,
     derandomize=True,
     database=None,
     deadline=None,

@@ -286,18 +286,12 @@ def assert_as_told(step: Step, coupon: Coupon) -> None:
     assert (step.state, int(step.left), step.holder) == (coupon.state, coupon.left, coupon.holder)
 
 
-EXAMPLES, EXAMPLES_AGAIN = 60, 20
-"""On the first server, where the model is what is tried, and on another one, which only has to run the same scripts."""
-
-
-def test_the_life_of_a_coupon_is_what_the_model_says(request: pytest.FixtureRequest, redis_server: Valkey) -> None:
+@pytest.mark.parametrize("examples", [60])
+def test_the_life_of_a_coupon_is_what_the_model_says(redis_server: Valkey, examples: int) -> None:
     """Any sequence of up to 40 steps leaves the shard exactly as a plain model has it, and its units in balance."""
 
     class Machine(LifeMachine):
         server = redis_server
-
-    is_first = "valkey" in request.node.name
-    examples = EXAMPLES if is_first else EXAMPLES_AGAIN
 
     run_state_machine_as_test(
         Machine,
