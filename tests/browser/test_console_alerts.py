@@ -8,7 +8,7 @@ from playwright.async_api import Page
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
-from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -71,6 +71,7 @@ async def alerts(site: Worker) -> None:
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
+        pytest.param("light", {"viewport": DESK}, id="light"),
         pytest.param("phone", {"viewport": PHONE, "color_scheme": "dark", "locale": "zh-CN"}, id="dark-phone-chinese"),
     ],
 )

@@ -182,6 +182,7 @@ async def sold(site: Worker) -> None:
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
+        pytest.param("light", {"viewport": DESK}, id="light"),
         pytest.param(
             "dark-phone-chinese",
             {"viewport": PHONE, "color_scheme": "dark", "locale": "zh-CN"},

@@ -9,7 +9,7 @@ from gateway.codes import show_code
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.test_console import BYTES_MAX, sign_in
-from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import add_user
 from tests.integration.draining import draining
@@ -20,6 +20,7 @@ pytestmark = IN_BROWSER
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
+        pytest.param("light", {"viewport": DESK}, id="light"),
         pytest.param(
             "chinese-dark-phone",
             {"viewport": PHONE, "color_scheme": "dark", "locale": "zh-CN", "timezone_id": "Asia/Shanghai"},

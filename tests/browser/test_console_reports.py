@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page
 from gateway.console.books import reports
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
-from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -64,6 +64,7 @@ async def sticks_out(page: Page) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
+        pytest.param("light", {"viewport": DESK}, id="light"),
         pytest.param("dark-phone-chinese", {"viewport": PHONE, "color_scheme": "dark", "locale": "zh-CN"}, id="phone"),
     ],
 )
