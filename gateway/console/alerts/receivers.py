@@ -21,7 +21,7 @@ from gateway.errors import Refusal
 RECEIVERS, NEW = f"{HOME}/alert-receivers", f"{HOME}/new-alert-receiver"
 EXPORT = f"{RECEIVERS}.csv"
 SORTS = {
-    "made": Sort(N_("Made")),
+    "made": Sort(N_("Added")),
     "name": Sort(N_("Name")),
     "arrived": Sort(N_("Last arrived"), falls=True),
 }
