@@ -16,8 +16,9 @@ from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
+from gateway.finance.drafted import State
 from gateway.finance.drafts import Draft, DraftLine, broken_rules, campaigns_in
-from gateway.finance.making import ManualJournals, State
+from gateway.finance.making import ManualJournals
 from gateway.finance.periods import ENTITY
 from gateway.routes.paging import make_cursor, read_cursor
 

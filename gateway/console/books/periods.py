@@ -70,7 +70,7 @@ async def show_list(visit: Visit) -> Response:
         found, upcoming, is_over = [], None, False
         if not errors:
             today = datetime.now(UTC).astimezone(ZoneInfo(zones[entity])).date()
-            found = await list_periods(connection, entity, kind, today, before=before, limit=ROWS_MAX + 1)
+            found = await list_periods(connection, entity, kind, today, behind=before, limit=ROWS_MAX + 1)
             upcoming = await next_to_close(connection, entity, kind)
             is_over = upcoming is not None and upcoming.ends < today
     asked = {"entity": entity, "kind": kind}
