@@ -60,7 +60,7 @@ class Orders(NamedTuple, Generic[Row]):
         order = order or Order(next(iter(self.keys)))
         way, than = ("DESC", "<") if order.is_down else ("ASC", ">")
         parts = list(dict.fromkeys((self.keys[order.by].sql, self.id.sql)))  # the id may be the key
-        values = {} if after is None else {"after_key": after.key, "after_id": after.id}
+        values = {} if after is None else dict(zip(("after_key", "after_id"), after, strict=True))
         named = ["%(after_key)s", "%(after_id)s"][-len(parts) :]
         behind = "true" if after is None else f"({', '.join(parts)}) {than} ({', '.join(named)})"
         sorted_by = ", ".join(f"{part} {way}" for part in parts)

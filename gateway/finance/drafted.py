@@ -66,7 +66,7 @@ ORDERS: Orders[ManualJournal] = Orders(
     {
         "made": Key("made_at", attrgetter("made_at"), Instant),
         "date": Key("effective_date", attrgetter("effective_date"), date),
-        "amount": Key("amount", _amount, Text),
+        "amount": Key('lines_come_to(lines) COLLATE "C"', _amount, Text),
         "state": Key(
             f"array_position(ARRAY{list(get_args(State))}, state)",
             lambda one: get_args(State).index(one.state) + 1,

@@ -65,20 +65,11 @@ SELECT * FROM manual_journals WHERE id = %(id)s
 SELECT * FROM manual_journals WHERE id = %(id)s FOR UPDATE
 
 -- name: manuals
--- In an order, from behind a place. What one comes to is that of its first commodity, below the same of other drafts.
-SELECT id, entity, effective_date, about, reverses, reason, attachment, lines, state, made_by, made_at, checked_by,
-    checked_at, refused, journal, settles
-FROM (
-    SELECT *, lines -> 0 ->> 'commodity' || ' ' || lpad((
-            SELECT sum((line ->> 'minor')::numeric)
-            FROM jsonb_array_elements(lines) AS line
-            WHERE line -> 'commodity' = lines -> 0 -> 'commodity'
-        )::text, 20, '0') COLLATE "C" AS amount
-    FROM manual_journals
-    WHERE (%(state)s::text IS NULL OR state = %(state)s)
-        AND (%(entity)s::text IS NULL OR entity = %(entity)s)
-) AS drafts
-WHERE {behind}
+-- In an order, from behind a place.
+SELECT * FROM manual_journals
+WHERE (%(state)s::text IS NULL OR state = %(state)s)
+    AND (%(entity)s::text IS NULL OR entity = %(entity)s)
+    AND {behind}
 ORDER BY {order}
 LIMIT %(limit)s
 

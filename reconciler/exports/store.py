@@ -12,7 +12,6 @@ from psycopg.rows import dict_row
 from reconciler.audit import audit
 from reconciler.ordering import Instant, Key, Number, Order, Orders, Place, Text
 from reconciler.queries import load_queries, rows_of
-from reconciler.reports.catalog import REPORTS
 from reconciler.reports.shape import Asked
 from reconciler.reports.writing import Format
 
@@ -100,21 +99,16 @@ ORDERS: Orders[Export] = Orders(
     Key("id", attrgetter("id"), Text),
     {
         "asked": Key("asked_at", attrgetter("asked_at"), Instant),
-        "report": Key(
-            "coalesce(array_position(%(reports)s::text[], report), 0)",
-            lambda one: list(REPORTS).index(one.report) + 1 if one.report in REPORTS else 0,
-            Number,
-        ),
+        "report": Key("report", attrgetter("report"), Text),
         "state": Key(
             f"array_position(ARRAY{list(get_args(State))}, state)",
             lambda one: get_args(State).index(one.state) + 1,
             Number,
         ),
-        "rows": Key("rows", attrgetter("rows"), Number),
         "bytes": Key("coalesce(bytes, 0)", lambda one: one.bytes or 0, Number),
     },
 )
-"""How exports may be sorted: by report in the order of the catalogue, by state in that of their life."""
+"""How exports may be sorted: by state in the order of their life."""
 
 
 class KeyReused(Exception):
@@ -179,11 +173,18 @@ async def see(connection: AsyncConnection[Any], export: str) -> Export | None:
 
 
 async def listed(
-    connection: AsyncConnection[Any], limit: int, order: Order | None = None, after: Place | None = None
+    connection: AsyncConnection[Any],
+    limit: int,
+    *,
+    report: str | None = None,
+    state: str | None = None,
+    order: Order | None = None,
+    after: Place | None = None,
 ) -> list[Export]:
     """At most *limit* exports in one of ORDERS, from behind the place *after*."""
     statement, place = ORDERS.statement(EXPORTS["list_exports"], order, after)
-    found = await rows_of(connection, statement, {**place, "limit": limit, "reports": list(REPORTS)})
+    values = {"report": report, "state": state, "limit": limit, **place}
+    found = await rows_of(connection, statement, values)
     return [export_of(row) for row in found]
 
 

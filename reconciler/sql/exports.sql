@@ -16,7 +16,9 @@ SELECT * FROM exports WHERE id = %(id)s
 -- name: list_exports
 SELECT *
 FROM exports
-WHERE {behind}
+WHERE (%(report)s::text IS NULL OR report = %(report)s)
+    AND (%(state)s::text IS NULL OR state = %(state)s)
+    AND {behind}
 ORDER BY {order}
 LIMIT %(limit)s
 

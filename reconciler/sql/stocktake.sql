@@ -164,7 +164,7 @@ LEFT JOIN LATERAL (
     SELECT stocktakes.seq, taken_at
     FROM stocktakes
     WHERE stocktakes.shard = breaks.shard AND stocktakes.taken_at < breaks.detected_at AND stocktakes.breaks = 0
-    ORDER BY stocktakes.id DESC
+    ORDER BY taken_at DESC, stocktakes.id DESC
     LIMIT 1
 ) AS clean ON breaks.seq IS NOT NULL
 ORDER BY {order}
