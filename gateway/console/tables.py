@@ -78,16 +78,22 @@ class Table:
         query = urlencode(asked | dict(more))
         return f"{at}?{query}" if query else at
 
+    def after(self, kind: type[Place]) -> Place | None:
+        """The place that the page begins after. Errors: Refusal("bad_request") for a cursor that is none."""
+        return read_cursor(self._visit.request, kind, self.address())
+
+    def following(self, place: Any) -> str:
+        """The address of the page that begins after *place*."""
+        return self.address(cursor=make_cursor(place, self.address()))
+
     async def page(
         self, read: Read[Place, Row], place: Callable[[Row], Place], kind: type[Place], rows_max: int
     ) -> Shown[Row]:
-        """The page that is asked for, *place* is that of a row. Errors: Refusal("bad_request") for a wrong cursor."""
-        of_list = self.address()
-        after = read_cursor(self._visit.request, kind, of_list)
+        """The page that is asked for; *place* tells that of a row. Errors: Refusal("bad_request") as after()."""
+        after = self.after(kind)
         found = await read(after, rows_max + 1)
-        rows = found[:rows_max]
-        more = self.address(cursor=make_cursor(place(rows[-1]), of_list)) if len(found) > rows_max else ""
-        return Shown(rows, more, of_list if after is not None else "")
+        more = self.following(place(found[rows_max - 1])) if len(found) > rows_max else ""
+        return Shown(found[:rows_max], more, self.address() if after is not None else "")
 
 
 class Noted(NamedTuple):
