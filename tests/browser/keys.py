@@ -8,10 +8,16 @@ from typing import Any
 
 from playwright.async_api import CDPSession, Page
 
+from tests.integration.consoling import PASSWORD
+
 TAB = {"type": "rawKeyDown", "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
 ENTER = {"type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
 FURTHER_MAX = 40
 """A field for a time has a stop for each of its parts, and counts as one here."""
+
+TABS_MAX = 120
+HERE = """() => [document.activeElement].filter((at) => at !== document.body).flatMap(
+  (at) => [at.id, at.type === 'submit' && at.value, at.innerText?.trim(), at.name, at.value])"""
 
 FROM_THE_TOP = """() => {
   const seen = (each) => each.checkVisibility({visibilityProperty: true}) && !each.closest('[inert]')
@@ -127,3 +133,51 @@ async def refresh(page: Page) -> list[str]:
 async def press(keys: CDPSession, *pressed: dict[str, Any]) -> None:
     """Keys, each sent before the one before it is answered: a page is walked in a moment."""
     await asyncio.gather(*(keys.send("Input.dispatchKeyEvent", each) for each in pressed))
+
+
+class Keys:
+    """Somebody on *page* who has a keyboard alone."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    async def arrive(self, name: str, path: str) -> None:
+        """Ask for *path*, sign in as *name*, be led on there, and skip the menu."""
+        await self._page.goto(path)
+        await self.type(name)
+        await self.press("Tab")
+        await self.type(PASSWORD)
+        await self.press("Enter")
+        await self.led_to(path)
+        await self.press("Tab", "Enter")
+
+    async def led_to(self, path: str) -> None:
+        """Wait until the page of exactly this path and query is there."""
+        await self._page.wait_for_url(lambda url: url.split("/", 3)[3] == path.removeprefix("/"))
+
+    async def press(self, *names: str) -> None:
+        """Keys, one after another, by Playwright's names."""
+        for name in names:
+            await self._page.keyboard.press(name)
+
+    async def type(self, text: str) -> None:
+        """Letters, wherever the focus is."""
+        await self._page.keyboard.type(text)
+
+    async def to(self, what: str) -> None:
+        """Tab until something has the focus whose id, name, value, or what it says, is *what*."""
+        for _ in range(TABS_MAX):
+            if what in (await self._page.evaluate(HERE)):
+                return
+            await self.press("Tab")
+        raise AssertionError(f"no Tab leads to {what}")
+
+    async def go(self, what: str) -> None:
+        """Tab to *what*, press Enter, and wait until the page that this asks for is there."""
+        await self.to(what)
+        async with self._page.expect_event("load"):
+            await self.press("Enter")
+
+    async def at(self) -> str:
+        """The id of what has the focus; where it has none, what it stands for or what it says."""
+        return next((str(each) for each in await self._page.evaluate(HERE) if each), "")
