@@ -1,5 +1,7 @@
 """A day of a sale that just ended is closed in a browser: damage is mended, the report read, nothing reloaded."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from playwright.async_api import Page
 
@@ -46,6 +48,29 @@ async def shown(page: Page, name: str) -> None:
     assert (await violations(page), await overflow(page)) == ([], 0), name
 
 
+async def mend(page: Page, keys: Keys, put_back: Callable[[], Awaitable[object]]) -> None:
+    """From what stands in the way: stock is taken, its break explained, and resolved once it is *put_back*."""
+    await follow(page, keys, "[data-item=live] .todo a")
+    await follow(page, keys, "form button.primary")
+    await page.wait_for_url("**done=broken")
+    await shown(page, "stocktakes")
+    await follow(page, keys, "td a.badge.bad")
+    await follow(page, keys, "tbody a")
+    await keys.to("explanation")
+    await keys.type("changed by hand on the server")
+    await keys.go("explain")
+    await keys.to("resolution")
+    await keys.type("stock is as the books have it")
+    await keys.to("compensation")
+    await keys.type("INCRBY stock 5")
+    await keys.go("resolve")
+    await page.get_by_role("alert").wait_for()
+    await shown(page, "break-remains")
+    await put_back()
+    await keys.go("resolve")
+    await page.wait_for_url("**done=resolved")
+
+
 async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     On hold, looked at, refused with what to do, mended by the links of the list, and closed on the morning after, all
@@ -80,25 +105,7 @@ async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, mo
     await phone.goto(day)
     await shown(phone, "refused-phone")
 
-    await follow(page, keys, "[data-item=live] .todo a")
-    await follow(page, keys, "form button.primary")
-    await page.wait_for_url("**done=broken")
-    await shown(page, "stocktakes")
-    await follow(page, keys, "td a.badge.bad")
-    await follow(page, keys, "tbody a")
-    await keys.to("explanation")
-    await keys.type("changed by hand on the server")
-    await keys.go("explain")
-    await keys.to("resolution")
-    await keys.type("stock is as the books have it")
-    await keys.to("compensation")
-    await keys.type("INCRBY stock 5")
-    await keys.go("resolve")
-    await page.get_by_role("alert").wait_for()
-    await shown(page, "break-remains")
-    await redis.incrby(stock, 5)
-    await keys.go("resolve")
-    await page.wait_for_url("**done=resolved")
+    await mend(page, keys, lambda: redis.incrby(stock, 5))
 
     async def tomorrow(_: Door) -> int:
         return int(now_ms) + 24 * 3_600_000
