@@ -73,7 +73,7 @@ def list_(
         async with open_books(url, settings) as connection:
             zones = {one.id: one.zone for one in await list_entities(connection)}
             today = datetime.now(UTC).astimezone(ZoneInfo(zones.get(entity, "UTC"))).date()
-            return await list_periods(connection, entity, kind, today, before=None, limit=rows)
+            return await list_periods(connection, entity, kind, today, behind=None, limit=rows)
 
     found = run_on_periods(act)
     emit({"items": found, "next": None}, as_json, lambda: periods_shown(found))

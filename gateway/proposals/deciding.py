@@ -14,7 +14,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.broken import is_text
 from gateway.errors import Refusal
-from gateway.finance.making import ManualJournals, read
+from gateway.finance.drafted import read
+from gateway.finance.making import ManualJournals
 from gateway.proposals import store
 from gateway.proposals.applying import LATER, Applying, why
 from gateway.proposals.asked import (

@@ -122,34 +122,52 @@ WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoin
 ORDER BY last.taken_at, checkpoints.shard
 
 -- name: list_stocktakes
+-- All of them. There is an index for each order, here and below: a shard has half a million of them in a year.
 SELECT id, shard, seq, taken_at, asked_by, figures, sampled, breaks
 FROM stocktakes
-WHERE (%(campaign)s::text IS NULL OR split_part(shard, '/', 1) = %(campaign)s)
-    AND (%(shard)s::text IS NULL OR shard = %(shard)s)
-    AND (%(before)s::bigint IS NULL OR id < %(before)s)
-ORDER BY id DESC
+WHERE {behind}
+ORDER BY {order}
+LIMIT %(rows_max)s
+
+-- name: list_stocktakes_of
+-- Those of a shard, or of a campaign: of each shard as many as are wanted, in order, so that the index on it has them.
+SELECT taken.*
+FROM checkpoints
+CROSS JOIN LATERAL (
+    SELECT id, shard, seq, taken_at, asked_by, figures, sampled, breaks
+    FROM stocktakes
+    WHERE stocktakes.shard = checkpoints.shard AND {behind}
+    ORDER BY {order}
+    LIMIT %(rows_max)s
+) AS taken
+WHERE (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
+    AND (%(shard)s::text IS NULL OR checkpoints.shard = %(shard)s)
+ORDER BY {order}
 LIMIT %(rows_max)s
 
 -- name: list_breaks
 -- *clean* is the last stocktake of the shard before the break was seen that had none.
-SELECT breaks.id, breaks.shard, kind, figure, expected, found, likely, breaks.seq, detected_at, state, explained_by,
-    explained_at, explanation, resolved_by, resolved_at, resolution, compensation, clean.seq AS clean_seq,
-    clean.taken_at AS clean_at
-FROM breaks
+SELECT breaks.*, clean.seq AS clean_seq, clean.taken_at AS clean_at
+FROM (
+    SELECT id, shard, kind, figure, expected, found, likely, seq, detected_at, state, explained_by, explained_at,
+        explanation, resolved_by, resolved_at, resolution, compensation
+    FROM breaks
+    WHERE (%(id)s::bigint IS NULL OR id = %(id)s)
+        AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s))
+        AND (%(campaign)s::text IS NULL OR split_part(shard, '/', 1) = %(campaign)s)
+        AND (%(shard)s::text IS NULL OR shard = %(shard)s)
+        AND {behind}
+    ORDER BY {order}
+    LIMIT %(rows_max)s
+) AS breaks
 LEFT JOIN LATERAL (
     SELECT stocktakes.seq, taken_at
     FROM stocktakes
     WHERE stocktakes.shard = breaks.shard AND stocktakes.taken_at < breaks.detected_at AND stocktakes.breaks = 0
-    ORDER BY stocktakes.id DESC
+    ORDER BY taken_at DESC, stocktakes.id DESC
     LIMIT 1
 ) AS clean ON breaks.seq IS NOT NULL
-WHERE (%(id)s::bigint IS NULL OR breaks.id = %(id)s)
-    AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s))
-    AND (%(campaign)s::text IS NULL OR split_part(shard, '/', 1) = %(campaign)s)
-    AND (%(shard)s::text IS NULL OR shard = %(shard)s)
-    AND (%(before)s::bigint IS NULL OR breaks.id < %(before)s)
-ORDER BY breaks.id DESC
-LIMIT %(rows_max)s
+ORDER BY {order}
 
 -- name: lock_break
 SELECT shard, kind, figure, state FROM breaks WHERE id = %(id)s FOR UPDATE

@@ -171,7 +171,7 @@ async def test_each_person_at_the_page(worker: Worker, monkeypatch: pytest.Monke
         page = await browser.get(path)
         part = page.text.partition('id="found"')[2]
         past += [int(number) for number in re.findall(r'"/console/alerts/(\d+)"', part)]
-        older = re.search(r'href="(/console/alerts\?before=\d+)"', part)
+        older = re.search(r'href="(/console/alerts\?cursor=[\w-]+)"', part)
         path = older[1] if older else ""
     assert past == sorted(over.values(), reverse=True)
     assert "No alert is like that." in (await browser.get("/console/alerts?campaign=nowhere")).text

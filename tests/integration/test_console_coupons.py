@@ -174,7 +174,7 @@ async def test_the_list_is_sorted_paged_narrowed_and_exported(
     knows of; a store looks up no holder and takes no file, and its misses count.
     """
     monkeypatch.setattr(finding, "ROWS_MAX", 2)
-    monkeypatch.setattr(finding, "_EXPORT_ROWS", 2)
+    monkeypatch.setattr(finding, "_FILE_ROWS", 2)
     await add_one_of_each_role(worker)
     await worker.publish(limits={"per_holder": 5})
     codes = []

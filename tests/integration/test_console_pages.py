@@ -195,7 +195,7 @@ async def test_users_are_filtered_and_paged(worker: Worker, monkeypatch: pytest.
         return re.findall(r'<a href="/console/users/(\w+)">', answer.text)
 
     first = await browser.get("/console/users")
-    more = re.search(r'href="(/console/users\?after=[^"]*)"', first.text)
+    more = re.search(r'href="(/console/users\?cursor=[^"]*)"', first.text)
     assert more
     assert names(first) == ["admin", "auditor"]
     assert names(await browser.get(more[1])) == ["finance", "marketer"]
@@ -215,12 +215,12 @@ async def test_the_audit_log_is_paged_by_its_numbers(worker: Worker, monkeypatch
     while address:
         answer = await browser.get(address)
         seen += re.findall(r">user:(user\d)<", answer.text)
-        older = re.search(r'href="(/console/audit\?[^"]*before=\d+)"', answer.text)
+        older = re.search(r'href="(/console/audit\?[^"]*cursor=[^"]*)"', answer.text)
         address = older[1].replace("&amp;", "&") if older else ""
 
     assert seen == [f"user{at}" for at in reversed(range(7))]
     for odd in ("x", "-1", "9" * 30, "²"):
-        assert (await browser.get(f"/console/audit?before={odd}")).status_code == 200
+        assert (await browser.get(f"/console/audit?cursor={odd}")).status_code == 400
     assert "Nothing like that was done." in (await browser.get("/console/audit?actor=nobody")).text
 
 
@@ -232,7 +232,7 @@ async def test_a_filter_looks_at_so_many_acts(worker: Worker, monkeypatch: pytes
     browser = await signed_in(worker, "user0")
 
     answer = await browser.get("/console/audit?subject=user1")
-    assert "Nothing like that is among the last 3 acts." in answer.text
+    assert "Nothing like that is among the 3 acts that were looked at." in answer.text
     on = re.search(r'href="(/console/audit\?[^"]*)">Look further back', answer.text)
     assert on
     further = await browser.get(on[1].replace("&amp;", "&"))

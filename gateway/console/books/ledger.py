@@ -11,29 +11,31 @@ from gateway.console.books.addresses import (
     account_link,
     change_link,
     journal_link,
-    query,
     report_link,
 )
 from gateway.console.books.cells import Cell, amount, cells
+from gateway.console.books.lists import UNKNOWN, Listing
 from gateway.console.books.naming import BASIS_WORDS, VERB_WORDS, head, on_screen
-from gateway.console.books.reports import in_time, is_piece
+from gateway.console.books.reports import here_of, in_time, is_piece
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
+from gateway.console.tables import Shown, Sort, Table
 from gateway.errors import Refusal
 from gateway.finance.asking import snapshot_of
 from gateway.finance.reports import read_report
 from gateway.finance.snapshot import snapshot
-from gateway.routes.paging import make_cursor, read_cursor
 from reconciler.books import journals as books
 from reconciler.books.asked import Bounds, Scope, bounds_of
 from reconciler.books.chart import look_up
-from reconciler.books.journals import JOURNAL_VERBS, Posted, Wanted, WholeJournal, verb_of
+from reconciler.books.journals import JOURNAL_VERBS, Journal, Posted, Wanted, WholeJournal, verb_of
+from reconciler.ordering import Order, Place
 from reconciler.reports.asking import BadAsk
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.shape import Asked, Column
 
 READERS = ("finance", "auditor")
 JOURNALS = f"{BOOKS}/journals"
+SORTS = {"posted": Sort(N_("Posted"), falls=True)}
 ROWS_MAX = 50
 ENTRIES_MAX = 25
 JOURNAL_DIGITS_MAX = 18
@@ -45,15 +47,15 @@ _SAYS = {
     "basis": N_("Choose one of the list."),
     "account": N_("An account of the chart, such as payable:m-1."),
 }
-_UNKNOWN = N_("The books know no such name.")
 
 
 async def show_journals(visit: Visit) -> Response:
     """Journals, the last posted first, or the form with what is wrong in it."""
     given, errors, shown = given_in(visit, _FILTERS), dict[str, str](), dict[str, Any]()
+    table = Table(visit, JOURNALS, SORTS, given)
     try:
-        found = await in_time(visit, _found(visit, given))
-        shown = {"working": 1} if found is None else found
+        found = await in_time(visit, _found(visit, given, table))
+        shown = {"working": 1} if found is None else {"shown": found}
     except (BadAsk, Refusal) as error:
         if isinstance(error, Refusal) and error.code == "overloaded":
             shown = {"too_long": 1}
@@ -64,11 +66,11 @@ async def show_journals(visit: Visit) -> Response:
     return visit.render(
         "books_journals",
         400 if errors and not is_piece(visit) else 200,
-        **{"journals": [], "more": "", "working": 0, "too_long": 0, **shown},
-        first=f"{JOURNALS}{query(given)}" if visit.asked("cursor") else "",
+        **{"shown": Shown([], "", ""), "working": 0, "too_long": 0, **shown},
+        table=table,
         given=filled(given),
         asked=given,
-        here=f"{JOURNALS}{query(given) or '?'}",
+        here=here_of(visit),
         errors=errors,
         at=_at,
         files=files if not {"chain", "verb"} & set(given) else {},
@@ -77,15 +79,15 @@ async def show_journals(visit: Visit) -> Response:
     )
 
 
-async def _found(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
+async def _found(visit: Visit, given: Mapping[str, str], table: Table) -> Shown[Journal]:
     """Errors: BadAsk, Refusal."""
-    wanted, of_list = _wanted(given), f"console journals {sorted(given.items())}"
-    under = read_cursor(visit.request, int, of_list)
-    about = {"account": wanted.account, "chain": wanted.chain}
-    async with snapshot_of(visit.here.pool, wanted.scope, **about) as connection:
-        found = await books.journals(connection, wanted, ROWS_MAX + 1, under)
-    cursor = {"cursor": make_cursor(found[ROWS_MAX - 1].id, of_list)} if len(found) > ROWS_MAX else {}
-    return {"journals": found[:ROWS_MAX], "more": f"{JOURNALS}{query({**given, **cursor})}" if cursor else ""}
+    wanted = _wanted(given)
+
+    async def fetch(order: Order, after: Place | None, limit: int) -> list[Journal]:
+        async with snapshot_of(visit.here.pool, wanted.scope, account=wanted.account, chain=wanted.chain) as connection:
+            return await books.journals(connection, wanted, limit, order=order, after=after)
+
+    return await Listing(table, books.ORDERS, fetch).page(ROWS_MAX)
 
 
 async def show_journal(visit: Visit) -> Response:
@@ -126,11 +128,11 @@ def filled(given: Mapping[str, str]) -> dict[str, str]:
 def wrong(visit: Visit, error: BadAsk | Refusal) -> dict[str, str]:
     """What is wrong in the form, by field. Errors: *error*, where that is about no field of it."""
     if isinstance(error, BadAsk):
-        return {error.field: visit.words.say(_SAYS.get(error.field, _UNKNOWN))}
+        return {error.field: visit.words.say(_SAYS.get(error.field, UNKNOWN))}
     field = error.context.get("field")
     if error.code != "not_found" or field not in _FILTERS:
         raise error
-    return {str(field): visit.words.say(_UNKNOWN)}
+    return {str(field): visit.words.say(UNKNOWN)}
 
 
 def _wanted(given: Mapping[str, str]) -> Wanted:
