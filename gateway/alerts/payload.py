@@ -119,9 +119,15 @@ def mail(identity: str, payload: str, sender: str, address: str) -> EmailMessage
             ("See", "url"),
         )
     ]
-    lines = [data["says"], *([data["to_do"]] if data.get("to_do") and body["type"] == RAISED else []), ""]
-    made.set_content("\n".join([*lines, *(f"{name}: {value}" for name, value in facts if value)]) + "\n")
+    told = [data["says"], *([data["to_do"]] if data.get("to_do") and body["type"] == RAISED else [])]
+    lines = [*map(_in_one_line, told), "", *(f"{name}: {_in_one_line(value)}" for name, value in facts if value)]
+    made.set_content("\n".join(lines) + "\n")
     return made
+
+
+def _in_one_line(text: str) -> str:
+    """*text* with a blank where it has any kind of line break: what people wrote must not look like a line of ours."""
+    return " ".join(text.split())
 
 
 def _subject(type_: str, data: dict[str, Any]) -> str:

@@ -91,6 +91,8 @@ class Sending:
             raise Undelivered(ANSWERED % {"what": status}, is_final=status == GONE)
 
     async def _deliver(self, due: Due) -> None:
+        if await self._is_unwanted(due.receiver):
+            return
         try:
             await self.attempt(due)
         except Undelivered as reason:
@@ -107,6 +109,14 @@ class Sending:
             await rows(connection, QUERIES["receiver_arrived"], id=due.receiver)
             await rows(connection, QUERIES["delivery_arrived"], id=due.id)
         self._telemetry.answered(ALERT_DELIVERIES, "sent")
+
+    async def _is_unwanted(self, receiver: str) -> bool:
+        """Whether it was turned off or removed since this came due, or as this was written down; then nothing waits."""
+        async with postgres(self._pool) as connection:
+            if await row(connection, QUERIES["is_listening"], id=receiver):
+                return False
+            await rows(connection, QUERIES["drop_deliveries"], receiver=receiver)
+        return True
 
 
 def signed(due: Due, at: datetime) -> list[tuple[str, str]]:

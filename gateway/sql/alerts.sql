@@ -137,6 +137,9 @@ ON CONFLICT DO NOTHING
 -- Who is told of a kind.
 SELECT id, by FROM alert_receivers WHERE state = 'on' AND (kinds = '{}' OR %(kind)s = ANY(kinds)) ORDER BY id
 
+-- name: is_listening
+SELECT 1 AS found FROM alert_receivers WHERE id = %(id)s AND state = 'on'
+
 -- name: take_deliveries
 -- What is due, for one worker until its lease is over: at once or again, oldest first.
 UPDATE alert_deliveries AS due SET leased_until = now() + make_interval(secs => %(lease_s)s)

@@ -6,6 +6,7 @@ from playwright.async_api import Page
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
@@ -107,13 +108,19 @@ async def test_what_is_wrong_and_the_menu_of_a_phone(new_page: NewPage, watch: W
     await page.goto("/console/new-user")
     await page.locator("main button.primary").click()
     await page.get_by_role("alert").wait_for()
+    assert await page.evaluate("document.activeElement.id") == "problems"
     await picture(page, "console-wrong")
     assert await violations(page) == []
-    await page.get_by_role("button", name="菜单").click()
+    await page.goto("/console")
+    keys = Keys(page)
+    await keys.to("菜单")
+    await keys.press("Enter", "Tab")
+    assert await page.evaluate("document.activeElement.matches('#menu a')")
     await picture(page, "console-menu")
     assert await violations(page) == []
-    await page.keyboard.press("Escape")
+    await keys.press("Escape")
     assert not await page.locator("nav").is_visible()
+    assert await keys.at() == "菜单"
 
 
 @pytest.mark.usefixtures("people")

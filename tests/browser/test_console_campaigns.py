@@ -10,6 +10,7 @@ from gateway.console.campaigns.fields import STEP_OF
 from gateway.console.campaigns.kept import write_kept
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
@@ -213,3 +214,37 @@ async def test_each_step_is_accessible_and_fits(
         assert await violations(page) == [], path
         assert await overflow(page) == 0, path
         assert len(await answer.body()) < BYTES_MAX, path
+
+
+async def test_a_campaign_by_keys_alone(site: Worker, page: Page, watch: Watch) -> None:
+    """Found by its name, paused, resumed, restocked: what is typed wrong is led to; then it waits for another."""
+    watch.expect_status(400)
+    await add_user(site, "mia", "marketer")
+    for name in ("flash", "autumn"):
+        await site.publish(name, name=f"The {name} sale", stock=10)
+    keys = Keys(page)
+    await keys.arrive("mia", PAGE)
+    await keys.to("text")
+    await keys.type("autumn")
+    await page.locator("#found tbody tr").filter(has_text="flash").wait_for(state="detached")
+    await keys.go("The autumn sale")
+    await keys.led_to(f"{PAGE}/autumn")
+    for step, says in (("pause", "Paused"), ("resume", "Active")):
+        await keys.go(step)
+        await page.wait_for_url("**?done=*")
+        assert await page.locator(".head .badge").inner_text() == says
+    await keys.to("way")
+    await keys.press("Tab")
+    await keys.type("many")
+    await keys.press("Enter")
+    await page.get_by_role("alert").wait_for()
+    assert await keys.at() == "problems"
+    await keys.press("Tab", "Enter")
+    assert await keys.at() == "count"
+    await keys.press("Control+A")
+    await keys.type("5")
+    await keys.to("reason")
+    await keys.type("a second pallet")
+    await keys.press("Enter")
+    await page.get_by_text("Waits for a second person").wait_for()
+    await keys.to("See what waits")

@@ -1,14 +1,17 @@
 """A day of a sale that just ended is closed in a browser: damage is mended, the report read, nothing reloaded."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from playwright.async_api import Page
 
 from lua.door import Door
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
-from tests.integration.consoling import PASSWORD, add_user
+from tests.integration.consoling import add_user
 from tests.integration.draining import Books
 from tests.integration.life import LifeSale
 from tests.integration.stocktaking import drain_all, live, open_stocked
@@ -27,14 +30,16 @@ async def sell(site: Worker, books: Books) -> LifeSale:
     return sale
 
 
-async def to_the_day(page: Page) -> None:
-    """Sign in, and go by keyboard and links to the day that is closed next."""
-    await page.goto("/console/sign-in?next=/console/books/periods?kind=day")
-    await page.locator("#name").fill("fay")
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("#password").press("Enter")
-    await page.locator("#upcoming").press("Enter")
+async def to_the_day(page: Page, keys: Keys) -> None:
+    """Sign in, and go to the day that is closed next."""
+    await keys.arrive("fay", "/console/books/periods?kind=day")
+    await keys.go("upcoming")
     await page.locator("#checks").wait_for()
+
+
+async def follow(page: Page, keys: Keys, link: str) -> None:
+    """Go where the first *link* leads, or press it."""
+    await keys.go(await page.locator(link).first.inner_text())
 
 
 async def shown(page: Page, name: str) -> None:
@@ -43,11 +48,35 @@ async def shown(page: Page, name: str) -> None:
     assert (await violations(page), await overflow(page)) == ([], 0), name
 
 
+async def mend(page: Page, keys: Keys, put_back: Callable[[], Awaitable[object]]) -> None:
+    """From what stands in the way: stock is taken, its break explained, and resolved once it is *put_back*."""
+    await follow(page, keys, "[data-item=live] .todo a")
+    await follow(page, keys, "form button.primary")
+    await page.wait_for_url("**done=broken")
+    await shown(page, "stocktakes")
+    await follow(page, keys, "td a.badge.bad")
+    await follow(page, keys, "tbody a")
+    await keys.to("explanation")
+    await keys.type("changed by hand on the server")
+    await keys.go("explain")
+    await keys.to("resolution")
+    await keys.type("stock is as the books have it")
+    await keys.to("compensation")
+    await keys.type("INCRBY stock 5")
+    await keys.go("resolve")
+    await page.get_by_role("alert").wait_for()
+    await shown(page, "break-remains")
+    await put_back()
+    await keys.go("resolve")
+    await page.wait_for_url("**done=resolved")
+
+
 async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    On hold, looked at, refused with what to do, mended by the links of the list, and closed on the morning after: the
-    page tells how far it is and is up to date at the end without a reload; without JavaScript a link looks again. On a
-    phone, in the dark and in Chinese it is the same page. The report is read on screen and printed.
+    On hold, looked at, refused with what to do, mended by the links of the list, and closed on the morning after, all
+    of it by keys alone: the page tells how far it is and is up to date at the end without a reload; without JavaScript
+    a link looks again. On a phone, in the dark and in Chinese it is the same page. The report is read on screen and
+    printed.
     """
     watch.expect_status(409)
     with Books(site.settings.postgres_url) as books:
@@ -56,14 +85,15 @@ async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, mo
         now_ms = round(books.value("SELECT extract(epoch FROM now()) * 1000"))
     page, plain = await new_page(), await new_page(java_script_enabled=False)
     phone = await new_page(viewport=PHONE, color_scheme="dark", locale="zh-CN")
-    await to_the_day(page)
+    keys = Keys(page)
+    await to_the_day(page, keys)
     day = page.url
     for other in (plain, phone):
         await other.context.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
     await redis.incrby(stock, -5)
-    await page.locator("button[value=hold]").press("Enter")
+    await keys.go("hold")
     await page.locator("#standing.note").wait_for()
-    await page.locator("button[value=check]").press("Enter")
+    await keys.go("check")
     await page.locator("#checks progress").wait_for()
     await picture(page, "console-closing-running")
     await plain.goto(day)
@@ -75,29 +105,14 @@ async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, mo
     await phone.goto(day)
     await shown(phone, "refused-phone")
 
-    await page.locator("[data-item=live] .todo a").click()
-    await page.locator("form button.primary").click()
-    await page.wait_for_url("**done=broken")
-    await shown(page, "stocktakes")
-    await page.locator("td a.badge.bad").first.click()
-    await page.locator("tbody a").first.click()
-    await page.locator("#explanation").fill("changed by hand on the server")
-    await page.locator("button[value=explain]").click()
-    await page.locator("#resolution").fill("stock is as the books have it")
-    await page.locator("#compensation").fill("INCRBY stock 5")
-    await page.locator("button[value=resolve]").click()
-    await page.get_by_role("alert").wait_for()
-    await shown(page, "break-remains")
-    await redis.incrby(stock, 5)
-    await page.locator("button[value=resolve]").click()
-    await page.wait_for_url("**done=resolved")
+    await mend(page, keys, lambda: redis.incrby(stock, 5))
 
     async def tomorrow(_: Door) -> int:
         return int(now_ms) + 24 * 3_600_000
 
     monkeypatch.setattr("reconciler.periods.checks.clock_ms", tomorrow)
     await page.goto(day)
-    await page.locator("button[value=close]").press("Enter")
+    await keys.go("close")
     await page.locator("[data-close=closed]").wait_for(timeout=LONG_MS)
     assert await page.locator("#standing.good").count() == 1
     assert await page.locator("#closes li").count() == 1
@@ -107,7 +122,7 @@ async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, mo
     await shown(phone, "closed-phone")
     pdf = await page.context.request.get(await page.locator("#closes a").last.get_attribute("href") or "")
     assert (await pdf.body())[:5] == b"%PDF-"
-    await page.locator("#closes a").first.click()
+    await follow(page, keys, "#closes a")
     await page.wait_for_url("**form=html")
     await picture(page, "console-closing-report")
     await page.emulate_media(media="print")

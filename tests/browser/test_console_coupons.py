@@ -1,13 +1,14 @@
-"""The room of the coupons in a browser: found by a code as it is typed, revoked with a reason, in each look."""
+"""The room of the coupons in a browser: found by a code, revoked with a reason, in each look and by keys alone."""
 
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from gateway.codes import show_code
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.test_console import BYTES_MAX, sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
@@ -92,3 +93,40 @@ async def test_a_coupon_is_found_and_revoked(
     assert await page.get_by_text("user:ann · misprint").count() == 1
     assert await overflow(page) == 0
     assert await violations(page) == []
+
+
+async def test_by_keys_alone(page: Page, site: Worker, watch: Watch) -> None:
+    """
+    A marketer types a code, presses Enter and is at the coupon; without a reason he is at what is wrong, whose link
+    leads into the field; with one it is revoked. A code that is not there leaves him in the room.
+    """
+    watch.expect_status(400, 404)
+    await add_user(site, "mia", "marketer")
+    await site.publish()
+    code = (await site.claim("amy")).json()["code"]
+    keys = Keys(page)
+    await keys.arrive("mia", "/console/coupons")
+    await keys.to("code")
+    await keys.type(show_code(code).lower())
+    await keys.press("Enter")
+    await keys.led_to(f"/console/coupons/{code}")
+    await keys.to("Revoke")
+    await keys.press("Space")
+    await page.get_by_role("alert").wait_for()
+    assert await keys.at() == "problems"
+    await picture(page, "console-coupon-keys")
+    await keys.press("Tab", "Enter")
+    assert await keys.at() == "reason"
+    await keys.type("misprint")
+    await keys.press("Enter")
+    await page.wait_for_url("**?done=revoked")
+    assert await page.locator(".head .badge").inner_text() == "Revoked"
+
+    await keys.go("Coupons")
+    await keys.led_to("/console/coupons")
+    await keys.to("code")
+    await keys.type("NONE")
+    await keys.press("Enter")
+    await page.get_by_text("There is no such coupon").wait_for()
+    await keys.go("Coupons")
+    await keys.led_to("/console/coupons")

@@ -10,6 +10,7 @@ from gateway.console.live import pages
 from gateway.console.live.reading import Reading
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.rushing import Rush
 from tests.browser.test_console import BYTES_MAX, sign_in
 from tests.browser.test_console_weight import weight
@@ -213,3 +214,35 @@ async def test_it_is_found_from_where_sales_are(site: Worker, page: Page) -> Non
     await picture(page, "console-campaign-live-link")
     await page.locator(".tabs").get_by_role("link", name="Live").click()
     await page.wait_for_url("**/console/live/flash")
+
+
+@pytest.mark.usefixtures("people")
+async def test_by_keys_alone(site: Worker, page: Page) -> None:
+    """To one sale, on to the wall, held still there and back; the sale before it ends, and the focus stays."""
+    rush, kept, keys = Rush(site), site.services.live, Keys(page)
+    seen, is_over = await rush.look(), False
+
+    async def look() -> Reading:
+        reading = await rush.look()
+        assert reading.sales is not None
+        return reading._replace(sales=reading.sales[int(is_over) :])
+
+    assert seen.sales is not None
+    kept.look, kept.pause_s = look, 0.2
+    await keys.arrive("olga", "/console/live")
+    await keys.to("Evening sale")
+    is_over = True
+    await page.locator("#sale-rows tr[data-sale=morning]").wait_for(state="detached")
+    assert await keys.at() == "Evening sale"
+    await keys.press("Enter")
+    await keys.led_to("/console/live/evening")
+    await keys.go("For a wall")
+    await keys.led_to("/console/live/evening?wall=1")
+    await keys.press("Tab")
+    assert await keys.at() == "All open sales"
+    await keys.press("Tab", "Space")
+    assert await page.locator("[data-pause]").get_attribute("aria-pressed") == "true"
+    await keys.press("Space")
+    assert await page.locator("[data-pause]").get_attribute("aria-pressed") == "false"
+    await keys.go("Back to the desk")
+    await keys.led_to("/console/live/evening")

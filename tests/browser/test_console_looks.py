@@ -1,6 +1,7 @@
 """
-Every page of the console, opened once in each look, on one worker with real data that is full of attacks: by axe, at a
-phone's width, in the dark and in Chinese; no script of anybody's runs; and no form from elsewhere does anything.
+Every page of the console, opened once in each look, on one worker with real data that is full of attacks: by axe, by
+keys alone, at a phone's width, in the dark and in Chinese; no script of anybody's runs; and no form from elsewhere does
+anything.
 """
 
 import re
@@ -18,6 +19,7 @@ from gateway.lane import Lane
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from tests.browser.accessible import violations
+from tests.browser.keys import refresh, walk
 from tests.browser.nasty_shop import ATTACK, WRITTEN, NastyShop, attack
 from tests.browser.test_console import sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
@@ -106,6 +108,9 @@ async def test_each_page_in_each_look(browser: Browser, shop: NastyShop, look: s
     """
     Axe finds nothing, nothing sticks out of the page, no script runs but ours and no error is in the console; what
     people wrote is there as they wrote it. In Chinese nothing is left in English but names.
+
+    Tab leads to all that can be used, in its order, each is seen there, and nothing holds the focus; what comes while
+    something has it leaves it there.
     """
     ours = f"http://127.0.0.1:{shop.site.port}/"
     watch = Watch(ours)
@@ -114,6 +119,7 @@ async def test_each_page_in_each_look(browser: Browser, shop: NastyShop, look: s
     context = await browser.new_context(**options)
     watch.follow(context)
     page = await context.new_page()
+    keys = await context.new_cdp_session(page)
     dialogs = list[str]()
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     await sign_in(page)
@@ -128,6 +134,9 @@ async def test_each_page_in_each_look(browser: Browser, shop: NastyShop, look: s
             wrong.append(f"{address}: it sticks out, or it was hacked")
         texts += await page.evaluate(TEXTS)
         await picture(page, picture_name(address, look))
+        wrong += [f"{address}: {each}" for each in await walk(page, keys)]
+        if look == "light":
+            wrong += [f"{address}: {each}" for each in await refresh(page)]
     await context.close()
 
     wrong += [f"it is shown nowhere: {each}" for each in WRITTEN if not any(attack(each) in text for text in texts)]

@@ -10,6 +10,7 @@ from playwright.async_api import Locator, Page
 from gateway.console.books import reports
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
@@ -184,3 +185,34 @@ async def test_an_export_comes_by_itself_and_is_what_it_says(site: Worker, new_p
     await page.get_by_role("button", name="Remove the file").click()
     await page.get_by_role("button", name="Ask for it again").wait_for()
     await picture(page, "console-reports-export-gone")
+
+
+async def test_an_export_by_keys_alone(site: Worker, page: Page, watch: Watch) -> None:
+    """Asked for, with a day that is none at first; followed with the focus where it was; downloaded, and removed."""
+    watch.expect_status(400)
+    await add_user(site, "fay", "finance")
+    keys, exports = Keys(page), Exports(site.settings.postgres_url, site.settings.exports_folder)
+    await keys.arrive("fay", f"{BOOKS}/exports")
+    await keys.go("New export")
+    await keys.to("report")
+    await keys.type("Trial")
+    await keys.press("Tab", "ArrowDown")
+    await keys.to("campaign")
+    await keys.type("no such campaign")
+    await keys.press("Enter")
+    await page.get_by_role("alert").wait_for()
+    assert await keys.at() == "problems"
+    await keys.press("Tab", "Enter")
+    assert await keys.at() == "campaign"
+    await keys.press("Control+A", "Delete", "Enter")
+    await page.locator("#found progress").wait_for()
+    await keys.to("end")
+    await asyncio.to_thread(exports.make, page.url.rpartition("/")[2])
+    await page.locator("[data-sha256]").wait_for()
+    assert await keys.at() == "end"
+    await keys.press("Shift+Tab", "Shift+Tab")
+    async with page.expect_download() as coming:
+        await keys.press("Enter")
+    assert (await (await coming.value).path()).stat().st_size > 0
+    await keys.go("end")
+    await page.get_by_role("button", name="Ask for it again").wait_for()

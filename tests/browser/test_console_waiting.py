@@ -7,6 +7,7 @@ from playwright.async_api import Page
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
@@ -90,3 +91,41 @@ async def test_two_people_decide(site: Worker, new_page: NewPage, watch: Watch, 
     assert await his.locator("article").count() == 0
     await picture(his, f"console-waiting-nothing-{kind}")
     assert await violations(his) == []
+
+
+async def test_by_keys_alone(site: Worker, page: Page, watch: Watch) -> None:
+    """
+    Enter in the field decides nothing, for the first button would have approved it. Rejected without a word, she is at
+    what is wrong, whose link leads into the field; with one it is rejected, and the other is approved.
+    """
+    watch.expect_status(400)
+    await add_user(site, "ann", "admin")
+    await site.publish(stock=10)
+    with Books(site.settings.postgres_url) as books:
+        office = Office(Http(site), books)
+        await office.hire("dee", "marketer")
+        for body in (STOCK, REVOCATION):
+            await office.make(body, "dee", str(body["kind"]))
+        keys, cards = Keys(page), page.locator("article")
+        await keys.arrive("ann", PAGE)
+        last = str(await cards.last.get_attribute("id"))
+        await keys.to(f"said-{last}")
+        await keys.type("too many")
+        await keys.press("Enter")
+        await keys.press("Control+A", "Delete", "Tab")
+        assert await cards.count() == 2
+        await keys.press("Tab")
+        assert await keys.at() == "reject"
+        await keys.press("Enter")
+        await page.get_by_role("alert").wait_for()
+        assert await keys.at() == "problems"
+        await keys.press("Tab", "Enter")
+        assert await keys.at() == f"said-{last}"
+        await keys.type("too many")
+        await keys.to("reject")
+        await keys.press("Space")
+        await page.wait_for_url("**?done=rejected")
+        await keys.go("approve")
+        await page.wait_for_url("**/revoke-coupons/**")
+        assert books.value("SELECT state FROM proposals WHERE id = %s", last) == "rejected"
+        assert books.value("SELECT count(*) FROM proposals WHERE state = 'pending'") == 0

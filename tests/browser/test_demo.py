@@ -18,6 +18,7 @@ from gateway.codes import read_code
 from gateway.lane import Lane
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.keys import Keys
 from tests.browser.watching import IN_BROWSER, PHONE, PICTURES, Watch, overflow, picture
 from tests.http import Worker
 from tests.pictures import phones
@@ -302,3 +303,27 @@ async def test_offline_goes_on_by_itself(new_page: NewPage, site: Worker, watch:
     await _is(page, "won")
     assert await _granted(site) == 1
     watch.wrong = [each for each in watch.wrong if "ERR_INTERNET_DISCONNECTED" not in each]
+
+
+async def test_one_button_by_keys_alone(new_page: NewPage, site: Worker, watch: Watch) -> None:
+    """Tab leads to it, Enter and the space bar press it; where that did not work it keeps the focus."""
+    await site.publish(stock=100)
+    watch.expect_status(409)
+    for key in ("Enter", "Space"):
+        page = await _open(new_page)
+        await _is(page, "open")
+        await page.route(CLAIMS, lambda route: route.fulfill(status=409, json={"code": "campaign_mismatch"}))
+        keys = Keys(page)
+        await keys.press("Tab")
+        assert await keys.at() == "Grab it"
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert await page.evaluate(outline) == "solid"
+        await keys.press(key)
+        await _is(page, "trouble")
+        assert await keys.at() == "Grab it"
+        await page.unroute(CLAIMS)
+        await keys.press(key)
+        await _is(page, "won")
+        assert "your code" in (await keys.at()).lower()
+        await keys.press("Tab")
+        assert await keys.at() == "Copy the code"

@@ -266,3 +266,23 @@ async def test_secrets_are_shown_once_and_nowhere_else(
     for secret in (made["secret"], rotated["secret"], "s3cret-path"):
         assert secret.removeprefix("whsec_") not in seen
     assert "s3cret" not in repr(Due("a", "b", "c", "d", 0, "webhook", hook.url, "s3cret", "s3cret"))
+
+
+async def test_a_removed_receiver_gets_nothing_more(worker: Worker, hook: Hook, eventually: Eventually) -> None:
+    """What was written down for it just as it was removed or turned off is dropped, and others get theirs."""
+    gone, off, on = [await listen(worker, f"{hook.url}?{name}") for name in ("gone", "off", "on")]
+    await ask(worker, "POST", f"alert-receivers/{gone['id']}/state", {"to": "removed"})
+    await ask(worker, "POST", f"alert-receivers/{off['id']}/state", {"to": "off"})
+    with Books(worker.settings.postgres_url) as books:
+        books.rows(
+            "INSERT INTO alert_deliveries (id, receiver, type, payload) "
+            "SELECT id, id, 'alert.raised', '{}' FROM alert_receivers"
+        )
+
+        async def all_ended() -> bool:
+            return bool(books.value("SELECT count(*) = 3 FROM alert_deliveries WHERE ended_at IS NOT NULL"))
+
+        await eventually(all_ended)
+        states = dict(books.rows("SELECT id, state FROM alert_deliveries"))
+    assert states == {gone["id"]: "dropped", off["id"]: "dropped", on["id"]: "sent"}
+    assert [headers["webhook-id"] for headers, _ in hook.got] == [on["id"]]

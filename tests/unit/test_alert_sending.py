@@ -151,6 +151,24 @@ def test_a_mail_can_t_be_given_another_header() -> None:
         mail("id", body, "f@example.com", "ops@example.com")
 
 
+def test_what_people_wrote_is_a_line_of_a_mail_and_no_other() -> None:
+    """A note, or a name, with line breaks of any kind fakes no line of ours."""
+    data = {
+        **{"kind": "breaks", "severity": "critical", "campaign": None, "says": "A\nSeverity: none", "to_do": "y"},
+        **{"acknowledged_by": "user:mia", "note": "on it\r\nSee: https://evil.example\u2028Over: now\x0bx"},
+        "url": "https://sale.example.com/console/alerts/7",
+    }
+    body = msgspec.json.encode({"type": "alert.acknowledged", "timestamp": "2026-11-29T10:00:00Z", "data": data})
+    assert mail("id", body.decode(), "f@example.com", "ops@example.com").get_content().splitlines() == [
+        "A Severity: none",
+        "",
+        "Severity: critical",
+        "Seen by: user:mia",
+        "Note: on it See: https://evil.example Over: now x",
+        "See: https://sale.example.com/console/alerts/7",
+    ]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -14,3 +14,25 @@ if (stale) {
     if (event.detail.successful) show(false);
   });
 }
+
+// Who has keys alone stays where he is when a piece of the page is brought up to date. What has an id htmx finds again; all else
+// is found by what it is. Where it is gone, what it was in has the focus, so that Tab goes on from there.
+let held = null;
+const sign = (each) => [each.tagName, each.name, each.value, each.getAttribute('href'), each.getAttribute('aria-label')].join();
+const alike = (piece, at) => [...piece.querySelectorAll(at.tagName)].filter((each) => sign(each) === sign(at));
+document.body.addEventListener('htmx:beforeSwap', () => {
+  const at = document.activeElement, around = [];
+  for (let up = at?.parentElement; up && up.id !== 'main'; up = up.parentElement) if (up.id) around.push(up.id);
+  held = at && at !== document.body && { at, around: [...around, 'main'], which: alike(document, at).indexOf(at) };
+});
+document.body.addEventListener('htmx:afterSwap', () => {
+  const is = held;
+  held = null;
+  if (!is || is.at.isConnected || document.activeElement !== document.body) return;
+  const piece = is.around.map((id) => document.getElementById(id)).find(Boolean);
+  const same = alike(document, is.at);
+  const to = same[is.which] ?? same.at(-1) ?? piece;
+  if (!to) return;
+  if (to === piece && !to.hasAttribute('tabindex')) to.tabIndex = -1;
+  to.focus({ preventScroll: true });
+});

@@ -181,9 +181,10 @@
   function rows(table, template, key, wanted, fill) {
     if (!table) return;
     const body = table.tBodies[0], there = new Map([...body.rows].map(row => [row.dataset[key], row]));
+    const stay = new Set(wanted.map(([name]) => name));
+    for (const [name, row] of there) if (!stay.has(name)) row.remove(); // first: a row that is moved loses the focus
     wanted.forEach(([name, each], at) => {
       let row = there.get(name);
-      there.delete(name);
       if (!row) {
         row = template.content.firstElementChild.cloneNode(true);
         row.dataset[key] = name;
@@ -191,7 +192,6 @@
       if (body.rows[at] !== row) body.insertBefore(row, body.rows[at] ?? null);
       fill(row, each, name);
     });
-    for (const row of there.values()) row.remove();
   }
   function tables(frame) {
     rows($('#sale-rows'), $('#sale-row'), 'sale', frame.sales.map(each => [each.id, each]), (row, sale) => {

@@ -150,8 +150,8 @@ async function claim() {
   }
   claiming = false;
   show();
+  if (hadFocus) main.querySelector(kept.won ? '.code' : '[data-grab]').focus({ preventScroll: true }); // it was off meanwhile
   if (!kept.won) await look();
-  else if (hadFocus) main.querySelector('.code').focus({ preventScroll: true }); // the button it was on is gone
 }
 
 function pause(ms) {
