@@ -107,26 +107,51 @@ INSERT INTO breaks (shard, kind, figure, expected, found, seq, likely)
 VALUES (%(shard)s, %(kind)s, %(figure)s, %(expected)s, %(found)s, %(seq)s, %(likely)s)
 ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 
--- name: last_stocktake
-SELECT seq, taken_at, breaks FROM stocktakes WHERE shard = %(shard)s ORDER BY id DESC LIMIT 1
-
--- name: last_of_each
--- The last stocktake of each shard that is not archived; nulls where there was none.
-SELECT checkpoints.shard, last.taken_at, last.breaks
-FROM checkpoints
-JOIN campaigns ON campaigns.id = checkpoints.campaign
-LEFT JOIN LATERAL (
-    SELECT taken_at, breaks FROM stocktakes WHERE stocktakes.shard = checkpoints.shard ORDER BY id DESC LIMIT 1
-) AS last ON true
-WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
-ORDER BY last.taken_at, checkpoints.shard
+-- name: standing
+-- How the last stocktakes of the shards that are not archived stand: which was compared longest ago, and last.
+WITH last AS MATERIALIZED (
+    SELECT checkpoints.shard, last.taken_at, last.breaks
+    FROM checkpoints
+    JOIN campaigns ON campaigns.id = checkpoints.campaign
+    LEFT JOIN LATERAL (
+        -- By a range: told "=", PostgreSQL may go back through all stocktakes by id, for each shard that has none.
+        SELECT taken_at, breaks FROM stocktakes
+        WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
+        ORDER BY stocktakes.shard, id DESC LIMIT 1
+    ) AS last ON true
+    WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
+)
+SELECT counted.*, oldest.shard AS oldest_shard, oldest.taken_at AS oldest_at, newest.shard AS newest_shard,
+    newest.taken_at AS newest_at
+FROM (
+    SELECT count(*) AS shards, count(*) FILTER (WHERE taken_at IS NULL) AS never,
+        coalesce(sum(breaks), 0)::bigint AS breaks
+    FROM last
+) AS counted
+LEFT JOIN (SELECT * FROM last WHERE taken_at IS NOT NULL ORDER BY taken_at, shard LIMIT 1) AS oldest ON true
+LEFT JOIN (SELECT * FROM last WHERE taken_at IS NOT NULL ORDER BY taken_at DESC, shard DESC LIMIT 1) AS newest ON true
 
 -- name: list_stocktakes
 SELECT id, shard, seq, taken_at, asked_by, figures, sampled, breaks
 FROM stocktakes
-WHERE (%(campaign)s::text IS NULL OR split_part(shard, '/', 1) = %(campaign)s)
-    AND (%(shard)s::text IS NULL OR shard = %(shard)s)
-    AND (%(before)s::bigint IS NULL OR id < %(before)s)
+WHERE %(before)s::bigint IS NULL OR id < %(before)s
+ORDER BY id DESC
+LIMIT %(rows_max)s
+
+-- name: list_stocktakes_of
+-- The same of a campaign or a shard: of each shard by its index, however many there are of others.
+SELECT taken.*
+FROM checkpoints
+CROSS JOIN LATERAL (
+    SELECT id, shard, seq, taken_at, asked_by, figures, sampled, breaks
+    FROM stocktakes
+    WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
+        AND id < coalesce(%(before)s::bigint, 9223372036854775807)
+    ORDER BY stocktakes.shard, id DESC
+    LIMIT %(rows_max)s
+) AS taken
+WHERE (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
+    AND (%(shard)s::text IS NULL OR checkpoints.shard = %(shard)s)
 ORDER BY id DESC
 LIMIT %(rows_max)s
 
@@ -139,8 +164,9 @@ FROM breaks
 LEFT JOIN LATERAL (
     SELECT stocktakes.seq, taken_at
     FROM stocktakes
-    WHERE stocktakes.shard = breaks.shard AND stocktakes.taken_at < breaks.detected_at AND stocktakes.breaks = 0
-    ORDER BY stocktakes.id DESC
+    WHERE stocktakes.shard BETWEEN breaks.shard AND breaks.shard AND stocktakes.taken_at < breaks.detected_at
+        AND stocktakes.breaks = 0
+    ORDER BY stocktakes.shard, stocktakes.id DESC
     LIMIT 1
 ) AS clean ON breaks.seq IS NOT NULL
 WHERE (%(id)s::bigint IS NULL OR breaks.id = %(id)s)
