@@ -51,7 +51,9 @@ SELECT (SELECT count(*) FROM checkpoints WHERE state = 'stopped') AS stopped,
         FROM checkpoints
         JOIN campaigns ON campaigns.id = checkpoints.campaign AND campaigns.state <> 'archived'
         LEFT JOIN LATERAL (
-            SELECT taken_at FROM stocktakes WHERE stocktakes.shard = checkpoints.shard ORDER BY id DESC LIMIT 1
+            SELECT taken_at FROM stocktakes  -- by a range: told "=", PostgreSQL may go back through all of them by id
+            WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
+            ORDER BY stocktakes.shard, id DESC LIMIT 1
         ) AS last ON true) AS stocktake_age_s
 """
 

@@ -50,10 +50,17 @@ class Outward:
 
     def __init__(self, networks: str) -> None:
         self._allowed = read_networks(networks)
-        self._by_scheme = {
-            "https": self._door(ssl.create_default_context(), is_plain=False),
-            "http": self._door(None, is_plain=True),
-        }
+        self._doors = dict[str, httpcore2.AsyncConnectionPool]()
+
+    async def _door_of(self, scheme: str) -> httpcore2.AsyncConnectionPool:
+        """Made for the first who needs it: to read the certificates of a machine takes 40 ms, of a thread beside."""
+        if scheme not in self._doors:
+            context = None
+            if scheme == "https":
+                loop = asyncio.get_running_loop()
+                context = await loop.run_in_executor(_LOOK_UPS, ssl.create_default_context)
+            self._doors.setdefault(scheme, self._door(context, is_plain=context is None))
+        return self._doors[scheme]
 
     def _door(self, context: ssl.SSLContext | None, *, is_plain: bool) -> httpcore2.AsyncConnectionPool:
         return httpcore2.AsyncConnectionPool(
@@ -92,7 +99,7 @@ class Outward:
 
     async def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> int:
         """The status of the answer to *body*. Errors: Undelivered."""
-        door = self._by_scheme[urlsplit(url).scheme]
+        door = await self._door_of(urlsplit(url).scheme)
         sent = [(name.encode(), value.encode()) for name, value in headers]
         try:
             async with (
@@ -111,7 +118,7 @@ class Outward:
 
     async def close(self) -> None:
         """Close every connection."""
-        for door in self._by_scheme.values():
+        for door in self._doors.values():
             await door.aclose()
 
 

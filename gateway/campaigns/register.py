@@ -1,9 +1,9 @@
 """Campaigns as they are looked up by people: filtered and sorted by their true state, their versions, their books."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -32,7 +32,6 @@ HELD_MAX = 1000
 _MOVING = ["restock", "withdraw", "claim", "issue", "rollback", "expire", "revoke"]
 """Verbs of journals that may move stock."""
 
-_AT_ONCE = 25  # campaigns that Redis is asked about
 _SPAN = 2000
 """So many state changes are looked through for claims, before journals are asked where there are more."""
 
@@ -133,13 +132,10 @@ class Register:
 
     async def looks(self, many: Sequence[Campaign]) -> list[Sequence[Look]]:
         """The shards of each of *many*; none of a draft."""
-        found: list[Sequence[Look]] = []
-        for begin in range(0, len(many), _AT_ONCE):
-            found += await asyncio.gather(*(self._looks(each) for each in many[begin : begin + _AT_ONCE]))
-        return found
-
-    async def _looks(self, here: Campaign) -> Sequence[Look]:
-        return [] if here.state is Stored.DRAFT else await self._shards.look_all(here.id, here.definition.shards)
+        counts = [0 if here.state is Stored.DRAFT else here.definition.shards for here in many]
+        wanted = [Shard(here.id, n) for here, count in zip(many, counts, strict=True) for n in range(count)]
+        looks = iter(await self._shards.look_each(wanted))
+        return [list(islice(looks, count)) for count in counts]
 
     async def called(self, campaigns: Sequence[str]) -> dict[str, Called]:
         """Id of each of *campaigns* that there is → what it is called."""

@@ -4,7 +4,8 @@ A campaign's shards in Redis: the script calls of a change, and what their failu
 A shard's rules are written by publish.lua from what compile.py makes; nothing here spells a key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -18,6 +19,9 @@ from lua.scripts import Script, load_script
 
 _LOOK, _PUBLISH, _ADJUST = load_script("look"), load_script("publish"), load_script("adjust")
 _ISSUE, _REVOKE = load_script("issue"), load_script("revoke")
+
+LOOKS_MAX = 50
+"""Shards that are looked at in one go: it keeps Redis for a millisecond."""
 
 _REPEAT = "Repeat the request: what was begun is finished then, and nothing is done twice."
 
@@ -77,6 +81,15 @@ class Shards:
         """Each shard, at its own instant. Errors: Refusal("not_ready") when Redis can't be reached."""
         return [await self.look(Shard(campaign, n)) for n in range(shards)]
 
+    async def look_each(self, many: Sequence[Shard]) -> list[Look]:
+        """Each of *many*, LOOKS_MAX at an instant. Errors: Refusal("not_ready") when Redis can't be reached."""
+        found: list[Look] = []
+        for begin in range(0, len(many), LOOKS_MAX):
+            with _away():
+                replies = await self._door.call_each(_LOOK, many[begin : begin + LOOKS_MAX])
+            found += map(_look_decoder.decode, replies)
+        return found
+
     async def now_ms(self, campaign: CampaignId) -> int:
         """Redis TIME where *campaign* lives, milliseconds since the epoch."""
         return (await self.look(Shard(campaign, 0))).now_ms
@@ -117,12 +130,19 @@ class Shards:
         return list(replies)
 
     async def _call(self, script: Script, shard: Shard, *args: bytes | str | int) -> Any:
-        try:
+        with _away():
             return await self._door.call(script, shard, *args)
-        except LostReply as error:
-            raise Refusal("not_ready", f"Redis did not answer in time. {_REPEAT}") from error
-        except DoorError as error:
-            raise Refusal("not_ready", f"Redis can't be reached or refuses writes. {_REPEAT}") from error
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """Errors: Refusal("not_ready") where Redis gave no answer."""
+    try:
+        yield
+    except LostReply as error:
+        raise Refusal("not_ready", f"Redis did not answer in time. {_REPEAT}") from error
+    except DoorError as error:
+        raise Refusal("not_ready", f"Redis can't be reached or refuses writes. {_REPEAT}") from error
 
 
 def not_ready(shard: Shard) -> Refusal:

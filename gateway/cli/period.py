@@ -133,8 +133,8 @@ def _report(form: str, signed: "Signed", report: "CloseReport", locale: str) -> 
     """A report in a form. Errors: Fail(USAGE)."""
     if form == "json":
         return msgspec.json.format(msgspec.json.encode({"signed": signed, "report": report}), indent=2) + b"\n"
+    from gateway.finance.close_report.document import BadLocale
     from gateway.finance.close_report.render import RENDERERS, Given
-    from gateway.finance.close_report.wording import BadLocale
 
     try:
         return RENDERERS[form](Given(signed, report), locale)

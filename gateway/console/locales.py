@@ -7,9 +7,9 @@ up to date.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ LANGUAGES: Mapping[str, str] = {"en": "English", "zh_Hans": "简体中文"}
 """Each language there is, and its name in itself. The first is what messages are written in."""
 DOMAIN = "console"
 CATALOGUES = Path(__file__).parent / "locale"
+KEPT_MAX = 4096
+"""Prices, days and minutes that are kept as they are written."""
 
 
 def N_(text: str) -> str:  # noqa: N802 - as gettext has it
@@ -128,11 +130,7 @@ class Words:
 
     def price(self, minor: int, currency: str) -> str:
         """Minor units as customers read them: money(), without decimals where there are none, 500 of CNY as CN¥5."""
-        amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-        pattern = self._locale.currency_formats["standard"].pattern
-        whole = amount == amount.to_integral_value()
-        shape = pattern.replace(".00", "") if whole else None
-        return format_currency(amount, currency, shape, locale=self._locale, currency_digits=not whole)
+        return _price(self._locale, minor, currency)
 
     def currencies(self, codes: Iterable[str]) -> list[tuple[str, str]]:
         """Currencies and their names, by code."""
@@ -161,7 +159,7 @@ class Words:
         if first.date() == last.date():
             hours = "hm" if "a" in self._locale.time_formats["short"].pattern else "Hm"
             return f"{self.day(first)} {format_interval(first, last, hours, locale=self._locale)}"
-        each = (f"{self.day(at)} {format_time(at, 'short', locale=self._locale)}" for at in (first, last))
+        each = (f"{self.day(at)} {_minute(self._locale, at.hour, at.minute)}" for at in (first, last))
         return " – ".join(each)
 
     def in_zone(self, zone: str) -> "Words":
@@ -174,9 +172,7 @@ class Words:
 
     def day(self, at: datetime | date) -> str:
         """The day in this zone."""
-        return format_date(
-            at.astimezone(self._place) if isinstance(at, datetime) else at, "medium", locale=self._locale
-        )
+        return _day(self._locale, at.astimezone(self._place).date() if isinstance(at, datetime) else at)
 
     def month(self, at: date) -> str:
         """The month of a day."""
@@ -185,3 +181,24 @@ class Words:
     def iso(self, at: datetime) -> str:
         """For programs: what stands in <time datetime>."""
         return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# Kept, because a list of thousands of campaigns has few prices, days and minutes, and Babel takes a while for each.
+
+
+@lru_cache(KEPT_MAX)
+def _price(locale: Locale, minor: int, currency: str) -> str:
+    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    whole = amount == amount.to_integral_value()
+    shape = locale.currency_formats["standard"].pattern.replace(".00", "") if whole else None
+    return format_currency(amount, currency, shape, locale=locale, currency_digits=not whole)
+
+
+@lru_cache(KEPT_MAX)
+def _day(locale: Locale, day: date) -> str:
+    return format_date(day, "medium", locale=locale)
+
+
+@lru_cache(KEPT_MAX)
+def _minute(locale: Locale, hour: int, minute: int) -> str:
+    return format_time(time(hour, minute), "short", locale=locale)

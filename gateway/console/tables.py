@@ -96,6 +96,17 @@ class Table:
         return Shown(found[:rows_max], more, self.address() if after is not None else "")
 
 
+def read_few(rows: Iterable[Row], key: Callable[[Row], Any], *, down: bool) -> Read[Any, Row]:
+    """How *rows* that are all here are read; *key* tells each from all others, and is its place."""
+    kept = sorted(rows, key=key, reverse=down)
+
+    async def read(after: Any, limit: int) -> list[Row]:
+        left = kept if after is None else [each for each in kept if (key(each) < after if down else key(each) > after)]
+        return left[:limit]
+
+    return read
+
+
 class Noted(NamedTuple):
     """What the audit log says of a file that holds what is somebody's own."""
 

@@ -24,7 +24,17 @@ from gateway.wire import json_response
 from reconciler.reports.asking import TEXT_CHARS_MAX, asked_of
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.known import check_known_async
-from reconciler.reports.reading import Sort, json_objects, page_of, page_query, totals_of, totals_query
+from reconciler.reports.reading import (
+    Sort,
+    first_of,
+    first_query,
+    has_totals,
+    json_objects,
+    page_of,
+    page_query,
+    totals_of,
+    totals_query,
+)
 from reconciler.reports.rows import Row
 from reconciler.reports.shape import Asked, Basis, Column, Kind, Report
 from reconciler.reports.writing import FORMATS, Format, check_format, file_name, formats_of
@@ -189,22 +199,22 @@ async def read_report(
 
     Errors: Refusal not_found for a name that the books don't know; overloaded, not_ready.
     """
-    query, totals = page_query(report, asked, after, limit, sort), None
+    first = not after and not report.key and has_totals(report, asked)
+    query = first_query(report, asked, limit, sort) if first else page_query(report, asked, after, limit, sort)
     async with snapshot(pool) as connection:
         try:
             with asking.asked():
                 await check_known_async(connection, asked)
             async with connection.cursor(row_factory=tuple_row) as cursor:
                 await cursor.execute(query.statement.encode(), query.values)
-                page = page_of(report, asked, await cursor.fetchall(), after, limit)
-            summed = None if after or report.detail else totals_query(report, asked)
-            if summed is not None:
-                async with connection.cursor(row_factory=dict_row) as sums:
-                    await sums.execute(summed.statement.encode(), summed.values)
-                    totals = totals_of(await sums.fetchall())
+                found = await cursor.fetchall()
         except QueryCanceled:
             raise Refusal("overloaded", _TOO_LONG) from None
-    return Read(report.columns(asked), page.rows, totals, page.after)
+    if first:
+        page, totals = first_of(report, asked, found, limit)
+        return Read(report.columns(asked), page.rows, totals, page.after)
+    page = page_of(report, asked, found, after, limit)
+    return Read(report.columns(asked), page.rows, None, page.after)
 
 
 async def added_up(pool: AsyncConnectionPool[Any], report: Report, asked: Asked) -> list[dict[str, Any]]:

@@ -18,8 +18,13 @@ from gateway.stack.processes import StackError, tail
 
 RESTART_S_MIN = 0.25
 RESTART_S_MAX = 15.0
-STEADY_S = 30.0
-"""A part that ran this long has recovered: the next crash begins again with the shortest pause."""
+STEADY_S = 10.0
+"""
+A part that ran this long has recovered: the next crash begins again with the shortest pause.
+
+A worker starts within two seconds, so one that crashes every ten answers for most of the time, and to wait for it costs
+claims; what can't run at all ends sooner and waits longer each time.
+"""
 READY_S_MAX = 900.0
 READY_POLL_S = 0.02
 HURRY_S = 2.0

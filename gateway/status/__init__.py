@@ -23,7 +23,7 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.probing import is_probing
 from gateway.status.books import read_books, read_positions
 from gateway.status.report import Status, report
-from gateway.status.sight import Sight, each_shard, see, see_at
+from gateway.status.sight import Sight, each_shard, see, see_at, waiting
 from lua.door import Door
 from lua.keys import Shard
 
@@ -39,7 +39,7 @@ Sample = dict[Shard, Sight]
 
 
 class ShardLag(NamedTuple):
-    """One shard: *seq* as Redis has it; *lag_seq* of them are not in the books, the oldest of those is *lag_s* old."""
+    """One shard: *lag_seq* of its *seq* state changes are not in the books, the oldest of those is *lag_s* old."""
 
     shard: Shard
     seq: int
@@ -56,10 +56,12 @@ async def drain_lag(door: Door, pool: AsyncConnectionPool[AsyncConnection[Any]])
     """
     async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
         positions = await read_positions(cursor)
-    sights = await each_shard(positions, lambda position: see(door, position))
+    found = await waiting(door, positions)
     return [
-        ShardLag(position.shard, sight.seq, max(0, sight.seq - position.seq), sight.lag_s)
-        for position, sight in zip(positions, sights, strict=True)
+        ShardLag(position.shard, behind.seq, behind.seq - position.seq, behind.lag_s)
+        if (behind := found.get(position))
+        else ShardLag(position.shard, position.seq, 0, 0.0)
+        for position in positions
     ]
 
 

@@ -1,5 +1,6 @@
 """What the books say, read in one snapshot."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from psycopg import AsyncCursor
@@ -35,6 +36,7 @@ _POSITIONS = """
 SELECT checkpoints.shard, checkpoints.seq, entry_id, checkpoints.state
 FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
 WHERE campaigns.state <> 'archived'
+    AND (%(campaigns)s::text[] IS NULL OR checkpoints.campaign = ANY (%(campaigns)s))
 ORDER BY checkpoints.campaign, checkpoints.shard
 """
 
@@ -91,9 +93,9 @@ LIMIT 100
 """
 
 
-async def read_positions(cursor: AsyncCursor[dict[str, Any]]) -> list[Position]:
-    """The position of every shard of a campaign that is not archived. Errors: psycopg.Error."""
-    await cursor.execute(_POSITIONS)
+async def read_positions(cursor: AsyncCursor[dict[str, Any]], campaigns: Sequence[str] | None = None) -> list[Position]:
+    """The position of every shard of *campaigns*, or of all, that are not archived. Errors: psycopg.Error."""
+    await cursor.execute(_POSITIONS, {"campaigns": None if campaigns is None else list(campaigns)})
     return [
         Position(Shard.parse(row["shard"]), row["seq"], row["entry_id"], row["state"])
         for row in await cursor.fetchall()

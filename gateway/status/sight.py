@@ -18,6 +18,8 @@ CALLS_MAX = 16
 """Shards looked at at once: below the connections of a worker's door, so that no claim is kept waiting for one."""
 RECORDS_MAX = 2000
 """Stream records read of one shard. Where the books are further behind, the comparison is left open."""
+STREAMS_MAX = 500
+"""Streams that one question is about: Redis answers it in half a millisecond, and claims come in between."""
 
 
 class Sight(NamedTuple):
@@ -52,6 +54,41 @@ async def each_shard(positions: Sequence[Position], ask: Callable[[Position], Aw
             return await ask(position)
 
     return list(await asyncio.gather(*map(one, positions)))
+
+
+class Waiting(NamedTuple):
+    """What the books lack of a shard: Redis is at *seq*, and the first entry that they don't have is *lag_s* old."""
+
+    seq: int
+    lag_s: float
+
+
+async def waiting(door: Door, positions: Sequence[Position]) -> dict[Position, Waiting]:
+    """Of those of *positions* that the books are behind at, how far. Errors: RedisError."""
+    found: dict[Position, Waiting] = {}
+    for begin in range(0, len(positions), STREAMS_MAX):
+        found |= await _waiting(door, positions[begin : begin + STREAMS_MAX])
+    return found
+
+
+async def _waiting(door: Door, positions: Sequence[Position]) -> dict[Position, Waiting]:
+    asked = {each.shard.key("entries"): each for each in positions}
+    ids: Any = {stream: each.entry_id for stream, each in asked.items()}
+    told: Any = await door.redis.xread(ids, count=1)
+    firsts = {asked[bytes(stream).decode()]: records for stream, records in told}
+    if not firsts:
+        return {}
+    pipeline: Any = door.redis.pipeline(transaction=False)
+    pipeline.time()
+    for each in firsts:
+        pipeline.hget(each.shard.key("counters"), "seq")
+    (now_s, now_us), *seqs = await pipeline.execute()
+    now_ms = int(now_s) * 1000 + int(now_us) // 1000
+    return {
+        each: Waiting(seq, _age_s(now_ms, records))
+        for (each, records), seq in zip(firsts.items(), (int(told or 0) for told in seqs), strict=True)
+        if seq > each.seq
+    }
 
 
 async def see(door: Door, position: Position) -> Sight:

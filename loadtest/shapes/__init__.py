@@ -5,6 +5,17 @@ sale.py has the one LoadTestShape, which picks among them. This package imports 
 changes the standard library of whoever does it.
 """
 
-from loadtest.shapes.stages import OVER, SHAPES, Size, Stage, classes_at, length_s, sales_of, stage_at, stages_of
+from loadtest.shapes.stages import (
+    OVER,
+    SHAPES,
+    Size,
+    Stage,
+    classes_at,
+    in_turn,
+    length_s,
+    sales_of,
+    stage_at,
+    stages_of,
+)
 
-__all__ = ["OVER", "SHAPES", "Size", "Stage", "classes_at", "length_s", "sales_of", "stage_at", "stages_of"]
+__all__ = ["OVER", "SHAPES", "Size", "Stage", "classes_at", "in_turn", "length_s", "sales_of", "stage_at", "stages_of"]

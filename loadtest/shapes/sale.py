@@ -18,7 +18,7 @@ from loadtest.marks import MARKS, Lines
 from loadtest.run.arguments import Options
 from loadtest.run.plan import known_plan
 from loadtest.run.recording import recorder
-from loadtest.shapes.stages import OVER, Stage, classes_at, stage_at
+from loadtest.shapes.stages import OVER, Stage, classes_at, in_turn, stage_at
 
 log = logging.getLogger("loadtest")
 
@@ -56,6 +56,7 @@ class Sale(LoadTestShape):
         elapsed_s = time.time() - plan.started_s if plan is not None and running else 0.0
         stage = stage_at(options.shape, elapsed_s, options)
         if running:
+            stage = in_turn(options.shape, self._stage, stage, options)
             self._mark(stage)
             self._progress(stage, elapsed_s, environment)
         if stage.name == OVER:

@@ -187,6 +187,21 @@ def stage_at(shape: str, elapsed_s: float, size: Size) -> Stage:
     return next((stage for stage in stages_of(shape, size) if elapsed_s < stage.until_s), _OVER)
 
 
+def in_turn(shape: str, played: str, due: Stage, size: Size) -> Stage:
+    """
+    What to play when *due* holds and *played*, by name, was played last; empty: none yet.
+
+    Shape: *due*, or the stage before it that would be left out: one that begins and ends between two looks has people
+    come or go all the same, without which those of the next one would not come. Behind the end nothing is made up for.
+    """
+    if due.name == OVER:
+        return due
+    stages = stages_of(shape, size)
+    names = [stage.name for stage in stages]
+    following = names.index(played) + 1 if played else 0
+    return stages[min(following, names.index(due.name))] if played != due.name else due
+
+
 def classes_at(stage: Stage, present: Sequence[str], arrivals: bool) -> tuple[str, ...]:
     """
     Which of the classes that are *present* are added in *stage*; with *arrivals* Arrivals claims in place of others.

@@ -5,6 +5,7 @@ Whole numbers come as int and shares as Decimal, whatever type the statement giv
 goes by its columns alone.
 """
 
+import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -77,7 +78,15 @@ class Sort(NamedTuple):
     is_down: bool = False
 
 
-_SORTED = 'SELECT * FROM ({statement}) AS sorted ORDER BY "{column}" {way} NULLS LAST, {further}'
+_SORTED = "SELECT * FROM ({statement}) AS sorted ORDER BY {order}"
+
+
+def _order(report: Report, asked: Asked, sort: Sort) -> str:
+    """By the column of *sort*; equal rows are then in the order of the others."""
+    names = [column.name for column in report.columns(asked)]
+    assert sort.column in names, "it is one of the report's columns"
+    further = ", ".join(str(number) for number in range(1, len(names) + 1))
+    return f'"{sort.column}" {"DESC" if sort.is_down else "ASC"} NULLS LAST, {further}'
 
 
 def page_query(
@@ -87,16 +96,11 @@ def page_query(
     The statement of at most *rows_max* + 1 rows after the place *after*.
 
     A report with a key goes on behind it, so that what comes in meanwhile shifts nothing; another one, of some sums,
-    skips what was shown, and may be sorted by a column that it has; equal rows are then in the order of the others.
+    skips what was shown, and may be sorted by a column that it has.
     """
     query = report.query(asked)
     if sort is not None and not report.key:
-        names = [column.name for column in report.columns(asked)]
-        assert sort.column in names, "it is one of the report's columns"
-        further = ", ".join(str(number) for number in range(1, len(names) + 1))
-        way = "DESC" if sort.is_down else "ASC"
-        sorted_ = fill(_SORTED, statement=query.statement, column=sort.column, way=way, further=further)
-        query = Query(sorted_, query.values)
+        query = Query(fill(_SORTED, statement=query.statement, order=_order(report, asked, sort)), query.values)
     values: dict[str, Any] = {**query.values, "rows_max": rows_max + 1}
     if not report.key:
         values["skipped"] = int(after[0]) if after else 0
@@ -129,23 +133,67 @@ def totals_query(report: Report, asked: Asked, *, counted: bool = False) -> Quer
     *counted* has the number of `rows` too, so that there is always a statement.
     """
     columns = report.columns(asked)
-    summed = [f'sum("{column.name}") AS "{column.name}"' for column in columns if column.total]
-    summed += ["count(*) AS rows"] if counted else []
-    if not summed:
+    sums = _sums(columns) + (["count(*) AS rows"] if counted else [])
+    if not sums:
         return None
-    query, sums = report.query(asked), ", ".join(summed)
-    has_currency = any(column.name == "currency" for column in columns)
-    template = "SELECT {currency}{sums} FROM ({statement}) AS report {grouped}"
-    return Query(
-        fill(
-            template,
-            currency="currency, " if has_currency else "",
-            sums=sums,
-            statement=query.statement,
-            grouped="GROUP BY currency ORDER BY currency" if has_currency else "",
-        ),
-        query.values,
+    query = report.query(asked)
+    return Query(_summed(f"({query.statement}) AS report", sums, _has_currency(columns)), query.values)
+
+
+def has_totals(report: Report, asked: Asked) -> bool:
+    """Whether a column of it has a sum."""
+    return bool(_sums(report.columns(asked)))
+
+
+def _sums(columns: Sequence[Column]) -> list[str]:
+    return [f'sum("{column.name}") AS "{column.name}"' for column in columns if column.total]
+
+
+def _has_currency(columns: Sequence[Column]) -> bool:
+    return any(column.name == "currency" for column in columns)
+
+
+def _summed(of: str, sums: Sequence[str], has_currency: bool) -> str:
+    """*sums* of the rows *of*, a currency."""
+    return fill(
+        "SELECT {currency}{sums} FROM {of} {grouped}",
+        currency="currency, " if has_currency else "",
+        sums=", ".join(sums),
+        of=of,
+        grouped="GROUP BY currency ORDER BY currency" if has_currency else "",
     )
+
+
+_FIRST = """WITH report AS MATERIALIZED ({statement})
+SELECT page.*, (SELECT json_agg(sums)::text FROM ({totals}) AS sums) AS totals
+FROM (SELECT * FROM report {ordered}LIMIT %(rows_max)s) AS page"""
+
+
+def first_query(report: Report, asked: Asked, rows_max: int, sort: Sort | None = None) -> Query:
+    """
+    The statement of the first rows, as page_query(), with one column more: the rows of totals_query() as JSON.
+
+    A report of sums reads everything for either of them, and so does both at once.
+    """
+    assert not report.key, "a list of single things is not read as a whole for a page of it"
+    query = report.query(asked)
+    totals = _summed("report", _sums(report.columns(asked)), _has_currency(report.columns(asked)))
+    ordered = f"ORDER BY {_order(report, asked, sort)} " if sort is not None else ""
+    statement = fill(_FIRST, statement=query.statement, totals=totals, ordered=ordered)
+    return Query(statement, {**query.values, "rows_max": rows_max + 1})
+
+
+def first_of(
+    report: Report, asked: Asked, found: Sequence[Sequence[Any]], rows_max: int
+) -> tuple[Page, list[dict[str, Any]]]:
+    """The page and the totals that *found*, the rows of first_query(), make."""
+    page = page_of(report, asked, [row[:-1] for row in found], None, rows_max)
+    if found:
+        told = json.loads(found[0][-1], parse_int=Decimal, parse_float=Decimal)
+    else:  # sums of nothing
+        columns = report.columns(asked)
+        told = [] if _has_currency(columns) else [{column.name: None for column in columns if column.total}]
+    return page, totals_of(told)
 
 
 def totals_of(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -107,19 +107,29 @@ INSERT INTO breaks (shard, kind, figure, expected, found, seq, likely)
 VALUES (%(shard)s, %(kind)s, %(figure)s, %(expected)s, %(found)s, %(seq)s, %(likely)s)
 ON CONFLICT (shard, kind, md5(figure)) WHERE resolved_at IS NULL DO NOTHING
 
--- name: last_stocktake
-SELECT seq, taken_at, breaks FROM stocktakes WHERE shard = %(shard)s ORDER BY id DESC LIMIT 1
-
--- name: last_of_each
--- The last stocktake of each shard that is not archived; nulls where there was none.
-SELECT checkpoints.shard, last.taken_at, last.breaks
-FROM checkpoints
-JOIN campaigns ON campaigns.id = checkpoints.campaign
-LEFT JOIN LATERAL (
-    SELECT taken_at, breaks FROM stocktakes WHERE stocktakes.shard = checkpoints.shard ORDER BY id DESC LIMIT 1
-) AS last ON true
-WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
-ORDER BY last.taken_at, checkpoints.shard
+-- name: standing
+-- How the last stocktakes of the shards that are not archived stand: which was compared longest ago, and last.
+WITH last AS MATERIALIZED (
+    SELECT checkpoints.shard, last.taken_at, last.breaks
+    FROM checkpoints
+    JOIN campaigns ON campaigns.id = checkpoints.campaign
+    LEFT JOIN LATERAL (
+        -- By a range: told "=", PostgreSQL may go back through all stocktakes by id, for each shard that has none.
+        SELECT taken_at, breaks FROM stocktakes
+        WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
+        ORDER BY stocktakes.shard, id DESC LIMIT 1
+    ) AS last ON true
+    WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
+)
+SELECT counted.*, oldest.shard AS oldest_shard, oldest.taken_at AS oldest_at, newest.shard AS newest_shard,
+    newest.taken_at AS newest_at
+FROM (
+    SELECT count(*) AS shards, count(*) FILTER (WHERE taken_at IS NULL) AS never,
+        coalesce(sum(breaks), 0)::bigint AS breaks
+    FROM last
+) AS counted
+LEFT JOIN (SELECT * FROM last WHERE taken_at IS NOT NULL ORDER BY taken_at, shard LIMIT 1) AS oldest ON true
+LEFT JOIN (SELECT * FROM last WHERE taken_at IS NOT NULL ORDER BY taken_at DESC, shard DESC LIMIT 1) AS newest ON true
 
 -- name: list_stocktakes
 -- All of them. There is an index for each order, here and below: a shard has half a million of them in a year.

@@ -83,9 +83,15 @@ async def list_stocktakes(
     return await rows_of(connection, statement, values)
 
 
-async def last_of_each(connection: Connection, campaign: str | None = None) -> list[dict[str, Any]]:
-    """Shard, taken_at and breaks of its last stocktake, both None where there was none. Errors: psycopg.Error."""
-    return await run(connection, "last_of_each", campaign=campaign)
+async def standing(connection: Connection, campaign: str | None = None) -> dict[str, Any]:
+    """
+    How the shards of *campaign*, or of all that are not archived, were compared last.
+
+    Shape: `shards`, those `never` compared, and the `breaks` of the last stocktakes; `oldest_shard`, `oldest_at`,
+    `newest_shard`, `newest_at`, None where there was none. Errors: psycopg.Error.
+    """
+    [found] = await run(connection, "standing", campaign=campaign)
+    return found
 
 
 async def run(connection: Connection, name: str, **values: object) -> list[dict[str, Any]]:

@@ -41,8 +41,8 @@ def ready_file(stack: Stack) -> Path:
 
 def test_a_sale_goes_from_its_doors_to_its_tills(ready_file: Path, tmp_path: Path) -> None:
     """
-    `python -m loadtest` on the system that FAIRCLAIM_READY_FILE names: every stage in order but one that is too
-    short here, a restock when it is due, everybody's replies lost at once, coupons spent, and exit code 0.
+    `python -m loadtest` on the system that FAIRCLAIM_READY_FILE names: every stage in order, the one too that
+    is over between two looks, a restock when it is due, everybody's replies lost at once, coupons spent, exit code 0.
     """
     arguments = ["--run-time", "16s", "--users", "16", "--stock", "200", "--restock", "50", "--fail-on", "errors<=5%"]
     ended = subprocess.run(
@@ -62,7 +62,7 @@ def test_a_sale_goes_from_its_doors_to_its_tills(ready_file: Path, tmp_path: Pat
     assert "starting a system" not in output
     assert str(tmp_path / "results" / "report.html") in output
     assert (result.shape, result.mode, result.clean) == ("sale", "closed", True)
-    stages = ["doors", "spike", "silence", "retries", "sold out", "restock", "tills"]
+    stages = ["doors", "spike", "silence", "retries", "sold out", "restock", "leaving", "tills"]
     assert [says for says in marks if says in stages] == stages
     assert marks.index("restock of 50") > marks.index("sold out")  # a stage is marked within a second
     assert result.campaigns[0].granted == 250

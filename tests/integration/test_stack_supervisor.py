@@ -69,6 +69,22 @@ async def test_crashed_part_comes_back_after_growing_pauses(
     assert pauses[:4] == expected
 
 
+async def test_part_that_ran_for_a_while_comes_back_after_the_shortest_pause(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """However often it crashed before, one that ran long enough in between is not made to wait for it."""
+    monkeypatch.setattr(supervisor_module, "RESTART_S_MIN", 0.01)
+    monkeypatch.setattr(supervisor_module, "STEADY_S", 0.0)
+    part = Script("part", "raise SystemExit(3)", tmp_path)
+    supervisor = Supervisor(said.append)
+    supervisor.settled()
+    await supervisor.start(part)
+    await eventually(lambda: len(part.starts) >= 4)
+    await supervisor.stop()
+    pauses = [line for line in said if "starts again" in line]
+    assert pauses[:3] == 3 * ["part ended (exit code 3); it starts again in 0.01 s"]
+
+
 async def test_part_that_ends_before_all_is_up_is_not_tried_again(
     tmp_path: Path, said: list[str], eventually: Eventually
 ) -> None:

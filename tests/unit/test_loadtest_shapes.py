@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.shapes import OVER, SHAPES, classes_at, length_s, sales_of, stage_at, stages_of
+from loadtest.shapes import OVER, SHAPES, classes_at, in_turn, length_s, sales_of, stage_at, stages_of
 
 
 class Told(NamedTuple):
@@ -45,6 +45,20 @@ def test_each_moment_of_a_run_has_its_stage(shape: str, told: Told, part: float)
     assert moment < found.until_s
     assert at == 0 or stages[at - 1].until_s <= moment
     assert stage_at(shape, length_s(shape, told), told).name == OVER
+
+
+@given(st.sampled_from(TABLES), sizes, st.lists(st.floats(0, 1, exclude_max=True), min_size=1))
+def test_no_stage_is_left_out_however_seldom_one_looks(shape: str, told: Told, looks: list[float]) -> None:
+    """Whoever looks at any moments plays stage after stage from the first, one a look, up to the due one."""
+    names = [stage.name for stage in stages_of(shape, told)]
+    at, played = -1, ""
+    for part in sorted(looks):
+        due = stage_at(shape, part * length_s(shape, told), told)
+        before, played = at, in_turn(shape, played, due, told).name
+        at = names.index(played)
+        assert at == before == names.index(due.name) or before < at == min(before + 1, names.index(due.name))
+
+    assert in_turn(shape, played, stage_at(shape, math.inf, told), told).name == OVER
 
 
 @given(st.sampled_from(TABLES), sizes)

@@ -7,6 +7,7 @@ import msgspec
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
+from gateway.console.books.causes import likely, place_of, spelt
 from gateway.console.books.cells import BOOKS
 from gateway.console.books.lists import Listing, shown_or_wrong
 from gateway.console.locales import N_
@@ -88,8 +89,7 @@ async def show_list(visit: Visit) -> Response:
         table=listing.table,
         shown=shown,
         errors=errors,
-        states=STATE_WORDS,
-        spelt=spelt,
+        **_words(visit),
     )
 
 
@@ -148,15 +148,18 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         raise Refusal("not_found") from None
     given = {"typed": {}, "done": "", **values}
     may = visit.who.may("finance") and found.state != "resolved"
-    return visit.render("books_break", status, one=found, states=STATE_WORDS, spelt=spelt, may_act=may, **given)
+    return visit.render("books_break", status, one=found, may_act=may, **_words(visit), **given)
 
 
-def spelt(value: Any) -> list[tuple[str, str]]:
-    """One side of a difference; what was written there by hand may be anything."""
-    named = value if isinstance(value, dict) else {"": value}
-    return [
-        (name, each if isinstance(each, str) else msgspec.json.encode(each).decode()) for name, each in named.items()
-    ]
+def _words(visit: Visit) -> dict[str, Any]:
+    """What a page says of breaks."""
+    words = visit.words
+    return {
+        "states": STATE_WORDS,
+        "likely": lambda one: likely(one, words),
+        "place": lambda one: place_of(one, words),
+        "spelt": lambda side: spelt(side, words),
+    }
 
 
 def _id(visit: Visit) -> int:

@@ -1,7 +1,7 @@
 """Journals: a list of them, and one with its postings and the state changes it was made of."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -19,7 +19,8 @@ from gateway.console.books.naming import BASIS_WORDS, VERB_WORDS, head, on_scree
 from gateway.console.books.reports import here_of, in_time, is_piece
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
-from gateway.console.tables import Shown, Sort, Table
+from gateway.console.tables import Cell as Told
+from gateway.console.tables import Shown, Sort, Table, csv_file
 from gateway.errors import Refusal
 from gateway.finance.asking import snapshot_of
 from gateway.finance.reports import read_report
@@ -34,7 +35,7 @@ from reconciler.reports.catalog import REPORTS
 from reconciler.reports.shape import Asked, Column
 
 READERS = ("finance", "auditor")
-JOURNALS = f"{BOOKS}/journals"
+JOURNALS, FILE = f"{BOOKS}/journals", f"{BOOKS}/journals.csv"
 SORTS = {"posted": Sort(N_("Posted"), falls=True)}
 ROWS_MAX = 50
 ENTRIES_MAX = 25
@@ -52,9 +53,9 @@ _SAYS = {
 async def show_journals(visit: Visit) -> Response:
     """Journals, the last posted first, or the form with what is wrong in it."""
     given, errors, shown = given_in(visit, _FILTERS), dict[str, str](), dict[str, Any]()
-    table = Table(visit, JOURNALS, SORTS, given)
+    table = Table(visit, JOURNALS, SORTS, given, FILE)
     try:
-        found = await in_time(visit, _found(visit, given, table))
+        found = await in_time(visit, _listing(visit, table).page(ROWS_MAX))
         shown = {"working": 1} if found is None else {"shown": found}
     except (BadAsk, Refusal) as error:
         if isinstance(error, Refusal) and error.code == "overloaded":
@@ -79,15 +80,30 @@ async def show_journals(visit: Visit) -> Response:
     )
 
 
-async def _found(visit: Visit, given: Mapping[str, str], table: Table) -> Shown[Journal]:
-    """Errors: BadAsk, Refusal."""
-    wanted = _wanted(given)
+def _listing(visit: Visit, table: Table) -> Listing[Journal]:
+    """Errors: BadAsk."""
+    wanted = _wanted(table.filters)
 
     async def fetch(order: Order, after: Place | None, limit: int) -> list[Journal]:
         async with snapshot_of(visit.here.pool, wanted.scope, account=wanted.account, chain=wanted.chain) as connection:
             return await books.journals(connection, wanted, limit, order=order, after=after)
 
-    return await Listing(table, books.ORDERS, fetch).page(ROWS_MAX)
+    return Listing(table, books.ORDERS, fetch)
+
+
+async def give_file(visit: Visit) -> Response:
+    """Every journal that the list has, in its order, as CSV, each with its place in its chain. Errors: Refusal."""
+    table = Table(visit, JOURNALS, SORTS, given_in(visit, _FILTERS))
+    try:
+        listing = _listing(visit, table)
+    except BadAsk as error:
+        raise Refusal("bad_request", str(error), field=error.field) from None
+    return await csv_file(visit, "journals", Journal.__struct_fields__, listing.lines(_cells))
+
+
+def _cells(one: Journal) -> Iterator[tuple[Told, ...]]:
+    cells = (getattr(one, name) for name in Journal.__struct_fields__)
+    yield tuple(str(each) if isinstance(each, date) else each for each in cells)
 
 
 async def show_journal(visit: Visit) -> Response:
@@ -189,5 +205,6 @@ def _at(text: str) -> datetime:
 
 PAGES = (
     Page(path=JOURNALS, show=show_journals, roles=READERS, menu=N_("Journals"), section=N_("Books")),
+    Page(path=FILE, show=give_file, roles=READERS, under=JOURNALS),
     Page(path=f"{JOURNALS}/{{journal}}", show=show_journal, roles=READERS, under=JOURNALS),
 )

@@ -48,6 +48,16 @@ _BUSY = Trouble(
     N_("Somebody is at it already."), N_("What you asked for was not begun. This is what is being done now.")
 )
 _STATE = Trouble(N_("Not in this state."), N_("Somebody may have changed it. This is how it stands now."))
+_OTHERWISE = {
+    "hold": Trouble(
+        N_("It has not begun yet."),
+        N_("It can be put on hold from its first day on, by the date of its legal entity."),
+    ),
+    "reopen": Trouble(
+        N_("Another period was closed after it."), N_("The last one that was closed is opened again first.")
+    ),
+}
+"""What no state of its own would allow, by step."""
 _PENDING = Trouble(N_("It is proposed already."), N_("Somebody else has to decide, on the page Waiting."))
 _WHY = N_("Say why, in 1 to %(chars)s characters.")
 _UNKNOWN = N_("There is no such legal entity.")
@@ -184,7 +194,10 @@ async def act(visit: Visit) -> Response:
         troubles = {"invalid_state": _STATE, "proposal_pending": _PENDING}
         if refusal.code not in troubles:
             raise
-        return await _render(visit, refusal.status, notice=troubles[refusal.code])
+        notice = troubles[refusal.code]
+        if refusal.context.get("allowed") == []:
+            notice = _OTHERWISE.get(visit.one("step"), notice)
+        return await _render(visit, refusal.status, notice=notice)
     raise Refusal("bad_request", "The form could not be read.")
 
 

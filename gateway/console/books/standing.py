@@ -1,11 +1,11 @@
 """When the books were last compared with Redis, which every total says: what was compared longest ago, and last."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gateway.console.page import Visit
 from gateway.sql import postgres
-from reconciler.stocktake.keeping import last_of_each
+from reconciler.stocktake.keeping import standing
 
 
 class Compared(NamedTuple):
@@ -32,13 +32,9 @@ class Reconciled(NamedTuple):
 async def reconciled(visit: Visit, campaign: str | None) -> Reconciled:
     """How the shards of *campaign*, or of all that are not archived, were compared. Errors: Refusal not_ready."""
     async with postgres(visit.here.pool) as connection:
-        return standing_of(await last_of_each(connection, campaign or None))
-
-
-def standing_of(found: list[dict[str, Any]]) -> Reconciled:
-    """Pure: the same, of the rows of last_of_each()."""
-    compared = sorted((row["taken_at"], row["shard"]) for row in found if row["taken_at"] is not None)
-    ends = [Compared(shard, at) for at, shard in (compared[:1] + compared[-1:])]
-    breaks = sum(row["breaks"] or 0 for row in found)
-    oldest, newest = (ends[0], ends[-1]) if ends else (None, None)
-    return Reconciled(oldest, newest, len(found) - len(compared), len(found), breaks)
+        found = await standing(connection, campaign or None)
+    oldest, newest = (
+        Compared(found[f"{end}_shard"], found[f"{end}_at"]) if found[f"{end}_shard"] else None
+        for end in ("oldest", "newest")
+    )
+    return Reconciled(oldest, newest, found["never"], found["shards"], found["breaks"])

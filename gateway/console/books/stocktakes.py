@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
+from gateway.console.books.causes import field_name
 from gateway.console.books.cells import BOOKS
 from gateway.console.books.lists import Listing, shown_or_wrong
 from gateway.console.locales import N_
@@ -54,6 +55,7 @@ async def show(visit: Visit) -> Response:
         "books_stocktakes",
         400 if errors else 200,
         taken=[(row, differing(row["figures"])) for row in shown.rows],
+        called=lambda name: field_name(name, visit.words),
         table=listing.table,
         shown=shown,
         errors=errors,

@@ -95,14 +95,14 @@ class Eyes:
         try:
             async with asyncio.timeout(LOOK_S_MAX), self._pool.connection() as connection:
                 found = await rows(connection, _QUERIES["open_campaigns"], limit=self._sales_max + 1)
+                shown = [each["id"] for each in found[: self._sales_max]]
                 async with connection.cursor(row_factory=dict_row) as cursor:
-                    positions = await read_positions(cursor)
+                    positions = await read_positions(cursor, shown)
                 troubles = await rows(connection, _QUERIES["troubles"])
         except (psycopg.Error, PoolTimeout, TooManyRequests, OSError, TimeoutError):
             return None
         self._campaigns = msgspec.convert(found, list[Campaign])
-        ids = {each.id for each in self._campaigns[: self._sales_max]}
-        self._positions = [each for each in positions if each.shard.campaign in ids]
+        self._positions = positions
         return troubles[0]
 
     async def _redis(self) -> list[tuple[Position, Sight]] | None:
