@@ -1,14 +1,18 @@
-"""Live while parts of a whole system go away: the page says so, and comes back by itself; its workers agree."""
+"""
+Live, and a close, while parts of a whole system go away: the page says so, and comes back by itself; its workers agree.
+"""
 
 import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
@@ -33,18 +37,52 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     """Two workers, and Olga, who sees how they run."""
     with Stack(tmp_path_factory.mktemp("away") / "data", "--workers", "2", stocktake_s=3600) as stack:
         await add_user_at(stack.ready["postgres_url"], "olga", "operator")
+        await add_user_at(stack.ready["postgres_url"], "fay", "finance")
         yield stack
+
+
+@asynccontextmanager
+async def signed_in(browser: Browser, stack: Stack, name: str, path: str) -> AsyncIterator[Page]:
+    """The page at *path*, in a browser of *name*'s own."""
+    context = await browser.new_context(base_url=stack.ready["gateway_url"], locale="en-GB")
+    page = await context.new_page()
+    await sign_in(page, name)
+    await page.goto(path)
+    yield page
+    await context.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, stack: Stack) -> AsyncIterator[Page]:
     """A page of Live."""
-    context = await browser.new_context(base_url=stack.ready["gateway_url"], locale="en-GB")
-    page = await context.new_page()
-    await sign_in(page, "olga")
-    await page.goto("/console/live")
-    yield page
-    await context.close()
+    async with signed_in(browser, stack, "olga", "/console/live") as page:
+        yield page
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def day(browser: Browser, stack: Stack, eventually: Eventually) -> AsyncIterator[Page]:
+    """The page of a day whose close waits for its last lock when both workers are killed, whichever is at it."""
+    before = (datetime.now(UTC) - timedelta(days=2)).date()  # that is over in every zone
+    path = f"/console/books/periods/main/day/{before}"
+    async with (
+        signed_in(browser, stack, "fay", path) as page,
+        await psycopg.AsyncConnection.connect(stack.ready["postgres_url"]) as books,
+    ):
+
+        async def waits() -> bool:
+            found = await books.execute("SELECT FROM pg_locks WHERE NOT granted")
+            return found.rowcount > 0
+
+        await page.locator("button[value=hold]").click()
+        await page.locator("#standing.note").wait_for()
+        await books.execute("SELECT FROM legal_entities FOR UPDATE")
+        await page.locator("button[value=close]").click()
+        await eventually(waits)
+        await expect(page.locator("#checks progress")).to_be_visible()
+        for worker in stack.parts("worker --fd"):
+            os.kill(worker, signal.SIGKILL)
+        await books.rollback()
+        yield page
 
 
 def asked(stack: Stack, path: str, **headers: str) -> httpx2.Response:
@@ -100,10 +138,11 @@ async def test_workers_agree(stack: Stack, page: Page, eventually: Eventually) -
     await figure(page, "stock").to_have_text("988", timeout=COMES_BACK_MS_MAX)
 
 
-async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page) -> None:
+async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page, day: Page) -> None:
     """
     Redis, the books, each worker: while one of them is away the page says which, its other figures go on, and when it
-    is back the page is, without anybody's doing. A stop does not wait for who looks.
+    is back the page is, without anybody's doing. A stop does not wait for who looks. A close whose worker was killed
+    says so by itself meanwhile and has closed nothing; asked for again it is done.
     """
     redis, books = page.locator("[data-away=has_redis]"), page.locator("[data-away=has_books]")
     await page.evaluate("window.stayed = true")
@@ -130,6 +169,12 @@ async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page) -> 
         await asyncio.to_thread(claimed, stack, f"after-{number}")
         await figure(page, "stock").to_have_text(str(986 - number), timeout=COMES_BACK_MS_MAX)
     assert await page.evaluate("window.stayed")
+
+    await day.locator("[data-close=none]").wait_for(timeout=COMES_BACK_MS_MAX)
+    await picture(day, "console-closing-killed")
+    assert await day.locator("#closes li").count() == 0
+    await day.locator("button[value=close]").click()
+    await day.locator("[data-close=closed]").wait_for(timeout=COMES_BACK_MS_MAX)
 
     began = monotonic()
     assert await asyncio.to_thread(stack.stop) == 0, stack.output

@@ -142,6 +142,7 @@ async def test_each_act_by_each_role(worker: Worker, redis_url: str, postgres_ur
         assert acted.count(told) == 1, told
     for told in ("misprint", "went home", "refund", "<del>Claimed</del>", "<ins>Revoked</ins>", "<del>CN¥5.00</del>"):
         assert told in acted, told
+    assert f'<a href="{PAGE}/{held}">coupon:{held}</a>' in acted
     assert "user:store · went home" in (await browsers["auditor"].get(f"{PAGE}/{held}")).text
     life = (await browsers["auditor"].get(f"{PAGE}/{given}")).text
     assert ("user:marketer · misprint" in life, NASTY in life + acted) == (True, False)

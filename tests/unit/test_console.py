@@ -13,6 +13,7 @@ from gateway.console.access import inside
 from gateway.console.locales import LANGUAGES, Words, choose
 from gateway.console.pages.audit import read_line
 from gateway.console.pages.differing import Change
+from gateway.console.pages.leading import leads_to
 from gateway.console.render import ASSETS
 from gateway.console.routes import PAGES
 from gateway.console.sessions import Session, Sessions
@@ -175,3 +176,34 @@ def test_an_act_is_shown_by_what_changed() -> None:
     assert created.changes == [Change("a", None, "yes")]
     assert read_line({**row, "detail": {"before": 3}}, words).rest == [("before", "3")]
     assert read_line({**row, "detail": {}}, words).changes == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "address"),
+    [
+        ("campaign:flash-1 of a batch", "/console/campaigns/flash-1"),
+        ("coupon:00040GBM1K1ZJHHDBT", "/console/coupons/00040GBM1K1ZJHHDBT"),
+        ("break 7", "/console/books/breaks/7"),
+        ("holder:amy&state=x", "/console/coupons?holder=amy%26state%3Dx"),
+        ("export:../../account", "/console/books/exports/..%2F..%2Faccount"),
+        ("period:main/2026-11", "/console/books/periods/main/month/2026-11-01"),
+        ("period:main/2026-11-30", "/console/books/periods/main/day/2026-11-30"),
+        ("user:ann", ""),
+        ("receiver:ar_1", ""),
+        ("coupons", ""),
+        ("javascript:alert(1)", ""),
+        ("", ""),
+    ],
+)
+def test_an_act_leads_to_what_it_was_done_to(subject: str, address: str) -> None:
+    """What has a page is linked, whoever named it; users are an admin's alone."""
+    assert leads_to(subject) == address
+    assert leads_to(subject, is_admin=True) == (address or ("/console/users/ann" if subject == "user:ann" else ""))
+
+
+def test_the_first_stock_has_a_reason_in_every_language() -> None:
+    """Nobody gave it: it is the gateway's own, and no key is told."""
+    row = {"id": 1, "at": AT, "actor": "user:ann", "action": "stock.done", "subject": "campaign:flash"}
+    row["detail"] = {"key": "«initial»", "delta": 100, "reason": "initial stock"}
+    line = read_line(row, Words("zh_Hans", Locale("zh", "Hans"), "UTC"))
+    assert line.rest == [("增减", "100"), ("原因", "初始库存")]

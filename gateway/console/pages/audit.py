@@ -7,11 +7,13 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from starlette.responses import Response
 
+from gateway.campaigns.publish import INITIAL
 from gateway.campaigns.register import Register
 from gateway.console.access import HOME
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
 from gateway.console.pages.differing import Change, differences, label, spelt
+from gateway.console.pages.leading import leads_to
 from gateway.console.pages.waiting import KIND_WORDS, changes_of
 from gateway.console.tables import FILE_ROWS, Cell, Noted, Sort, Table, csv_file
 from gateway.sql import load_queries, postgres
@@ -37,6 +39,7 @@ class Line(NamedTuple):
     subject: str
     changes: list[Change]
     rest: list[tuple[str, str]]
+    leads_to: str = ""
 
 
 class _Found(NamedTuple):
@@ -93,8 +96,11 @@ async def _look(visit: Visit, table: Table, after: int | None, limit: int) -> _F
 async def _lines(visit: Visit, found: Sequence[Mapping[str, Any]]) -> list[Line]:
     about = [_campaign_of(row) for row in found]
     called = await Register(visit.here.pool, visit.here.door).called(sorted({each for each in about if each}))
+    is_admin = visit.who.may("admin")
     return [
-        read_line(row, visit.words, called[campaign].currency if campaign in called else "")
+        read_line(row, visit.words, called[campaign].currency if campaign in called else "")._replace(
+            leads_to=leads_to(row["subject"], is_admin=is_admin)
+        )
         for row, campaign in zip(found, about, strict=True)
     ]
 
@@ -138,6 +144,9 @@ def read_line(row: Mapping[str, Any], words: Words, currency: str = "") -> Line:
         changes = _of_proposal(detail, words, currency)
     else:
         changes = _of_both(detail, words, currency)
+    if detail.get("key") == INITIAL:  # nobody asked for it, so its reason is ours
+        del detail["key"]
+        detail["reason"] = words.say(N_("initial stock"))
     rest = [
         (label(field, words), spelt(field, value, words, currency))
         for field, value in _flat(detail).items()

@@ -23,6 +23,7 @@ LABELS = {
     "coupons": N_("coupons that are out"),
     "disabled": N_("disabled"),
     "compensation": N_("What made it good"),
+    "delta": N_("in or out"),
     "display": N_("name"),
     "explanation": N_("What it comes from"),
     "holder": N_("Holder"),
