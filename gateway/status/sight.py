@@ -78,7 +78,8 @@ async def _waiting(door: Door, positions: Sequence[Position]) -> dict[Position, 
     firsts = {asked[bytes(stream).decode()]: records for stream, records in told}
     if not firsts:
         return {}
-    pipeline = door.redis.pipeline(transaction=False).time()
+    pipeline: Any = door.redis.pipeline(transaction=False)
+    pipeline.time()
     for each in firsts:
         pipeline.hget(each.shard.key("counters"), "seq")
     (now_s, now_us), *seqs = await pipeline.execute()

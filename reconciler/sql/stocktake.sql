@@ -160,7 +160,16 @@ LIMIT %(rows_max)s
 SELECT breaks.id, breaks.shard, kind, figure, expected, found, likely, breaks.seq, detected_at, state, explained_by,
     explained_at, explanation, resolved_by, resolved_at, resolution, compensation, clean.seq AS clean_seq,
     clean.taken_at AS clean_at
-FROM breaks
+FROM (
+    SELECT * FROM breaks
+    WHERE (%(id)s::bigint IS NULL OR breaks.id = %(id)s)
+        AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s))
+        AND (%(campaign)s::text IS NULL OR split_part(shard, '/', 1) = %(campaign)s)
+        AND (%(shard)s::text IS NULL OR shard = %(shard)s)
+        AND (%(before)s::bigint IS NULL OR breaks.id < %(before)s)
+    ORDER BY breaks.id DESC
+    LIMIT %(rows_max)s
+) AS breaks
 LEFT JOIN LATERAL (
     SELECT stocktakes.seq, taken_at
     FROM stocktakes
@@ -169,13 +178,7 @@ LEFT JOIN LATERAL (
     ORDER BY stocktakes.shard, stocktakes.id DESC
     LIMIT 1
 ) AS clean ON breaks.seq IS NOT NULL
-WHERE (%(id)s::bigint IS NULL OR breaks.id = %(id)s)
-    AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s))
-    AND (%(campaign)s::text IS NULL OR split_part(shard, '/', 1) = %(campaign)s)
-    AND (%(shard)s::text IS NULL OR shard = %(shard)s)
-    AND (%(before)s::bigint IS NULL OR breaks.id < %(before)s)
 ORDER BY breaks.id DESC
-LIMIT %(rows_max)s
 
 -- name: lock_break
 SELECT shard, kind, figure, state FROM breaks WHERE id = %(id)s FOR UPDATE
