@@ -16,7 +16,7 @@ from babel.messages.pofile import read_po, write_po
 from gateway.console.locales import CATALOGUES, DOMAIN, LANGUAGES
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("gateway/console", "gateway/alerts", "gateway/people", "gateway/demo")
+ROOMS = ("gateway/console", "gateway/alerts", "gateway/people", "gateway/demo", "gateway/finance")
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "say_many": (1, 2), "N_": None, "InvalidUser": (2,)}
 _METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 _OPTIONS = {"**/templates/**.html": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}

@@ -12,9 +12,11 @@ from gateway.alerts.payload import ACKNOWLEDGED
 from gateway.alerts.rules import Level, Threshold, level_of
 from gateway.alerts.store import (
     QUERIES,
+    After,
     Alert,
     Chosen,
     Delivery,
+    Way,
     audit,
     chosen_thresholds,
     deliveries_of,
@@ -71,13 +73,17 @@ class Alerts:
         kind: str | None = None,
         is_open: bool | None = None,
         campaign: str | None = None,
-        before: int | None = None,
+        by: Way = "began",
+        down: bool = True,
+        after: After | None = None,
         limit: int,
     ) -> list[Alert]:
-        """At most *limit* that *who* sees, the newest first, from before the id *before*."""
+        """At most *limit* that *who* sees, the newest first or sorted *by* another thing, from after a place."""
         kinds = [each for each in seen_by(who) if kind in (None, each)]
         async with postgres(self._pool) as connection:
-            return await list_alerts(connection, kinds, is_open=is_open, subject=campaign, before=before, limit=limit)
+            return await list_alerts(
+                connection, kinds, is_open=is_open, subject=campaign, by=by, down=down, after=after, limit=limit
+            )
 
     async def see(self, who: Somebody, number: str) -> tuple[Alert, list[Delivery]]:
         """One, and what was sent of it. Errors: Refusal("alert_not_found")."""

@@ -1,20 +1,24 @@
 """Alerts' rows in Postgres. Every function here takes a connection; who calls it owns the transaction."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from psycopg import AsyncConnection
 
 from gateway.alerts.kinds import Severity, Unit
 from gateway.alerts.rules import Key, Threshold
-from gateway.sql import load_queries, row, rows
+from gateway.sql import load_queries, ordered, row, rows
 
 QUERIES = load_queries("alerts")
 
 Connection = AsyncConnection[Any]
 By = Literal["webhook", "email"]
+Way = Literal["began", "over", "campaign"]
+"""What alerts are sorted by. Those that are open end last of all."""
+STILL_OPEN = datetime(9999, 12, 31, tzinfo=UTC)
+_ORDERS: Mapping[Way, str] = {"began": "id", "over": f"coalesce(cleared_at, '{STILL_OPEN}')", "campaign": "subject"}
 ReceiverState = Literal["on", "off", "failed", "removed"]
 
 
@@ -109,18 +113,30 @@ async def open_alerts(connection: Connection) -> list[Alert]:
     return msgspec.convert(await rows(connection, QUERIES["open_alerts"]), list[Alert])
 
 
+class After(NamedTuple):
+    """The place after an alert: what it is sorted by, and its id."""
+
+    key: int | datetime | str
+    id: int
+
+
 async def list_alerts(
     connection: Connection,
     kinds: list[str],
     *,
     is_open: bool | None = None,
     subject: str | None = None,
-    before: int | None = None,
+    by: Way = "began",
+    down: bool = True,
+    after: After | None = None,
     limit: int,
 ) -> list[Alert]:
-    """At most *limit* alerts of *kinds*, the newest first, from before the id *before*."""
-    asked = {"kinds": kinds, "is_open": is_open, "subject": subject, "before": before, "limit": limit}
-    return msgspec.convert(await rows(connection, QUERIES["alerts"], **asked), list[Alert])
+    """At most *limit* alerts of *kinds*, the newest first or sorted *by* another thing, from after a place."""
+    query = ordered(QUERIES["alerts"], _ORDERS[by], "id", down=down, begins=after is None)
+    asked: dict[str, Any] = {"kinds": kinds, "is_open": is_open, "subject": subject, "limit": limit}
+    if after is not None:
+        asked |= dict(zip(("key", "tie"), after, strict=True))
+    return msgspec.convert(await rows(connection, query, **asked), list[Alert])
 
 
 async def list_chosen(connection: Connection) -> list[Chosen]:

@@ -55,6 +55,12 @@ class Past(msgspec.Struct, frozen=True):
     changed_at: datetime
 
 
+class Change(Past, frozen=True):
+    """A version, and the *old* one that it came after; None of the first."""
+
+    old: Past | None
+
+
 class Moved(msgspec.Struct, frozen=True):
     """What went in (> 0) or out (< 0) of stock until *at*, since the one before; *part* as the statement tells them."""
 
@@ -147,9 +153,13 @@ class Register:
         broken = [Broken("id", ID_TAKEN_RULE)] if found["is_taken"] else []
         return iter(broken if found["has_books"] else [*broken, Broken("legal_entity", ENTITY_RULE)])
 
-    async def versions(self, campaign: CampaignId, limit: int, before: int | None = None) -> list[Past]:
-        """At most *limit* versions, the newest first, from before the number *before*."""
-        return msgspec.convert(await self._rows("versions", id=campaign, before=before, limit=limit), list[Past])
+    async def versions(
+        self, campaign: CampaignId, limit: int, after: int | None = None, *, down: bool = True
+    ) -> list[Change]:
+        """At most *limit* versions, from after the number *after*: the newest first, or the other way round."""
+        query, none = ("versions_down", None) if down else ("versions", 0)
+        found = await self._rows(query, id=campaign, after=none if after is None else after, limit=limit)
+        return msgspec.convert(found, list[Change])
 
     async def version(self, campaign: CampaignId, number: int) -> Past:
         """One version. Errors: Refusal("not_found")."""
@@ -195,10 +205,23 @@ class Register:
         found = await self._claims("last_claims", places, limit, span=_SPAN)
         few = Counter(each.shard for each in found)
         rest = {shard: seq for shard, seq in places.items() if few[shard] < limit and seq > _SPAN}
-        if rest:
-            found = [each for each in found if each.shard not in rest]
-            found += await self._claims("claims_by_journal", rest, limit)
-        return sorted(found, key=lambda each: (each.at, each.shard, each.seq), reverse=True)[:limit]
+        found = await self._further("claims_by_journal", found, rest, limit)
+        return sorted(found, key=_in_time, reverse=True)[:limit]
+
+    async def first_claims(self, here: Campaign, places: Mapping[str, int], limit: int) -> list[Claim]:
+        """The same, the first one first, from 0 on."""
+        ends = await self.places(here)
+        found = await self._claims("first_claims", places, limit, span=_SPAN)
+        few = Counter(each.shard for each in found)
+        rest = {shard: seq for shard, seq in places.items() if few[shard] < limit and seq + _SPAN < ends.get(shard, 0)}
+        found = await self._further("first_claims_by_journal", found, rest, limit)
+        return sorted(found, key=_in_time)[:limit]
+
+    async def _further(self, query: str, found: list[Claim], rest: Mapping[str, int], limit: int) -> list[Claim]:
+        """*found*, with the claims of *rest*, of which more was to be looked through, found by their journals."""
+        if not rest:
+            return found
+        return [each for each in found if each.shard not in rest] + await self._claims(query, rest, limit)
 
     async def _claims(self, query: str, places: Mapping[str, int], limit: int, **asked: int) -> list[Claim]:
         """*limit* of each shard at most."""
@@ -206,12 +229,14 @@ class Register:
         return msgspec.convert(await self._rows(query, shards=shards, places=seqs, limit=limit, **asked), list[Claim])
 
     async def claims_of(
-        self, here: Campaign, holder: str, limit: int, after: tuple[datetime, str] | None
+        self, here: Campaign, holder: str, limit: int, after: tuple[datetime, str] | None, *, down: bool = True
     ) -> list[Claim]:
-        """At most *limit* claims of *holder*, the newest first, from after the place *after* (at, code)."""
+        """
+        At most *limit* claims of *holder*, from after the place *after* (at, code): the newest first, or the other way.
+        """
         at, code = after or (None, "")
         asked = {"id": here.id, "holder": holder, "limit": limit, "at": at, "code": code}
-        return msgspec.convert(await self._rows("claims_of", **asked), list[Claim])
+        return msgspec.convert(await self._rows("claims_of_down" if down else "claims_of", **asked), list[Claim])
 
     async def held(self, here: Campaign, codes: Sequence[str]) -> dict[str, Held]:
         """Code → how that coupon is, as far as the books have it."""
@@ -221,6 +246,10 @@ class Register:
     async def _rows(self, query: str, **asked: Any) -> list[dict[str, Any]]:
         async with postgres(self._pool) as connection:
             return await rows(connection, _QUERIES[query], **asked)
+
+
+def _in_time(claim: Claim) -> tuple[datetime, str, int]:
+    return claim.at, claim.shard, claim.seq
 
 
 def _names(here: Campaign) -> list[str]:

@@ -73,7 +73,7 @@ def list_(
         async with open_books(url, settings) as connection:
             zones = {one.id: one.zone for one in await list_entities(connection)}
             today = datetime.now(UTC).astimezone(ZoneInfo(zones.get(entity, "UTC"))).date()
-            return await list_periods(connection, entity, kind, today, before=None, limit=rows)
+            return await list_periods(connection, entity, kind, today, behind=None, limit=rows)
 
     found = run_on_periods(act)
     emit({"items": found, "next": None}, as_json, lambda: periods_shown(found))
@@ -133,8 +133,8 @@ def _report(form: str, signed: "Signed", report: "CloseReport", locale: str) -> 
     """A report in a form. Errors: Fail(USAGE)."""
     if form == "json":
         return msgspec.json.format(msgspec.json.encode({"signed": signed, "report": report}), indent=2) + b"\n"
+    from gateway.finance.close_report.document import BadLocale
     from gateway.finance.close_report.render import RENDERERS, Given
-    from gateway.finance.close_report.wording import BadLocale
 
     try:
         return RENDERERS[form](Given(signed, report), locale)

@@ -13,7 +13,7 @@ from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.errors import Refusal
 from gateway.finance.outside import PATIENCE_S
 from gateway.finance.snapshot import turn
-from gateway.finance.stocktakes import READERS, SCOPE, Place, books_with, scope_of
+from gateway.finance.stocktakes import READERS, SCOPE, Place, behind, books_with, scope_of
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, query_value, read_cursor
 from gateway.services import services
@@ -83,7 +83,14 @@ async def see_breaks(request: Request) -> Response:
     before = read_cursor(request, Place, of_list)
     states = [state] if state else None
     async with books_with(here.pool, scope) as connection:
-        found = await list_breaks(connection, states=states, **scope, before=before, rows_max=limit + 1)
+        found = await list_breaks(
+            connection,
+            states=states,
+            campaign=scope["campaign"],
+            shard=scope["shard"],
+            after=behind(before),
+            rows_max=limit + 1,
+        )
     cursor = make_cursor(found[limit - 1].id, of_list) if len(found) > limit else None
     return json_response(Page([break_view(one) for one in found[:limit]], cursor))
 

@@ -18,6 +18,7 @@ from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
 from gateway.services import services
 from gateway.sql import postgres
 from gateway.wire import body, idempotency_key, json_response, rfc3339, time_ms
+from reconciler import ordering
 from reconciler.exports import store
 from reconciler.exports.manifest import manifest_bytes
 from reconciler.exports.store import Export, State
@@ -118,7 +119,7 @@ async def list_exports(request: Request) -> Response:
     here = services(request)
     limit, place = page_limit(request, here.settings.page_rows_max), read_cursor(request, _Place, _LIST)
     async with postgres(here.pool) as connection:
-        found = await store.listed(connection, limit + 1, *(place or ()))
+        found = await store.listed(connection, limit + 1, after=place and ordering.Place(*place))
     page = found[:limit]
     more = len(found) > limit
     cursor = make_cursor(_Place(page[-1].asked_at, page[-1].id), _LIST) if more else None

@@ -22,6 +22,7 @@ from gateway.finance.asking import (
     text_of,
 )
 from gateway.finance.snapshot import snapshot
+from gateway.finance.stocktakes import behind
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
 from gateway.services import services
@@ -70,7 +71,7 @@ async def see_journals(request: Request) -> Response:
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"journals {wanted}"
     under = read_cursor(request, _Number, of_list)
     async with snapshot_of(here.pool, wanted.scope, account=account, chain=chain) as connection:
-        found = await books.journals(connection, wanted, limit + 1, under)
+        found = await books.journals(connection, wanted, limit + 1, after=behind(under))
     more = make_cursor(found[limit - 1].id, of_list) if len(found) > limit else None
     return json_response({"items": found[:limit], "next": more})
 

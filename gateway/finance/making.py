@@ -9,9 +9,9 @@ constraint of the table says the same of keys. What is written here never touche
 it is posted.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from psycopg_pool import AsyncConnectionPool
@@ -19,43 +19,18 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.campaigns.broken import is_text, refuse, text_rule
 from gateway.errors import Refusal
 from gateway.finance.asking import asked
+from gateway.finance.drafted import ORDERS, ManualJournal, State, id_of, read
 from gateway.finance.drafts import REASON_CHARS_MAX, Draft, DraftLine, broken_rules, campaign_of, campaigns_in
 from gateway.finance.settling import check_settling
 from gateway.issuing.asked import refuse as refuse_field
 from gateway.issuing.store import Connection, audit
-from gateway.somebody import Somebody, fold_name, name_in
+from gateway.somebody import Somebody
 from gateway.sql import load_queries, postgres, row, rows
+from reconciler.ordering import Order, Place
 from reconciler.reports.known import check_known_async
 from reconciler.reports.shape import Asked
 
-State = Literal["drafted", "approved", "posted", "rejected"]
-
 QUERIES = load_queries("manual_journals")
-
-
-class ManualJournal(msgspec.Struct, frozen=True):
-    """A row of manual_journals. *refused* is why it was rejected, or could not be posted."""
-
-    id: str
-    entity: str
-    effective_date: date
-    about: str | None
-    reverses: int | None
-    reason: str
-    attachment: str
-    lines: tuple[DraftLine, ...]
-    state: State
-    made_by: str
-    made_at: datetime
-    checked_by: str | None
-    checked_at: datetime | None
-    refused: str | None
-    journal: int | None
-    settles: str | None
-
-    def is_of(self, who: Somebody) -> bool:
-        """Whether *who* drafted it: by the id of the key, or by the name, whatever key it is."""
-        return self.made_by.partition(" ")[0] == _id(who) or name_in(self.made_by) == fold_name(who.name)
 
 
 class ManualJournals:
@@ -72,7 +47,7 @@ class ManualJournals:
         invalid_state for a date that is closed or on hold, or a journal that can't be reversed;
         idempotency_key_reused; not_ready.
         """
-        act = f"{_id(who).removeprefix('key:')} {key}"
+        act = f"{id_of(who).removeprefix('key:')} {key}"
         number = f"mj_{sha256(act.encode()).hexdigest()[:24]}"
         async with postgres(self._pool) as connection, connection.transaction():
             known = await row(connection, QUERIES["manual"], id=number)
@@ -124,16 +99,19 @@ class ManualJournals:
             return await self._found(connection, "manual", number)
 
     async def list(
-        self, limit: int, state: str | None, entity: str | None, after: tuple[datetime, str] | None
+        self,
+        limit: int,
+        state: str | None,
+        entity: str | None,
+        order: Order | None = None,
+        after: Place | None = None,
     ) -> list[ManualJournal]:
-        """At most *limit*, the last drafted first, after the place *after*. Errors: Refusal not_found, not_ready."""
-        at, number = after or (None, "")
+        """At most *limit* in one of ORDERS, from behind the place *after*. Errors: Refusal not_found, not_ready."""
+        statement, place = ORDERS.statement(QUERIES["manuals"], order, after)
         async with postgres(self._pool) as connection:
             with asked():
                 await check_known_async(connection, Asked(entity=entity))
-            found = await rows(
-                connection, QUERIES["manuals"], state=state, entity=entity, after_at=at, after=number, limit=limit
-            )
+            found = await rows(connection, statement, state=state, entity=entity, limit=limit, **place)
         return [read(each) for each in found]
 
     async def _insert(self, connection: Connection, number: str, draft: Draft, who: Somebody) -> dict[str, Any] | None:
@@ -196,16 +174,6 @@ class ManualJournals:
         said = {"entity": here.entity, "made_by": here.made_by, **moved, **detail}
         await audit(connection, actor or str(checker), f"manual_journal.{state}", f"manual_journal:{here.id}", said)
         return read(changed)
-
-
-def _id(who: Somebody) -> str:
-    """Who it is without the name that stands behind an API key."""
-    return who.actor.partition(" ")[0]
-
-
-def read(found: dict[str, Any]) -> ManualJournal:
-    """A row as a value."""
-    return msgspec.convert(found, ManualJournal)
 
 
 def _is_same(before: ManualJournal, draft: Draft) -> bool:

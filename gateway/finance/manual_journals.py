@@ -9,14 +9,16 @@ from starlette.responses import Response
 
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.finance.asking import ENTITY, READERS, text_of
+from gateway.finance.drafted import ManualJournal, State
 from gateway.finance.drafts import Draft, DraftLine
-from gateway.finance.making import ManualJournal, ManualJournals, State
+from gateway.finance.making import ManualJournals
 from gateway.issuing.asked import refuse
 from gateway.routes.access import staff
 from gateway.routes.paging import Page, make_cursor, page_limit, read_cursor
 from gateway.services import services
 from gateway.wire import body, idempotency_key, json_response
 from reconciler.books.asked import told
+from reconciler.ordering import Place
 
 _STATE = Parameter("state", State, "Only those in this state.")
 _EXAMPLE = {
@@ -95,7 +97,8 @@ async def see_manual_journals(request: Request) -> Response:
         raise refuse("state", f"one of {', '.join(get_args(State))}")
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"manual {state} {entity}"
     after = read_cursor(request, _Place, of_list)
-    found = await ManualJournals(here.pool).list(limit + 1, state, entity, after)
+    place = None if after is None else Place(*after)
+    found = await ManualJournals(here.pool).list(limit + 1, state, entity, after=place)
     last = found[limit - 1] if len(found) > limit else None
     more = last and make_cursor(_Place(last.made_at, last.id), of_list)
     return json_response({"items": [_view(each) for each in found[:limit]], "next": more})

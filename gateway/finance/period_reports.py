@@ -9,8 +9,8 @@ from starlette.responses import Response
 from gateway.api.operation import Media, Operation, Parameter
 from gateway.errors import Refusal
 from gateway.finance.beside import run_beside
+from gateway.finance.close_report.document import BadLocale, locale_of
 from gateway.finance.close_report.page import POLICY
-from gateway.finance.close_report.wording import BadLocale, locale_of
 from gateway.finance.periods import FOUND, PERIOD, READERS, SignedView, period_in, signed_view
 from gateway.routes.access import staff
 from gateway.routes.paging import query_value
@@ -84,7 +84,11 @@ async def rendered(here: Services, signed: Signed, report: CloseReport, form: st
 
 
 _NUMBER = Parameter("number", Annotated[int, msgspec.Meta(ge=1)], "The number of a report; else the last one.")
-_LOCALE = Parameter("locale", str, "How numbers and the month are written, such as en, de_AT or zh_CN; else en.")
+_LOCALE = Parameter(
+    "locale",
+    str,
+    "How numbers and the month are written, such as en, de_AT or zh_CN, which has Chinese words too; else en.",
+)
 
 routes = [
     Operation(

@@ -144,7 +144,7 @@ async def see_periods(request: Request) -> Response:
         zones = {one.id: one.zone for one in await list_entities(connection)}
         today = datetime.now(UTC).astimezone(ZoneInfo(zones.get(entity, "UTC"))).date()
         before = after.starts if after else None
-        found = await list_periods(connection, entity, kind, today, before=before, limit=limit + 1)
+        found = await list_periods(connection, entity, kind, today, behind=before, limit=limit + 1)
     more = make_cursor(_Place(found[limit - 1].starts), of_list) if len(found) > limit else None
     return json_response({"items": [_view(one) for one in found[:limit]], "next": more})
 

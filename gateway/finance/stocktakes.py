@@ -21,6 +21,7 @@ from gateway.sql import postgres
 from gateway.wire import body, json_response, rfc3339, time_ms
 from lua.door import DoorError
 from lua.tally import SAMPLES_MAX
+from reconciler import ordering
 from reconciler.reports.known import check_known_async
 from reconciler.reports.shape import Asked
 from reconciler.stocktake import Found, Stocktake, list_shards
@@ -114,7 +115,9 @@ async def see_stocktakes(request: Request) -> Response:
     of_list = f"stocktakes {scope}"
     before = read_cursor(request, Place, of_list)
     async with books_with(here.pool, scope) as connection:
-        found = await list_stocktakes(connection, **scope, before=before, rows_max=limit + 1)
+        found = await list_stocktakes(
+            connection, campaign=scope["campaign"], shard=scope["shard"], after=behind(before), rows_max=limit + 1
+        )
     shown = [KeptView(**{**row, "taken_at": rfc3339(time_ms(row["taken_at"]))}) for row in found[:limit]]
     return json_response(Page(shown, make_cursor(shown[-1].id, of_list) if len(found) > limit else None))
 
@@ -126,6 +129,11 @@ def scope_of(request: Request) -> dict[str, str | None]:
         if value is not None and len(value) > NAME_CHARS_MAX:
             raise Refusal("bad_request", f"{name}: at most {NAME_CHARS_MAX} characters.", field=name)
     return scope
+
+
+def behind(before: int | None) -> ordering.Place | None:
+    """The place of the row *before*, in a list that is in the order of its ids."""
+    return None if before is None else ordering.Place(before, before)
 
 
 @asynccontextmanager

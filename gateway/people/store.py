@@ -6,7 +6,7 @@ Whatever takes rights away, or gives another password, gives the user a new stam
 
 from collections.abc import Iterable, Mapping
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from psycopg import AsyncConnection
@@ -18,6 +18,13 @@ _QUERIES = load_queries("people")
 _STAMP_BYTES = 12
 
 Connection = AsyncConnection[Any]
+Way = Literal["name", "called", "changed"]
+
+
+class Listed(User, frozen=True):
+    """A user, and what he is sorted by before his name."""
+
+    key: str
 
 
 class NoUser(LookupError):
@@ -67,11 +74,22 @@ async def find_user(connection: Connection, name: str) -> User:
 
 
 async def list_users(
-    connection: Connection, *, text: str = "", role: str = "", after: str = "", limit: int = 1000
-) -> list[User]:
-    """Users by name, from behind *after*; *text* is part of a name or display name, *role* one they have."""
-    found = await rows(connection, _QUERIES["list_users"], text=text, role=role, after=after, limit=limit)
-    return msgspec.convert(found, list[User])
+    connection: Connection,
+    *,
+    text: str = "",
+    role: str = "",
+    by: Way = "name",
+    down: bool = False,
+    after: tuple[str, str] = ("", ""),
+    limit: int = 1000,
+) -> list[Listed]:
+    """
+    Users sorted *by* name or another thing; *text* is part of a name or display name, *role* one they have.
+
+    *after* is the place (key, name) of the last one seen; two empty texts are the beginning.
+    """
+    asked = {"text": text, "role": role, "by": by, "down": down, "key": after[0], "after": after[1], "limit": limit}
+    return msgspec.convert(await rows(connection, _QUERIES["list_users"], **asked), list[Listed])
 
 
 async def has_users(connection: Connection) -> bool:

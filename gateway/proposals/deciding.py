@@ -14,12 +14,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.campaigns.broken import is_text
 from gateway.errors import Refusal
-from gateway.finance.making import ManualJournals, read
+from gateway.finance.drafted import read
+from gateway.finance.making import ManualJournals
 from gateway.proposals import store
 from gateway.proposals.applying import LATER, Applying, why
 from gateway.proposals.asked import (
     Asked,
     Kept,
+    Kind,
     ManualJournalDraft,
     State,
     check_said,
@@ -33,7 +35,7 @@ from gateway.proposals.manuals import PREFIX, as_proposal
 from gateway.proposals.store import QUERIES, Proposal
 from gateway.settings import Settings
 from gateway.somebody import Somebody, fold_name
-from gateway.sql import postgres, row, rows
+from gateway.sql import ordered, postgres, row, rows
 from lua.door import Door
 
 
@@ -87,28 +89,38 @@ class Proposals:
         return msgspec.convert(found, list[Proposal])
 
     async def list(
-        self, who: Somebody, limit: int, state: str | None, after: tuple[datetime, str] | None, *, waiting: bool
+        self,
+        who: Somebody,
+        limit: int,
+        state: str | None,
+        after: tuple[datetime, str] | None,
+        *,
+        waiting: bool = False,
+        mine: bool = False,
+        kind: Kind | None = None,
+        down: bool = True,
     ) -> list[Proposal]:
         """
-        At most *limit* that *who* may see, the last made first, after the place *after*.
+        At most *limit* that *who* may see, by when they were made, the last first, from after the place *after*.
 
-        *waiting* are those that he may approve or reject now. Errors: Refusal("not_ready").
+        *waiting* are those that he may approve or reject now, *mine* those that he made. Errors: Refusal("not_ready").
         """
-        at, number = after or (None, "")
         seen = kinds_seen(who)
+        query = ordered(QUERIES["proposals"], "made_at", "id", down=down, begins=after is None)
+        place = dict(zip(("key", "tie"), after or (), strict=False))
         async with postgres(self._pool) as connection:
             await store.expire(connection)
             found = await rows(
                 connection,
-                QUERIES["proposals"],
-                kinds=seen,
+                query,
+                kinds=[each for each in seen if kind in (None, each)],
                 state=state,
                 waits_for=fold_name(who.name) if waiting else None,
-                checked=[kind for kind in seen if may_make(who, kind)],
+                made_by=fold_name(who.name) if mine else None,
+                checked=[each for each in seen if may_make(who, each)],
                 admin="admin" in who.roles,
-                after_at=at,
-                after=number,
                 limit=limit,
+                **place,
             )
             by_hand = [each["id"] for each in found if each["kind"] == "manual_journal"]
             manuals = await rows(connection, QUERIES["manuals_of"], ids=by_hand) if by_hand else []

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.finance.making import ManualJournal
+from gateway.finance.drafted import ManualJournal
 from gateway.proposals.asked import State
 from gateway.proposals.store import Proposal
 

@@ -11,7 +11,7 @@ from gateway.alerts.alerts import NOTE_CHARS_MAX, OF_CAMPAIGNS, bounds
 from gateway.alerts.kinds import ACTORS, KINDS, READERS, KindName, Severity, Unit, seen_by
 from gateway.alerts.payload import told
 from gateway.alerts.rules import Level
-from gateway.alerts.store import By, Chosen, Delivery
+from gateway.alerts.store import After, By, Chosen, Delivery
 from gateway.api.operation import PAGE, Operation, Parameter, Time
 from gateway.campaigns.bounds import Id, told_text
 from gateway.errors import Refusal
@@ -125,12 +125,14 @@ async def see_alerts(request: Request) -> Response:
     if state not in (None, "open", "over"):
         raise Refusal("bad_request", "state: open or over.", field="state")
     limit, of_list = page_limit(request, here.settings.page_rows_max), f"alerts {kind} {state} {campaign}"
+    number: Any = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    before: int | None = read_cursor(request, number, of_list)
     found = await here.alerts.found(
         who,
         kind=kind,
         is_open=None if state is None else state == "open",
         campaign=campaign,
-        before=read_cursor(request, Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)], of_list),  # type: ignore[arg-type]
+        after=None if before is None else After(before, before),
         limit=limit + 1,
     )
     more = make_cursor(found[limit - 1].id, of_list) if len(found) > limit else None

@@ -33,6 +33,17 @@ def load_queries(file: str) -> dict[str, bytes]:
     return queries
 
 
+def ordered(query: bytes, key: str, tie: str, *, down: bool, begins: bool) -> bytes:
+    """
+    *query*, which ends in its conditions, in the order of *key* and, where that is the same, of *tie*; a page of it.
+
+    It *begins* the list or goes on after the place (%(key)s, %(tie)s), with %(limit)s rows. *key* and *tie* are ours.
+    """
+    way, than = ("DESC", "<") if down else ("ASC", ">")
+    place = "" if begins else f"AND ({key}, {tie}) {than} (%(key)s, %(tie)s)"
+    return query + f"\n{place} ORDER BY {key} {way}, {tie} {way} LIMIT %(limit)s".encode()
+
+
 @asynccontextmanager
 async def postgres(pool: AsyncConnectionPool[Any]) -> AsyncIterator[AsyncConnection[Any]]:
     """

@@ -73,14 +73,11 @@ RETURNING *
 SELECT * FROM alerts WHERE id = %(id)s
 
 -- name: alerts
--- The newest first, from before an id.
+-- The orders they are read in have a place to go on after.
 SELECT * FROM alerts
 WHERE kind = ANY(%(kinds)s)
   AND (%(is_open)s::boolean IS NULL OR (cleared_at IS NULL) = %(is_open)s)
   AND (%(subject)s::text IS NULL OR subject = %(subject)s)
-  AND (%(before)s::bigint IS NULL OR id < %(before)s)
-ORDER BY id DESC
-LIMIT %(limit)s
 
 -- name: count_open
 -- Read from the index of open alerts.

@@ -35,10 +35,26 @@ SELECT EXISTS (SELECT FROM campaigns WHERE id = %(id)s) AS is_taken,
        EXISTS (SELECT FROM legal_entities WHERE id = %(entity)s) AS has_books
 
 -- name: versions
--- The newest first, from before %(before)s.
-SELECT version, state, definition, changed_by, changed_at FROM campaign_versions
-WHERE campaign = %(id)s AND (%(before)s::integer IS NULL OR version < %(before)s)
-ORDER BY version DESC LIMIT %(limit)s
+-- From after the number %(after)s, each with the one before it.
+SELECT seen.version, seen.state, seen.definition, seen.changed_by, seen.changed_at, to_jsonb(old) AS old
+FROM campaign_versions AS seen
+LEFT JOIN LATERAL (
+    SELECT version, state, definition, changed_by, changed_at FROM campaign_versions
+    WHERE campaign = seen.campaign AND version < seen.version ORDER BY version DESC LIMIT 1
+) AS old ON true
+WHERE seen.campaign = %(id)s AND seen.version > %(after)s
+ORDER BY seen.version LIMIT %(limit)s
+
+-- name: versions_down
+-- The same the newest first, from before the number %(after)s; null is the newest.
+SELECT seen.version, seen.state, seen.definition, seen.changed_by, seen.changed_at, to_jsonb(old) AS old
+FROM campaign_versions AS seen
+LEFT JOIN LATERAL (
+    SELECT version, state, definition, changed_by, changed_at FROM campaign_versions
+    WHERE campaign = seen.campaign AND version < seen.version ORDER BY version DESC LIMIT 1
+) AS old ON true
+WHERE seen.campaign = %(id)s AND (%(after)s::integer IS NULL OR seen.version < %(after)s)
+ORDER BY seen.version DESC LIMIT %(limit)s
 
 -- name: version
 SELECT version, state, definition, changed_by, changed_at FROM campaign_versions
@@ -153,8 +169,52 @@ CROSS JOIN LATERAL (
     ORDER BY found.seq DESC LIMIT %(limit)s
 ) AS entries
 
+-- name: first_claims
+-- The next %(limit)s claims of each shard from after its place, among the %(span)s state changes that follow.
+SELECT entries.shard, entries.seq, entries.at, entries.holder, entries.channel, entries.code
+FROM unnest(%(shards)s::text[], %(places)s::bigint[]) AS place (shard, seq)
+CROSS JOIN LATERAL (
+    SELECT * FROM coupon_entries
+    WHERE shard = place.shard AND seq > place.seq AND seq <= place.seq + %(span)s AND kind = 'claimed'
+    ORDER BY seq LIMIT %(limit)s
+) AS entries
+
+-- name: first_claims_by_journal
+-- The same, however far ahead. What begins before the place may end after it, and is no part of the count.
+SELECT entries.shard, entries.seq, entries.at, entries.holder, entries.channel, entries.code
+FROM unnest(%(shards)s::text[], %(places)s::bigint[]) AS place (shard, seq)
+CROSS JOIN LATERAL (
+    SELECT found.* FROM (
+        SELECT first_seq, last_seq, effective_date, sum(claimed) OVER (ORDER BY first_seq) - claimed AS before
+        FROM (
+            SELECT next.*, CASE WHEN first_seq <= place.seq THEN 0 ELSE amount END AS claimed
+            FROM (
+                SELECT id, first_seq, last_seq, effective_date FROM journals
+                WHERE journals.shard = place.shard AND verb = 'claim' AND last_seq > place.seq
+                ORDER BY first_seq LIMIT %(limit)s + 2
+            ) AS next
+            JOIN postings ON postings.journal = next.id AND postings.destination = 'outstanding'
+        ) AS counted
+    ) AS claims
+    CROSS JOIN LATERAL (
+        SELECT * FROM coupon_entries
+        WHERE shard = place.shard AND seq BETWEEN greatest(claims.first_seq, place.seq + 1) AND claims.last_seq
+            AND kind = 'claimed' AND effective_date = claims.effective_date
+        OFFSET 0
+    ) AS found
+    WHERE claims.before < %(limit)s
+    ORDER BY found.seq LIMIT %(limit)s
+) AS entries
+
 -- name: claims_of
--- What one person claimed, the newest first, from after the place (%(at)s, %(code)s).
+-- What one person claimed, the first one first, from after the place (%(at)s, %(code)s).
+SELECT shard, seq, claimed_at AS at, holder, channel, code FROM coupons
+WHERE holder = %(holder)s AND campaign = %(id)s AND batch = ''
+    AND (%(at)s::timestamptz IS NULL OR claimed_at > %(at)s OR (claimed_at = %(at)s AND code < %(code)s))
+ORDER BY claimed_at, code DESC LIMIT %(limit)s
+
+-- name: claims_of_down
+-- The same the newest first.
 SELECT shard, seq, claimed_at AS at, holder, channel, code FROM coupons
 WHERE holder = %(holder)s AND campaign = %(id)s AND batch = ''
     AND (%(at)s::timestamptz IS NULL OR claimed_at < %(at)s OR (claimed_at = %(at)s AND code > %(code)s))

@@ -65,11 +65,12 @@ SELECT * FROM manual_journals WHERE id = %(id)s
 SELECT * FROM manual_journals WHERE id = %(id)s FOR UPDATE
 
 -- name: manuals
+-- In an order, from behind a place.
 SELECT * FROM manual_journals
 WHERE (%(state)s::text IS NULL OR state = %(state)s)
     AND (%(entity)s::text IS NULL OR entity = %(entity)s)
-    AND (%(after_at)s::timestamptz IS NULL OR (made_at, id) < (%(after_at)s, %(after)s))
-ORDER BY made_at DESC, id DESC
+    AND {behind}
+ORDER BY {order}
 LIMIT %(limit)s
 
 -- name: reversal_of

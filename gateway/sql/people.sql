@@ -4,13 +4,23 @@ SELECT name, display, roles, password, stamp, must_change, language, theme, zone
 WHERE name = %(name)s
 
 -- name: list_users
--- By name; the hash and the stamp stay here.
-SELECT name, display, roles, must_change, created_at, created_by, changed_at, changed_by, disabled_at, disabled_by
-FROM users
-WHERE (%(text)s::text = '' OR strpos(name, lower(%(text)s)) > 0 OR strpos(lower(display), lower(%(text)s)) > 0)
-  AND (%(role)s::text = '' OR %(role)s = ANY (roles))
-  AND (%(after)s::text = '' OR name > %(after)s)
-ORDER BY name
+-- In an order, from after the place (%(key)s, %(after)s); the hash and the stamp stay here.
+WITH seen AS (
+    SELECT name, display, roles, must_change, created_at, created_by, changed_at, changed_by, disabled_at, disabled_by,
+           CASE %(by)s
+               WHEN 'called' THEN lower(display)
+               WHEN 'changed' THEN to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
+               ELSE ''
+           END COLLATE "C" AS key
+    FROM users
+    WHERE (%(text)s::text = '' OR strpos(name, lower(%(text)s)) > 0 OR strpos(lower(display), lower(%(text)s)) > 0)
+      AND (%(role)s::text = '' OR %(role)s = ANY (roles))
+)
+SELECT * FROM seen
+WHERE %(after)s::text = '' OR CASE WHEN %(down)s THEN (key, name COLLATE "C") < (%(key)s, %(after)s)
+                                   ELSE (key, name COLLATE "C") > (%(key)s, %(after)s) END
+ORDER BY CASE WHEN %(down)s THEN key END DESC, CASE WHEN %(down)s THEN name COLLATE "C" END DESC, key,
+    name COLLATE "C"
 LIMIT %(limit)s
 
 -- name: user_listed
@@ -69,10 +79,25 @@ SELECT %(actor)s, %(action)s, %(subject)s, %(detail)s FROM users WHERE name = %(
 
 -- name: audit_last
 -- The last line, or the last before an id.
-SELECT max(id) AS id FROM audit_log WHERE %(before)s::bigint IS NULL OR id < %(before)s
+SELECT max(id) AS id FROM audit_log WHERE %(after)s::bigint IS NULL OR id < %(after)s
+
+-- name: audit_first
+-- The first line, or the first after an id.
+SELECT min(id) AS id FROM audit_log WHERE id > coalesce(%(after)s::bigint, 0)
 
 -- name: audited
--- Newest first, of a range of ids; each filter is a part of the text, whatever its case.
+-- Of a range of ids; each filter is a part of the text, whatever its case.
+SELECT id, at, actor, action, subject, detail
+FROM audit_log
+WHERE id BETWEEN %(first)s AND %(last)s
+  AND (%(actor)s::text = '' OR strpos(lower(actor), lower(%(actor)s)) > 0)
+  AND (%(action)s::text = '' OR strpos(lower(action), lower(%(action)s)) > 0)
+  AND (%(subject)s::text = '' OR strpos(lower(subject), lower(%(subject)s)) > 0)
+ORDER BY id
+LIMIT %(limit)s
+
+-- name: audited_down
+-- The same, the newest first.
 SELECT id, at, actor, action, subject, detail
 FROM audit_log
 WHERE id BETWEEN %(first)s AND %(last)s

@@ -28,7 +28,8 @@ WHERE kind = ANY(%(kinds)s) AND subject = %(subject)s AND state IN ('pending', '
 ORDER BY made_at DESC, id DESC
 
 -- name: proposals
--- Both those with a row of their own and manual journals, whose states are told in the same words.
+-- Both those with a row of their own and manual journals, whose states are told in the same words; the order they are
+-- read in has a place to go on after.
 SELECT * FROM (
     SELECT id, kind, subject, asked, before, reason, maker, maker_name, made_at, expires_at, state, checker, decided_at,
         said, outcome
@@ -46,9 +47,7 @@ WHERE kind = ANY(%(kinds)s)
     AND (%(waits_for)s::text IS NULL OR (state = 'pending' AND maker_name <> %(waits_for)s
         AND kind = ANY(%(checked)s)
         AND (%(admin)s OR kind <> 'period_reopening' OR before ->> 'state' <> 'closed')))
-    AND (%(after_at)s::timestamptz IS NULL OR (made_at, id) < (%(after_at)s, %(after)s))
-ORDER BY made_at DESC, id DESC
-LIMIT %(limit)s
+    AND (%(made_by)s::text IS NULL OR maker_name = %(made_by)s)
 
 -- name: manuals_of
 SELECT * FROM manual_journals WHERE id = ANY(%(ids)s)

@@ -1,6 +1,7 @@
 """Journals as they were sealed: a list of them, or one with its postings and what reverses it."""
 
 from datetime import date
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from reconciler.books.asked import Bounds, Instant, Scope, told
 from reconciler.books.balances import fetch
 from reconciler.books.statements import BOOKS
 from reconciler.manual import VERB as MANUAL
+from reconciler.ordering import Key, Number, Order, Orders, Place
 from reconciler.postings import STEP_VERBS, VERBS
 from reconciler.reports.asking import BadAsk
 
@@ -60,6 +62,10 @@ class WholeJournal(Journal, frozen=True):
     reversed_by: list[int]
 
 
+ORDERS: Orders[Journal] = Orders(Key("id", attrgetter("id"), Number), {"posted": Key("id", attrgetter("id"), Number)})
+"""Journals are numbered in the order in which they were posted."""
+
+
 class Wanted(NamedTuple):
     """Which journals; None is all."""
 
@@ -78,15 +84,21 @@ def verb_of(text: str | None) -> str | None:
 
 
 async def journals(
-    connection: AsyncConnection[Any], wanted: Wanted, limit: int, under: int | None = None
+    connection: AsyncConnection[Any],
+    wanted: Wanted,
+    limit: int,
+    *,
+    order: Order | None = None,
+    after: Place | None = None,
 ) -> list[Journal]:
-    """At most *limit* journals, the last posted first, with ids below *under*. Errors: psycopg.Error."""
-    return [Journal(**_told(row)) for row in await _rows(connection, wanted, limit=limit, under=under, number=None)]
+    """At most *limit* journals in one of ORDERS, from behind the place *after*. Errors: psycopg.Error."""
+    found = await _rows(connection, wanted, limit=limit, order=order, after=after, number=None)
+    return [Journal(**_told(row)) for row in found]
 
 
 async def journal(connection: AsyncConnection[Any], number: int) -> WholeJournal | None:
     """The journal of this id; None where there is none. Errors: psycopg.Error."""
-    found = await _rows(connection, Wanted(), limit=1, under=None, number=number)
+    found = await _rows(connection, Wanted(), limit=1, order=None, after=None, number=number)
     if not found:
         return None
     lines = [
@@ -98,13 +110,20 @@ async def journal(connection: AsyncConnection[Any], number: int) -> WholeJournal
 
 
 async def _rows(
-    connection: AsyncConnection[Any], wanted: Wanted, *, limit: int, under: int | None, number: int | None
+    connection: AsyncConnection[Any],
+    wanted: Wanted,
+    *,
+    limit: int,
+    order: Order | None,
+    after: Place | None,
+    number: int | None,
 ) -> list[DictRow]:
+    statement, place = ORDERS.statement(BOOKS["journals"], order, after)
     return await fetch(
         connection,
-        BOOKS["journals"],
+        statement,
+        **place,
         id=number,
-        under=under,
         basis=wanted.bounds.basis,
         since=wanted.bounds.since,
         before=wanted.bounds.before,

@@ -1,15 +1,17 @@
 """Exports as rows: ask for one, see it, end it. Every function takes a connection, and opens its own transaction."""
 
-from datetime import UTC, datetime
+from datetime import datetime
+from operator import attrgetter
 from secrets import token_hex
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from reconciler.audit import audit
-from reconciler.queries import load_queries
+from reconciler.ordering import Instant, Key, Number, Order, Orders, Place, Text
+from reconciler.queries import load_queries, rows_of
 from reconciler.reports.shape import Asked
 from reconciler.reports.writing import Format
 
@@ -20,7 +22,6 @@ State = Literal["waiting", "running", "done", "failed", "cancelled", "removed"]
 """removed: it was done or failed, and its file is gone."""
 
 ID = "ex_[0-9a-f]{16}"
-AFTER_ALL = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -94,6 +95,22 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
         return min(99, 50 * (self.rows + self.written) // about) if about else None
 
 
+ORDERS: Orders[Export] = Orders(
+    Key("id", attrgetter("id"), Text),
+    {
+        "asked": Key("asked_at", attrgetter("asked_at"), Instant),
+        "report": Key("report", attrgetter("report"), Text),
+        "state": Key(
+            f"array_position(ARRAY{list(get_args(State))}, state)",
+            lambda one: get_args(State).index(one.state) + 1,
+            Number,
+        ),
+        "bytes": Key("coalesce(bytes, 0)", lambda one: one.bytes or 0, Number),
+    },
+)
+"""How exports may be sorted: by state in the order of their life."""
+
+
 class KeyReused(Exception):
     """This key came with another request before."""
 
@@ -156,12 +173,19 @@ async def see(connection: AsyncConnection[Any], export: str) -> Export | None:
 
 
 async def listed(
-    connection: AsyncConnection[Any], limit: int, asked_at: datetime = AFTER_ALL, export: str = ""
+    connection: AsyncConnection[Any],
+    limit: int,
+    *,
+    report: str | None = None,
+    state: str | None = None,
+    order: Order | None = None,
+    after: Place | None = None,
 ) -> list[Export]:
-    """At most *limit* exports, newest first, from after the place given."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(EXPORTS["list_exports"], {"asked_at": asked_at, "id": export, "limit": limit})
-        return [export_of(row) for row in await cursor.fetchall()]
+    """At most *limit* exports in one of ORDERS, from behind the place *after*."""
+    statement, place = ORDERS.statement(EXPORTS["list_exports"], order, after)
+    values = {"report": report, "state": state, "limit": limit, **place}
+    found = await rows_of(connection, statement, values)
+    return [export_of(row) for row in found]
 
 
 async def end(connection: AsyncConnection[Any], export: str, actor: str) -> Export | None:

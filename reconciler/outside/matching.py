@@ -164,15 +164,18 @@ async def each_difference(connection: AsyncConnection[Any], number: int) -> Asyn
         after = some[-1].order_id
 
 
+CAUSES = {
+    "duplicate": "the other system sent the file, or a part of it, twice",
+    "missing_here": "orders of another period, entity or currency are in the file, or a redemption never came here",
+    "missing_there": "orders were cancelled there and not rolled back here, or the file is cut short",
+    "amount_differs": "a refund was booked on one side only",
+}
+"""Outcome of an order → what is likely where there are such."""
+
+
 def likely(summary: Summary) -> str:
     """Pure: what is likely where a run found differences."""
-    said = {
-        "duplicate": "the other system sent the file, or a part of it, twice",
-        "missing_here": "orders of another period, entity or currency are in the file, or a redemption never came here",
-        "missing_there": "orders were cancelled there and not rolled back here, or the file is cut short",
-        "amount_differs": "a refund was booked on one side only",
-    }
-    return "; ".join(text for outcome, text in said.items() if getattr(summary, outcome).orders)
+    return "; ".join(text for outcome, text in CAUSES.items() if getattr(summary, outcome).orders)
 
 
 def remains(run: Run, measure: Measure) -> str:

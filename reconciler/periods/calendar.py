@@ -67,6 +67,16 @@ def periods_between(entity: str, kind: Kind, first: date, last: date) -> Iterato
         here = period_of(entity, kind, here.starts - DAY)
 
 
+def periods_up(entity: str, kind: Kind, first: date, last: date) -> Iterator[Period]:
+    """Every period of *kind* from the one *first* is in up to the one *last* is in."""
+    here = period_of(entity, kind, first)
+    while here.starts <= last:
+        yield here
+        if here.ends == date.max:
+            return
+        here = period_of(entity, kind, here.ends + DAY)
+
+
 def gap_before(period: Period, closed_through: date | None, first: date | None) -> date | None:
     """
     The first day before *period* that is still open; None where it may be the next to close.

@@ -1,5 +1,6 @@
 """Periods and what became of them, also of those that nobody has touched."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
-from reconciler.periods.calendar import DAY, Kind, Period, State, period_of, periods_between
+from reconciler.periods.calendar import DAY, Kind, Period, State, period_of, periods_between, periods_up
 from reconciler.periods.closing import NoEntity, state_of
 from reconciler.periods.report import CloseReport
 from reconciler.periods.statements import read, row, rows
@@ -34,27 +35,54 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 async def list_periods(
-    connection: AsyncConnection[Any], entity: str, kind: Kind, today: date, *, before: date | None, limit: int
+    connection: AsyncConnection[Any],
+    entity: str,
+    kind: Kind,
+    today: date,
+    *,
+    behind: date | None,
+    limit: int,
+    is_down: bool = True,
 ) -> list[Listed]:
     """
-    At most *limit* periods, the newest first, from before *before* back to the first day of the books.
+    At most *limit* periods from the first day of the books on, the newest first where it goes down.
+
+    They come behind the one that starts on *behind*.
 
     Errors: NoEntity; psycopg.Error.
     """
     if await row(connection, "entity", {"entity": entity}) is None:
         raise NoEntity(entity)
     span = await row(connection, "span", {"entity": entity}) or {}
-    last = max(today, span["last"] or today)
-    if before is not None:
-        # Straight to where the page begins: somebody may have touched a day of the year 9999.
-        last = min(last, before - DAY) if before > date.min else date.min
-    between = periods_between(entity, kind, span["first"] or today, last)
-    shown = list(islice((period for period in between if before is None or period.starts < before), limit))
+    first, last = span["first"] or today, max(today, span["last"] or today)
+    between = _down(entity, kind, first, last, behind) if is_down else _up(entity, kind, first, last, behind)
+    shown = list(islice(between, limit))
     if not shown:
         return []
-    reach = {"entity": entity, "first": shown[-1].starts, "last": shown[0].ends}
+    reach = {
+        "entity": entity,
+        "first": min(shown[0].starts, shown[-1].starts),
+        "last": max(shown[0].ends, shown[-1].ends),
+    }
     touched = await rows(connection, "period_rows", reach)
     return [_listed(period, touched) for period in shown]
+
+
+# Straight to where a page begins: somebody may have touched a day of the year 9999.
+
+
+def _down(entity: str, kind: Kind, first: date, last: date, behind: date | None) -> Iterator[Period]:
+    if behind is not None:
+        last = min(last, behind - DAY) if behind > date.min else date.min
+    between = periods_between(entity, kind, first, last)
+    return (period for period in between if behind is None or period.starts < behind)
+
+
+def _up(entity: str, kind: Kind, first: date, last: date, behind: date | None) -> Iterator[Period]:
+    if behind is not None:
+        first = max(first, period_of(entity, kind, behind).ends)
+    between = periods_up(entity, kind, first, last)
+    return (period for period in between if behind is None or period.starts > behind)
 
 
 async def next_to_close(connection: AsyncConnection[Any], entity: str, kind: Kind) -> Period | None:

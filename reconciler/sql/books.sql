@@ -125,7 +125,7 @@ CROSS JOIN LATERAL (
         END AS at
 ) AS told
 WHERE (%(id)s::bigint IS NULL OR id = %(id)s)
-    AND (%(under)s::bigint IS NULL OR id < %(under)s)
+    AND {behind}
     AND (%(since)s::timestamptz IS NULL OR told.at >= %(since)s)
     AND (%(before)s::timestamptz IS NULL OR told.at < %(before)s)
     AND (%(entity)s::text IS NULL OR entity = %(entity)s)
@@ -135,7 +135,7 @@ WHERE (%(id)s::bigint IS NULL OR id = %(id)s)
     AND (%(account)s::text IS NULL OR EXISTS (
         SELECT 1 FROM postings WHERE journal = journals.id AND %(account)s IN (source, destination)
     ))
-ORDER BY id DESC
+ORDER BY {order}
 LIMIT %(limit)s
 
 -- name: postings

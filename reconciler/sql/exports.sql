@@ -14,11 +14,12 @@ SELECT * FROM exports WHERE asked_by = %(asked_by)s AND key = %(key)s
 SELECT * FROM exports WHERE id = %(id)s
 
 -- name: list_exports
--- Newest first, from after a place.
 SELECT *
 FROM exports
-WHERE (asked_at, id) < (%(asked_at)s, %(id)s)
-ORDER BY asked_at DESC, id DESC
+WHERE (%(report)s::text IS NULL OR report = %(report)s)
+    AND (%(state)s::text IS NULL OR state = %(state)s)
+    AND {behind}
+ORDER BY {order}
 LIMIT %(limit)s
 
 -- name: count_open

@@ -210,6 +210,8 @@ CREATE TABLE breaks (
 );
 -- By the hash of its figure: what is found in Redis under a holder's name may be longer than an index takes.
 CREATE UNIQUE INDEX breaks_open_key ON breaks (shard, kind, md5(figure)) WHERE resolved_at IS NULL;
+CREATE INDEX breaks_shard_idx ON breaks (shard, id);
+CREATE INDEX breaks_state_idx ON breaks (array_position(ARRAY['open', 'explained', 'resolved'], state), id);
 
 -- A stream record that could not be read, whole. fields maps name to hex.
 CREATE TABLE quarantine (
@@ -871,6 +873,17 @@ CREATE TABLE manual_journals (
 CREATE INDEX manual_journals_approved_idx ON manual_journals (made_at) WHERE state = 'approved';
 -- A journal is reversed once.
 CREATE UNIQUE INDEX manual_journals_reverses_key ON manual_journals (reverses) WHERE state <> 'rejected';
+-- What the lines of a manual journal come to in the commodity of the first one, so that it sorts within that.
+CREATE FUNCTION lines_come_to(lines jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN lines -> 0 ->> 'commodity' || ' ' || lpad((
+    SELECT sum((line ->> 'minor')::numeric)
+    FROM jsonb_array_elements(lines) AS line
+    WHERE line -> 'commodity' = lines -> 0 -> 'commodity'
+)::text, 20, '0');
+CREATE INDEX manual_journals_amount_idx ON manual_journals (lines_come_to(lines) COLLATE "C", id);
+CREATE INDEX manual_journals_state_idx ON manual_journals (
+    array_position(ARRAY['drafted', 'approved', 'posted', 'rejected'], state), id);
 
 -- One comparison of a shard in Redis with the books, at one seq.
 CREATE TABLE stocktakes (
@@ -884,7 +897,11 @@ CREATE TABLE stocktakes (
     breaks   integer     NOT NULL,
     CONSTRAINT stocktakes_pkey PRIMARY KEY (id)
 );
-CREATE INDEX stocktakes_shard_idx ON stocktakes (shard, id DESC);
+CREATE INDEX stocktakes_shard_idx ON stocktakes (shard, id);
+CREATE INDEX stocktakes_breaks_idx ON stocktakes (breaks, id);
+CREATE INDEX stocktakes_shard_breaks_idx ON stocktakes (shard, breaks, id);
+-- The last one before a break was seen that had none.
+CREATE INDEX stocktakes_clean_idx ON stocktakes (shard, taken_at, id) WHERE breaks = 0;
 
 -- A report that is made in the background, in parts, so that another process goes on where one died.
 CREATE TABLE exports (
@@ -914,6 +931,10 @@ CREATE TABLE exports (
 );
 CREATE INDEX exports_asked_idx ON exports (asked_at, id);
 CREATE INDEX exports_open_idx ON exports (asked_at) WHERE state IN ('waiting', 'running');
+CREATE INDEX exports_report_idx ON exports (report, id);
+CREATE INDEX exports_state_idx ON exports (
+    array_position(ARRAY['waiting', 'running', 'done', 'failed', 'cancelled', 'removed'], state), id);
+CREATE INDEX exports_bytes_idx ON exports (coalesce(bytes, 0), id);
 
 -- Nothing in the books is changed or removed; a correction is a new journal that names what it reverses.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

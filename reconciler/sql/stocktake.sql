@@ -117,7 +117,7 @@ WITH last AS MATERIALIZED (
         -- By a range: told "=", PostgreSQL may go back through all stocktakes by id, for each shard that has none.
         SELECT taken_at, breaks FROM stocktakes
         WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
-        ORDER BY stocktakes.shard, id DESC LIMIT 1
+        ORDER BY stocktakes.shard DESC, id DESC LIMIT 1
     ) AS last ON true
     WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
 )
@@ -132,53 +132,52 @@ LEFT JOIN (SELECT * FROM last WHERE taken_at IS NOT NULL ORDER BY taken_at, shar
 LEFT JOIN (SELECT * FROM last WHERE taken_at IS NOT NULL ORDER BY taken_at DESC, shard DESC LIMIT 1) AS newest ON true
 
 -- name: list_stocktakes
+-- All of them. There is an index for each order, here and below: a shard has half a million of them in a year.
 SELECT id, shard, seq, taken_at, asked_by, figures, sampled, breaks
 FROM stocktakes
-WHERE %(before)s::bigint IS NULL OR id < %(before)s
-ORDER BY id DESC
+WHERE {behind}
+ORDER BY {order}
 LIMIT %(rows_max)s
 
 -- name: list_stocktakes_of
--- The same of a campaign or a shard: of each shard by its index, however many there are of others.
+-- Those of a shard, or of a campaign: of each shard as many as are wanted, in order, so that the index on it has them.
 SELECT taken.*
 FROM checkpoints
 CROSS JOIN LATERAL (
     SELECT id, shard, seq, taken_at, asked_by, figures, sampled, breaks
     FROM stocktakes
-    WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
-        AND id < coalesce(%(before)s::bigint, 9223372036854775807)
-    ORDER BY stocktakes.shard, id DESC
+    WHERE stocktakes.shard = checkpoints.shard AND {behind}
+    ORDER BY {order}
     LIMIT %(rows_max)s
 ) AS taken
 WHERE (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
     AND (%(shard)s::text IS NULL OR checkpoints.shard = %(shard)s)
-ORDER BY id DESC
+ORDER BY {order}
 LIMIT %(rows_max)s
 
 -- name: list_breaks
 -- *clean* is the last stocktake of the shard before the break was seen that had none.
-SELECT breaks.id, breaks.shard, kind, figure, expected, found, likely, breaks.seq, detected_at, state, explained_by,
-    explained_at, explanation, resolved_by, resolved_at, resolution, compensation, clean.seq AS clean_seq,
-    clean.taken_at AS clean_at
+SELECT breaks.*, clean.seq AS clean_seq, clean.taken_at AS clean_at
 FROM (
-    SELECT * FROM breaks
-    WHERE (%(id)s::bigint IS NULL OR breaks.id = %(id)s)
+    SELECT id, shard, kind, figure, expected, found, likely, seq, detected_at, state, explained_by, explained_at,
+        explanation, resolved_by, resolved_at, resolution, compensation
+    FROM breaks
+    WHERE (%(id)s::bigint IS NULL OR id = %(id)s)
         AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s))
         AND (%(campaign)s::text IS NULL OR split_part(shard, '/', 1) = %(campaign)s)
         AND (%(shard)s::text IS NULL OR shard = %(shard)s)
-        AND (%(before)s::bigint IS NULL OR breaks.id < %(before)s)
-    ORDER BY breaks.id DESC
+        AND {behind}
+    ORDER BY {order}
     LIMIT %(rows_max)s
 ) AS breaks
 LEFT JOIN LATERAL (
     SELECT stocktakes.seq, taken_at
     FROM stocktakes
-    WHERE stocktakes.shard BETWEEN breaks.shard AND breaks.shard AND stocktakes.taken_at < breaks.detected_at
-        AND stocktakes.breaks = 0
-    ORDER BY stocktakes.shard, stocktakes.id DESC
+    WHERE stocktakes.shard = breaks.shard AND stocktakes.taken_at < breaks.detected_at AND stocktakes.breaks = 0
+    ORDER BY taken_at DESC, stocktakes.id DESC
     LIMIT 1
 ) AS clean ON breaks.seq IS NOT NULL
-ORDER BY breaks.id DESC
+ORDER BY {order}
 
 -- name: lock_break
 SELECT shard, kind, figure, state FROM breaks WHERE id = %(id)s FOR UPDATE

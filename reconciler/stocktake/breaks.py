@@ -8,15 +8,19 @@ shard is as expected.
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from lua.door import Door
 from lua.keys import CouponCode, HolderId, Shard
 from reconciler.audit import audit
+from reconciler.ordering import Key, Number, Order, Orders, Place, Text
 from reconciler.outside.files import current_file
 from reconciler.outside.matching import CorrectedFile, remains, run_file
+from reconciler.queries import rows_of
 from reconciler.stocktake.comparing import COUPON, FIGURE, HOLDER
 from reconciler.stocktake.keeping import Connection, record, run
+from reconciler.stocktake.reading import QUERIES
 from reconciler.stocktake.taking import Wanted, take
 
 OUTSIDE = "outside"
@@ -55,6 +59,17 @@ class Break(NamedTuple):
     clean_at: datetime | None
 
 
+BREAK_ORDERS: Orders[Break] = Orders(
+    Key("id", attrgetter("id"), Number),
+    {
+        "seen": Key("id", attrgetter("id"), Number),
+        "state": Key(f"array_position(ARRAY{list(STATES)}, state)", lambda one: STATES.index(one.state) + 1, Number),
+        "shard": Key("shard", attrgetter("shard"), Text),
+    },
+)
+"""How breaks may be sorted; they are numbered in the order in which they were seen."""
+
+
 class BreakRefused(Exception):
     """
     A break can't be explained or resolved. *code* says why:
@@ -74,21 +89,27 @@ async def list_breaks(
     states: Sequence[str] | None = None,
     campaign: str | None = None,
     shard: str | None = None,
-    before: int | None = None,
+    order: Order | None = None,
+    after: Place | None = None,
     rows_max: int = 1000,
 ) -> list[Break]:
-    """Breaks, the newest first; *before* is the id of the last one that was shown. Errors: psycopg.Error."""
-    values = {"states": list(states) if states else None, "campaign": campaign, "shard": shard, "before": before}
-    return [Break(**row) for row in await run(connection, "list_breaks", id=None, rows_max=rows_max, **values)]
+    """Breaks in a BREAK_ORDERS, from behind the place *after*. Errors: psycopg.Error."""
+    values = {"states": list(states) if states else None, "campaign": campaign, "shard": shard}
+    return await _read(connection, order, after, id=None, rows_max=rows_max, **values)
 
 
 async def see_break(connection: Connection, id_: int) -> Break:
     """One break. Errors: BreakRefused break_not_found; psycopg.Error."""
-    values = {"states": None, "campaign": None, "shard": None, "before": None}
-    found = await run(connection, "list_breaks", id=id_, rows_max=1, **values)
+    values = {"states": None, "campaign": None, "shard": None}
+    found = await _read(connection, None, None, id=id_, rows_max=1, **values)
     if not found:
         raise BreakRefused("break_not_found", f"There is no break {id_}.")
-    return Break(**found[0])
+    return found[0]
+
+
+async def _read(connection: Connection, order: Order | None, after: Place | None, **values: object) -> list[Break]:
+    statement, place = BREAK_ORDERS.statement(QUERIES["list_breaks"], order, after)
+    return [Break(**row) for row in await rows_of(connection, statement, {**values, **place})]
 
 
 async def explain(connection: Connection, id_: int, actor: str, explanation: str) -> Break:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -9,12 +10,23 @@ from psycopg import AsyncConnection
 from lua.door import Door
 from lua.keys import Shard
 from reconciler.audit import audit
+from reconciler.ordering import Key, Number, Order, Orders, Place, Text
 from reconciler.queries import rows_of
 from reconciler.stocktake.comparing import Stocktake
 from reconciler.stocktake.reading import QUERIES
 from reconciler.stocktake.taking import take
 
 Connection = AsyncConnection[Any]
+
+STOCKTAKE_ORDERS: Orders[dict[str, Any]] = Orders(
+    Key("id", itemgetter("id"), Number),
+    {
+        "taken": Key("id", itemgetter("id"), Number),
+        "shard": Key("shard", itemgetter("shard"), Text),
+        "breaks": Key("breaks", itemgetter("breaks"), Number),
+    },
+)
+"""How rows of stocktakes may be sorted; they are numbered in the order in which they were taken."""
 
 
 async def record(connection: Connection, taken: Iterable[Stocktake], asked_by: str) -> dict[Shard, int]:
@@ -60,14 +72,15 @@ async def list_stocktakes(
     *,
     campaign: str | None = None,
     shard: str | None = None,
-    before: int | None = None,
+    order: Order | None = None,
+    after: Place | None = None,
     rows_max: int = 1000,
 ) -> list[dict[str, Any]]:
-    """Rows of stocktakes, the newest first; *before* is the id of the last one shown. Errors: psycopg.Error."""
-    values = {"before": before, "rows_max": rows_max}
-    if campaign is None and shard is None:
-        return await run(connection, "list_stocktakes", **values)
-    return await run(connection, "list_stocktakes_of", campaign=campaign, shard=shard, **values)
+    """Rows of stocktakes in a STOCKTAKE_ORDERS, from behind the place *after*. Errors: psycopg.Error."""
+    query = QUERIES["list_stocktakes" if campaign is None and shard is None else "list_stocktakes_of"]
+    statement, place = STOCKTAKE_ORDERS.statement(query, order, after)
+    values = {"campaign": campaign, "shard": shard, "rows_max": rows_max, **place}
+    return await rows_of(connection, statement, values)
 
 
 async def standing(connection: Connection, campaign: str | None = None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the tests of the console share: people who may sign in, and a browser that is none."""
 
+import csv
 import re
 from html import unescape
 from typing import Any
@@ -101,3 +102,28 @@ async def poll(browser: Browser, path: str, until: str) -> str:
             return answer.text
         assert 'hx-trigger="every' in answer.text, answer.text
     raise AssertionError(f"{path} never said {until}")
+
+
+MORE = re.compile(r'class="button" href="([^"]+)">(?:More|Older|Look further back|Look further on)<')
+
+
+async def walked(browser: Browser, address: str, pattern: str) -> list[str]:
+    """What *pattern* finds on a page of a table and on all that follow it, in their order."""
+    found: list[str] = []
+    for _ in range(100):
+        answer = await browser.get(address)
+        assert answer.status_code == 200, answer.text
+        found += map(unescape, re.findall(pattern, answer.text))
+        more = MORE.search(answer.text)
+        if more is None:
+            return found
+        address = unescape(more[1])
+    raise AssertionError(f"{address} goes on for ever")
+
+
+async def filed(browser: Browser, address: str) -> list[dict[str, str]]:
+    """The rows of a CSV file by the names of its columns."""
+    answer = await browser.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8"), answer.text
+    assert answer.headers["content-disposition"].startswith('attachment; filename="')
+    return list(csv.DictReader(answer.text.splitlines()))

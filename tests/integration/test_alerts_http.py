@@ -16,7 +16,7 @@ from gateway.people.person import ROLES, Person
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
 from tests.integration.commands import Cli
-from tests.integration.consoling import add_one_of_each_role, signed_in, title
+from tests.integration.consoling import add_one_of_each_role, filed, signed_in, title, walked
 
 pytestmark = ON_VALKEY
 
@@ -146,8 +146,9 @@ async def test_receivers_are_the_admins(worker: Worker) -> None:
 
 
 async def test_each_person_at_the_page(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page, its number in the menu, and the file have what is of his roles; the history is paged."""
+    """The page, its number in the menu, and the file have what is of his roles; the history is sorted and paged."""
     monkeypatch.setattr("gateway.console.alerts.pages.ROWS_MAX", 2)
+    monkeypatch.setattr("gateway.console.alerts.pages._FILE_ROWS", 3)
     monkeypatch.setattr("gateway.alerts.alerts.COUNT_FRESH_S", 0)
     await add_one_of_each_role(worker)
     ids, over = add_alerts(worker), add_alerts(worker, over=True)
@@ -166,20 +167,66 @@ async def test_each_person_at_the_page(worker: Worker, monkeypatch: pytest.Monke
         assert file.text.count("\r\n") == 1 + (2 if "breaks" in seen_by(who) else 0)
 
     browser = await signed_in(worker, "auditor")
-    past, path = list[int](), "/console/alerts"
-    while path:
-        page = await browser.get(path)
-        part = page.text.partition('id="found"')[2]
-        past += [int(number) for number in re.findall(r'"/console/alerts/(\d+)"', part)]
-        older = re.search(r'href="(/console/alerts\?before=\d+)"', part)
-        path = older[1] if older else ""
-    assert past == sorted(over.values(), reverse=True)
+    link = r'data-label="Alert"><a href="/console/alerts/(\d+)"'
+    of = {str(number): KINDS[kind].of_campaigns for kind, number in over.items()}
+    began = sorted(of, key=int)
+    for sort, wanted in (("began", began), ("over", began), ("campaign", sorted(began, key=lambda each: of[each]))):
+        for down in (0, 1):
+            query = f"sort={sort}&down={down}"
+            past = await walked(browser, f"/console/alerts?{query}", link)
+            assert past == (wanted[::-1] if down else wanted), query
+            taken = [row["id"] for row in await filed(browser, f"/console/alerts.csv?{query}")]
+            assert [number for number in taken if number in of] == past, query
+            assert len(set(taken)) == len(ids) + len(over)
+    assert await walked(browser, "/console/alerts?sort=worst", link) == began[::-1]
     assert "No alert is like that." in (await browser.get("/console/alerts?campaign=nowhere")).text
     one = await browser.get(f"/console/alerts/{ids['breaks']}")
     assert (one.status_code, "Acknowledge it" in one.text) == (200, False)
     operator = await signed_in(worker, "operator")
     hidden = await operator.get(f"/console/alerts/{ids['expiry_wave']}")
     assert (hidden.status_code, title(hidden)) == (404, "There is nothing here")
+
+
+async def test_thresholds_and_receivers_are_sorted_and_filed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Thresholds of campaigns by campaign, kind and who, page by page, and all that somebody sees in the file; receivers
+    by name and age, in the file with no more of an address than the page has, and that is in the audit log.
+    """
+    monkeypatch.setattr("gateway.console.alerts.thresholds.ROWS_MAX", 2)
+    await add_one_of_each_role(worker)
+    chosen = []
+    for n, campaign in enumerate(("c", "a", "b")):
+        await worker.publish(campaign)
+        for kind in ("low_stock", "budget_low")[: 1 + n % 2]:
+            body = {"kind": kind, "campaign": campaign, "value": 7}
+            assert (await ask(worker, "marketer", "POST", "alert-thresholds", body)).status_code == 200
+            chosen.append((campaign, kind))
+    browser, finance = await signed_in(worker, "admin"), await signed_in(worker, "finance")
+    page, own = "/console/alert-thresholds", r'data-label="Campaign"><a href="/console/campaigns/(\w)"'
+    for sort, at in (("campaign", (0, 1)), ("kind", (1, 0)), ("by", (0, 1))):
+        wanted = [each[0] for each in sorted(chosen, key=lambda each: [each[part] for part in at])]
+        for down in (0, 1):
+            query = f"sort={sort}&down={down}"
+            assert await walked(browser, f"{page}?{query}", own) == (wanted[::-1] if down else wanted), query
+            file = await filed(browser, f"{page}.csv?{query}")
+            assert [row["campaign"] for row in file if row["campaign"]] == (wanted[::-1] if down else wanted)
+    assert len(file) == len(chosen) + len(KINDS)
+    his = seen_by(Person("finance", ("finance",), "finance"))
+    assert {row["kind"] for row in await filed(finance, f"{page}.csv")} == set(his)
+
+    for name in ("=b", "a"):
+        body = {"by": "webhook", "name": name, "address": f"https://hooks.example.com/{name[-1]}"}
+        assert (await ask(worker, "admin", "POST", "alert-receivers", body)).status_code == 201
+    page, named = "/console/alert-receivers", r'<h2 class="wrap" id="name-\w+">(\S+) <span'
+    for sort, names in (("made", ["=b", "a"]), ("name", ["=b", "a"]), ("x", ["=b", "a"])):
+        assert await walked(browser, f"{page}?sort={sort}&down=0", named) == names
+        assert await walked(browser, f"{page}?sort={sort}&down=1", named) == names[::-1]
+    file = await filed(browser, f"{page}.csv?sort=name&down=1")
+    assert [(row["name"], row["address"]) for row in file] == [
+        ("a", "https://hooks.example.com/…"), ("'=b", "https://hooks.example.com/…")
+    ]  # fmt: skip
+    log = await (await signed_in(worker, "auditor")).get("/console/audit?action=receivers.exported")
+    assert "user:admin" in log.text
 
 
 async def test_the_command_line(

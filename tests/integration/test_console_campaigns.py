@@ -1,5 +1,6 @@
 """The pages of campaigns: the wizard, life, stock, changes alone and by two, the list; what is refused, and to whom."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -7,15 +8,26 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx2
+import pytest
 
+from gateway.console.campaigns.listing import SORTS
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
-from tests.integration.consoling import Browser, add_one_of_each_role, add_user, signed_in, title
+from tests.integration.consoling import (
+    Browser,
+    add_one_of_each_role,
+    add_user,
+    filed,
+    signed_in,
+    title,
+    walked,
+)
 
 pytestmark = ON_VALKEY
 
 PAGE, NEW = "/console/campaigns", "/console/new-campaign"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+VERSION = r'data-label="Version"><span>(\d+)<'
 HIDDEN = re.compile(r'<input type="hidden" name="([\w.]+)" value="([^"]*)">')
 WORTH = {"value.type": "amount_off", "currency": "cny", "value.minor": "5", "value.threshold_minor": "30"}
 
@@ -112,8 +124,11 @@ async def test_who_sees_and_who_acts(worker: Worker) -> None:
     assert title(await browser.get("/console/campaigns/none")) == "You may not do this"
 
 
-async def test_through_its_life(worker: Worker) -> None:
-    """Start, pause, resume, end, archive: in Redis and the books; what is no step from there changes nothing."""
+async def test_through_its_life(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Start, pause, resume, end, archive: in Redis and the books; what is no step from there changes nothing. Its versions
+    are read both ways, each with what it changed, and are in a file.
+    """
     ann = await marketer(worker)
     await ann.get(NEW)
     await made(ann)
@@ -137,6 +152,17 @@ async def test_through_its_life(worker: Worker) -> None:
     assert "<del>Started</del> → <ins>Paused</ins>" in versions.text
     lost = await ann.get(f"{PAGE}/flash/versions?of=1&to=99")
     assert (lost.status_code, 'id="to-error"' in lost.text) == (404, True)
+    monkeypatch.setattr("gateway.console.campaigns.versions.ROWS_MAX", 2)
+    for down in (1, 0):
+        numbers = [str(number) for number in range(1, 7)][:: -1 if down else 1]
+        assert await walked(ann, f"{PAGE}/flash/versions?down={down}", VERSION) == numbers
+        file = await filed(ann, f"{PAGE}/flash/versions.csv?down={down}")
+        assert [row["version"] for row in file] == numbers
+    assert [(row["state"], json.loads(row["definition"])["id"], row["changed_by"]) for row in file][1:3] == [
+        ("scheduled", "flash", "user:ann"), ("paused", "flash", "user:ann")
+    ]  # fmt: skip
+    second = await ann.get(f"{PAGE}/flash/versions?down=0")
+    assert "<del>Draft</del> → <ins>Started</ins>" in second.text
     story = re.findall(r"<strong>(\w[\w ]*)</strong> <span", (await ann.get(f"{PAGE}/flash")).text)
     assert story == ["Archived", "Ended", "Resumed", "Paused", "Started", "Draft made"]
 
@@ -214,6 +240,12 @@ async def test_the_list_is_filtered_sorted_paged_and_exported(worker: Worker) ->
     assert "Sold out</span>" in sold_out.text
     assert "No campaign is like that." in (await ann.get(f"{PAGE}?text=%25")).text
     assert len(first.content) < 100_000
+    link = rf'href="{PAGE}/([\w-]+)">'
+    for sort in SORTS:
+        up, down = [await walked(ann, f"{PAGE}?sort={sort}&down={down}", link) for down in (0, 1)]
+        assert (up, len(set(up))) == (down[::-1], 31), sort
+        assert [row["id"] for row in await filed(ann, f"{PAGE}.csv?sort={sort}&down=1")] == down
+    assert await walked(ann, f"{PAGE}?sort=stock", link) == await walked(ann, PAGE, link)
     file = await ann.get(f"{PAGE}.csv?sort=id&down=1&text=draft+2")
     assert [line.split(",")[0] for line in file.text.splitlines()] == [
         "id", *[f"c{number}" for number in range(29, 19, -1)], "c02",

@@ -12,12 +12,13 @@ import pytest
 from gateway.console.campaigns.holders import ROWS_MAX
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
-from tests.integration.consoling import add_user, signed_in
+from tests.integration.consoling import add_user, filed, signed_in, walked
 from tests.integration.draining import Books, draining
 from tests.integration.test_console_campaigns import PAGE, filled, made, marketer
 
 pytestmark = ON_VALKEY
 
+HOLDER = r'data-label="Holder"><a[^>]*>([^<]*)<'
 NASTY = "<script>alert(1)</script>"
 
 
@@ -38,10 +39,10 @@ async def redeemed(worker: Worker, code: str, order: str) -> None:
     assert answer.status_code == 201, answer.text
 
 
-async def test_stock_channels_and_holders_of_a_sale(worker: Worker) -> None:
+async def test_stock_channels_and_holders_of_a_sale(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Of claims over two shards, through two channels, with a restock by two people and redemptions, the page has each
-    figure of the books; holders are found, and all of them are in the file, without a code.
+    figure of the books; holders are found, by time both ways, and all of them are in the file, without a code.
     """
     ann, cho = await marketer(worker), await marketer(worker, "cho")
     await worker.publish(shards=2, stock=200, name=NASTY, limits={"per_holder": 2})
@@ -81,47 +82,51 @@ async def test_stock_channels_and_holders_of_a_sale(worker: Worker) -> None:
     assert [row[4] for row in claims[-3:]] == ["Redeemed"] * 3
     one = cells((await ann.get(f"{PAGE}/flash/holders?holder=h0")).text)
     assert [row[0] for row in one[1:]] == ["h0", "h0"]
+    up = await walked(ann, f"{PAGE}/flash/holders?down=0", HOLDER)
+    assert up == [row[0] for row in reversed(claims)]
+    assert [row["holder"] for row in await filed(ann, f"{PAGE}/flash/holders.csv?down=0")] == up
+    his = [await filed(ann, f"{PAGE}/flash/holders.csv?holder=h0&down={down}") for down in (0, 1)]
+    assert ([row["channel"] for row in his[0]], his[0]) == (["web", "web"], his[1][::-1])
+    monkeypatch.setattr("gateway.console.campaigns.holders.ROWS_MAX", 1)
+    assert await walked(ann, f"{PAGE}/flash/holders?holder=h0&down=0", HOLDER) == ["h0", "h0"]
     assert "Nobody of this name" in (await ann.get(f"{PAGE}/flash/holders?holder={NASTY}")).text
     file = (await ann.get(f"{PAGE}/flash/holders.csv")).text.splitlines()
     assert (len(file), file[0], file[1].split(",")[0]) == (ROWS_MAX + 7, "holder,claimed_at,channel,state", "h0")
     assert not any(code in line for line in file for code in codes)
     with Books(worker.settings.postgres_url) as books:
         taken = books.rows("SELECT actor, subject FROM audit_log WHERE action = 'holders.exported'")
-    assert taken == [("user:ann", "campaign:flash")]
+    assert set(taken) == {("user:ann", "campaign:flash")}
 
 
-async def test_claims_far_back_are_found_by_their_journals(worker: Worker) -> None:
-    """Behind very many other state changes the newest claims come first all the same, each of them once."""
+async def test_claims_far_away_are_found_by_their_journals(worker: Worker) -> None:
+    """Between very many other state changes claims come in order all the same, both ways, each of them once."""
     ann = await marketer(worker)
     await worker.publish()
     with Books(worker.settings.postgres_url) as books:
-        plant_claims(books, claims=120, others=5000)
-    seen: list[str] = []
-    path = f"{PAGE}/flash/holders"
-    while path:
-        page = (await ann.get(path)).text
-        seen += [row[0] for row in cells(page)[1:]]
-        more = re.search(r'href="([^"]*cursor=[^"]*)">More', page)
-        path = unescape(more[1]) if more else ""
-    assert seen == [f"h{n}" for n in range(120, 0, -1)]
+        plant_claims(books, claims=120, others=2500)
+    first = [f"h{n}" for n in range(1, 121)]
+    assert await walked(ann, f"{PAGE}/flash/holders", HOLDER) == first[::-1]
+    assert await walked(ann, f"{PAGE}/flash/holders?down=0", HOLDER) == first
 
 
 def plant_claims(books: Books, *, claims: int, others: int) -> None:
-    """Claims in journals of seven, and then what expired, as the books have a sale of long ago."""
+    """Claims in journals of seven, between what expired, as the books have a sale of long ago."""
     books.rows(
         "INSERT INTO coupon_entries (shard, seq, kind, at, epoch, version, entry_id, holder, channel, code,"
         " effective_date)"
-        f" SELECT 'flash/0', n, CASE WHEN n <= {claims} THEN 'claimed' ELSE 'expired' END, now() + n * interval '1 ms',"
-        f" 1, 2, '1-1', 'h' || n, 'app', 'C' || n, '2026-01-01' FROM generate_series(1, {claims + others}) n"
+        f" SELECT 'flash/0', n, CASE WHEN n - {others} BETWEEN 1 AND {claims} THEN 'claimed' ELSE 'expired' END,"
+        f" now() + n * interval '1 ms', 1, 2, '1-1', 'h' || n - {others}, 'app', 'C' || n, '2026-01-01'"
+        f" FROM generate_series(1, {claims + 2 * others}) n"
     )
     books.rows(
         "WITH made AS (INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date,"
-        f" previous_hash, hash) SELECT 'flash/0', 'claim', n, least(n + 6, {claims}), now(), '2026-01-01', int4send(n),"
-        f" int4send(n) FROM generate_series(1, {claims}, 7) n RETURNING id, first_seq, last_seq)"
+        f" previous_hash, hash) SELECT 'flash/0', 'claim', n, least(n + 6, {others + claims}), now(), '2026-01-01',"
+        f" int4send(n), int4send(n) FROM generate_series({others + 1}, {others + claims}, 7) n"
+        " RETURNING id, first_seq, last_seq)"
         " INSERT INTO postings (journal, line, source, destination, commodity, amount)"
         " SELECT id, 1, 'stock', 'outstanding', 'coupon:flash', last_seq - first_seq + 1 FROM made"
     )
-    books.rows(f"UPDATE checkpoints SET seq = {claims + others} WHERE shard = 'flash/0'")
+    books.rows(f"UPDATE checkpoints SET seq = {claims + 2 * others} WHERE shard = 'flash/0'")
 
 
 async def test_very_many_journals_are_summed_up_by_days(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

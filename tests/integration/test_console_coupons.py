@@ -13,7 +13,7 @@ from gateway.console.coupons.searching import SORT_WORDS
 from gateway.people.person import ROLES
 from tests.conftest import ON_VALKEY, Eventually
 from tests.http import Worker
-from tests.integration.consoling import Browser, add_one_of_each_role, signed_in, title
+from tests.integration.consoling import Browser, add_one_of_each_role, filed, signed_in, title, walked
 from tests.integration.draining import draining
 
 pytestmark = ON_VALKEY
@@ -174,7 +174,7 @@ async def test_the_list_is_sorted_paged_narrowed_and_exported(
     knows of; a store looks up no holder and takes no file, and its misses count.
     """
     monkeypatch.setattr(finding, "ROWS_MAX", 2)
-    monkeypatch.setattr(finding, "_EXPORT_ROWS", 2)
+    monkeypatch.setattr(finding, "_FILE_ROWS", 2)
     await add_one_of_each_role(worker)
     await worker.publish(limits={"per_holder": 5})
     codes = []
@@ -209,12 +209,13 @@ async def test_the_list_is_sorted_paged_narrowed_and_exported(
 
 
 async def test_many_are_proposed_and_revoked_by_two(
-    worker: Worker, redis_url: str, postgres_url: str, eventually: Eventually
+    worker: Worker, redis_url: str, postgres_url: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     A marketer sees how many it is and proposes, once however often the form is sent; nothing is revoked before another
-    one has approved; then both see the work come to its end.
+    one has approved; then both see the work come to its end. What was proposed is sorted, paged and in a file.
     """
+    monkeypatch.setattr("gateway.console.coupons.many.ROWS_MAX", 1)
     await add_one_of_each_role(worker)
     await worker.publish()
     code = await _claimed(worker, "holder")
@@ -258,3 +259,14 @@ async def test_many_are_proposed_and_revoked_by_two(
     assert (await browser.get(f"{at}x")).status_code == 404
     for refused in ("store", "operator", "finance"):
         assert (await (await signed_in(worker, refused)).get(at)).status_code == 403
+
+    second = await browser.post(many, {"key": "k-3", "holder": "holder", "reason": "=cmd()"})
+    made = [at, second.headers["location"]]
+    for down in (0, 1):
+        wanted = [each.rpartition("/")[2] for each in (made[::-1] if down else made)]
+        assert await walked(browser, f"{many}?down={down}", rf'<a href="{many}/(\w+)"') == wanted
+        file = await filed(browser, f"{many}.csv?down={down}")
+        assert [row["id"] for row in file] == wanted
+    assert [(row["reason"], row["state"], row["decided_by"]) for row in file] == [
+        ("'=cmd()", "pending", ""), (f"misprint {NASTY}", "applied", "user:admin")
+    ]  # fmt: skip

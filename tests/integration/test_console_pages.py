@@ -1,5 +1,6 @@
 """The console's pages: who may open which, by URL and by menu; users, the audit log, the account, what is away."""
 
+import json
 import re
 from functools import reduce
 from typing import Any
@@ -12,7 +13,7 @@ from gateway.console.routes import PAGES
 from gateway.people.person import ROLES
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
-from tests.integration.consoling import Browser, add_one_of_each_role, add_user, signed_in, title
+from tests.integration.consoling import Browser, add_one_of_each_role, add_user, filed, signed_in, title, walked
 
 pytestmark = ON_VALKEY
 
@@ -185,42 +186,74 @@ async def test_what_was_typed_stays(worker: Worker) -> None:
     assert 'value="Ann Lee"' in again.text
 
 
-async def test_users_are_filtered_and_paged(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By part of a name and by role, a page at a time; what nobody is like says so."""
+async def test_users_are_filtered_sorted_paged_and_filed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    By part of a name and by role; each way of sorting has every user once, both ways, page by page; the file has the
+    same, without a formula or a hash, and who took it is in the audit log. What nobody is like says so.
+    """
     monkeypatch.setattr("gateway.console.pages.users.ROWS_MAX", 2)
+    await add_user(worker, "zoe", "store", display="=cmd()")
     await add_one_of_each_role(worker)
-    browser = await signed_in(worker, "admin")
+    await add_user(worker, "abe", "store", display="Operator")
+    root = await signed_in(worker, "admin")
+    by_name = sorted([*ROLES, "abe", "zoe"])
+    called = {name: name for name in ROLES} | {"abe": "operator", "zoe": "=cmd()"}
+    made = ["zoe", *ROLES, "abe"]
+    each = r'<a href="/console/users/(\w+)">'
 
-    def names(answer: Any) -> list[str]:
-        return re.findall(r'<a href="/console/users/(\w+)">', answer.text)
+    for sort, names in (
+        ("name", by_name),
+        ("called", sorted(by_name, key=lambda name: (called[name], name))),
+        ("changed", made),
+    ):
+        for down in (0, 1):
+            query, wanted = f"sort={sort}&down={down}", names[::-1] if down else names
+            assert await walked(root, f"/console/users?{query}", each) == wanted, query
+            assert [row["name"] for row in await filed(root, f"/console/users.csv?{query}")] == wanted
+    assert await walked(root, "/console/users?sort=password&down=2", each) == by_name
+    assert await walked(root, "/console/users?text=TOR&role=operator", each) == ["operator"]
+    nobody = await root.get("/console/users?text=%25%27%00")
+    assert (re.findall(each, nobody.text), "No user is like that." in nobody.text) == ([], True)
+    page = (await root.get("/console/users?role=store&sort=called")).text
+    assert 'aria-sort="ascending"><a href="/console/users?role=store&amp;sort=called&amp;down=1"' in page
 
-    first = await browser.get("/console/users")
-    more = re.search(r'href="(/console/users\?after=[^"]*)"', first.text)
-    assert more
-    assert names(first) == ["admin", "auditor"]
-    assert names(await browser.get(more[1])) == ["finance", "marketer"]
-    assert names(await browser.get("/console/users?text=TOR&role=operator")) == ["operator"]
-    nobody = await browser.get("/console/users?text=%25%27%00")
-    assert (names(nobody), "No user is like that." in nobody.text) == ([], True)
+    file = await filed(root, "/console/users.csv?role=store&sort=called")
+    assert [(row["name"], row["called"], row["roles"]) for row in file] == [
+        ("zoe", "'=cmd()", "store"), ("abe", "Operator", "store"), ("store", "store", "store")
+    ]  # fmt: skip
+    assert "argon2" not in str(file)
+    log = (await root.get("/console/audit?action=users.exported&sort=at&down=1")).text
+    assert (log.count(">users.exported<"), ">user:admin<" in log) == (7, True)
 
 
-async def test_the_audit_log_is_paged_by_its_numbers(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Newest first, each act once over all pages, filters kept; what is no number is the first page."""
-    monkeypatch.setattr("gateway.console.pages.audit.ROWS_MAX", 3)
+async def test_the_audit_log_is_read_both_ways_and_filed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each act once over all pages, by time up and down, with a filter and its bound, too; the file has the same whole,
+    before and after as JSON, and is an act itself. A cursor of another list is refused.
+    """
+    for name, most in (("ROWS_MAX", 3), ("FILE_ROWS", 2), ("LINES_LOOKED_AT", 4)):
+        monkeypatch.setattr(f"gateway.console.pages.audit.{name}", most)
     for at in range(7):
-        await add_user(worker, f"user{at}", "auditor")
-    browser = await signed_in(worker, "user0")
+        await add_user(worker, f"user{at}", "auditor", display="=cmd()" if at == 0 else "")
+    browser, each = await signed_in(worker, "user0"), r'<tr id="act-(\d+)"'
+    up = await walked(browser, "/console/audit?sort=at&down=0", each)
+    made = await walked(browser, "/console/audit?action=user.created&down=0", r">user:(user\d)<")
 
-    seen, address = list[str](), "/console/audit?action=user.created"
-    while address:
-        answer = await browser.get(address)
-        seen += re.findall(r">user:(user\d)<", answer.text)
-        older = re.search(r'href="(/console/audit\?[^"]*before=\d+)"', answer.text)
-        address = older[1].replace("&amp;", "&") if older else ""
-
-    assert seen == [f"user{at}" for at in reversed(range(7))]
+    assert [int(number) for number in up] == sorted(map(int, up))
+    assert await walked(browser, "/console/audit", each) == up[::-1]
+    assert made == [f"user{at}" for at in range(7)]
+    assert await walked(browser, "/console/audit?action=user.created", r">user:(user\d)<") == made[::-1]
+    assert await walked(browser, "/console/audit?action=user.created&subject=user0", r">user:(user\d)<") == ["user0"]
+    file = await filed(browser, "/console/audit.csv?down=0&action=USER.CREATED")
+    assert [row["subject"] for row in file] == [f"user:{name}" for name in made]
+    assert json.loads(file[0]["detail"])["after"] == {"display": "=cmd()", "roles": ["auditor"], "must_change": False}
+    everything = await filed(browser, "/console/audit.csv")
+    assert [row["id"] for row in everything][-len(up) :] == up[::-1]
+    assert (everything[0]["action"], everything[0]["actor"]) == ("audit.exported", "user:user0")
     for odd in ("x", "-1", "9" * 30, "²"):
-        assert (await browser.get(f"/console/audit?before={odd}")).status_code == 200
+        assert (await browser.get(f"/console/audit?cursor={odd}")).status_code == 400
+    assert await walked(browser, "/console/audit?actor=nobody", each) == []
+    monkeypatch.setattr("gateway.console.pages.audit.LINES_LOOKED_AT", 1000)
     assert "Nothing like that was done." in (await browser.get("/console/audit?actor=nobody")).text
 
 
@@ -232,7 +265,7 @@ async def test_a_filter_looks_at_so_many_acts(worker: Worker, monkeypatch: pytes
     browser = await signed_in(worker, "user0")
 
     answer = await browser.get("/console/audit?subject=user1")
-    assert "Nothing like that is among the last 3 acts." in answer.text
+    assert "Nothing like that is among the 3 acts that were looked at." in answer.text
     on = re.search(r'href="(/console/audit\?[^"]*)">Look further back', answer.text)
     assert on
     further = await browser.get(on[1].replace("&amp;", "&"))

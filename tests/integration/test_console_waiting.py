@@ -1,9 +1,13 @@
 """The page of what waits: two people who are signed in, one proposes, the other decides; and what is refused there."""
 
+import json
+import re
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ON_VALKEY
-from tests.integration.consoling import add_user, signed_in, title
+from tests.integration.consoling import add_user, filed, signed_in, title, walked
 from tests.integration.proposing import CHANGE, JOURNAL, REVOCATION, STOCK, open_office, reopening
 
 pytestmark = ON_VALKEY
@@ -82,3 +86,31 @@ async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp
         assert '<span class="hint">Budget</span> <del>none</del> → <ins>CN¥1,000.00</ins>' in log
         assert "<del>On hold</del> → <ins>Open</ins>" in log
         assert "&#34;" not in log, "nothing of it is JSON"
+
+
+async def test_what_waits_is_sorted_paged_and_filed(
+    redis_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By when it was made, both ways; what waits for you and what is yours have each their pages, and one file."""
+    monkeypatch.setattr("gateway.console.pages.waiting.ROWS_MAX", 1)
+    async with open_office(redis_url, postgres_url, tmp_path) as office:
+        await add_user(office.http.worker, "ann", "marketer", "finance")
+        mine = [(await office.make(STOCK, "ann", "k1"))["id"], (await office.make(CHANGE, "ann", "k2"))["id"]]
+        his = [(await office.make({**REVOCATION, "reason": "=cmd()"}, "bob"))["id"]]
+        his.append((await office.make(JOURNAL, "eve"))["id"])
+        ann, card = await signed_in(office.http.worker, "ann"), r'<article class="card" id="(\w+)"'
+
+        first = await ann.get(PAGE)
+        assert re.findall(card, first.text) == [his[1], mine[1]]
+        assert len(re.findall(">More<", first.text)) == 2
+        for down in (0, 1):
+            for whose, made in (("you", his), ("mine", mine)):
+                wanted = made[::-1] if down else made
+                assert await walked(ann, f"{PAGE}?whose={whose}&down={down}", card) == wanted
+        file = await filed(ann, f"{PAGE}.csv?down=0")
+        assert [(row["id"], row["waits_for"]) for row in file] == [
+            *((each, "you") for each in his), *((each, "others") for each in mine)
+        ]  # fmt: skip
+        assert (file[0]["reason"], json.loads(file[2]["asked"])["delta"]) == ("'=cmd()", 5)
+        both = await ann.get(f"{PAGE}?whose=nobody&sort=x")
+        assert re.findall(card, both.text) == [his[1], mine[1]]

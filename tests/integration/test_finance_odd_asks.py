@@ -78,10 +78,10 @@ async def test_a_period_of_the_year_9999_makes_no_page_slow(postgres_url: str, m
             )
         async with await AsyncConnection.connect(books.url, autocommit=True, row_factory=dict_row) as connection:
             today, before = date(2026, 11, 29), date(2026, 11, 10)
-            found = await listing.list_periods(connection, "main", "day", today, before=before, limit=3)
+            found = await listing.list_periods(connection, "main", "day", today, behind=before, limit=3)
             assert [one.starts.day for one in found] == [9, 8, 7]
             assert walked == 3
-            assert await listing.list_periods(connection, "main", "day", today, before=date.min, limit=3) == []
+            assert await listing.list_periods(connection, "main", "day", today, behind=date.min, limit=3) == []
 
 
 @valkey

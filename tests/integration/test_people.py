@@ -189,7 +189,7 @@ async def test_users_are_listed_by_name_and_found_by_a_part(owner: Connection) -
     assert [user.name for user in await list_users(owner, text="LEO")] == ["cleo"]
     assert [user.name for user in await list_users(owner, text="%")] == []
     assert [user.name for user in await list_users(owner, role="store", limit=1)] == ["bob"]
-    assert [user.name for user in await list_users(owner, role="store", after="bob")] == ["cleo"]
+    assert [user.name for user in await list_users(owner, role="store", after=("", "bob"))] == ["cleo"]
     assert "argon2" not in str(await list_users(owner))
 
 

@@ -324,7 +324,7 @@ async def test_only_the_last_closed_period_is_reopened(months: Months) -> None:
         ("an invoice", "2024-01-30"),
     ]
     async with months.connection() as connection:
-        listed = await list_periods(connection, "main", "day", FEBRUARY.starts, before=FEBRUARY.starts, limit=3)
+        listed = await list_periods(connection, "main", "day", FEBRUARY.starts, behind=FEBRUARY.starts, limit=3)
     assert [(one.starts.day, one.state) for one in listed] == [(31, "open"), (30, "closed"), (29, "open")]
 
 

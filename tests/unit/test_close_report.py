@@ -8,8 +8,9 @@ from html import unescape
 import msgspec
 import pytest
 
+from gateway.finance.close_report.document import BadLocale, Section, locale_of
 from gateway.finance.close_report.render import RENDERERS, html, pdf
-from gateway.finance.close_report.wording import BadLocale, Section, locale_of, word
+from gateway.finance.close_report.wording import word
 from tests.closing import COUPONS, a_given
 
 
@@ -33,7 +34,23 @@ def test_the_trial_balance_of_a_currency_ends_in_zero() -> None:
 )
 def test_money_is_written_as_the_locale_does(locale: str, shown: str) -> None:
     """The marks are the locale's, the places the currency's."""
-    assert sections(locale)["Trial balance, CNY"].rows[1][2] == shown
+    title = "试算平衡表，CNY" if locale == "zh" else "Trial balance, CNY"
+    assert sections(locale)[title].rows[1][2] == shown
+
+
+def test_it_is_in_chinese_where_that_is_read() -> None:
+    """Every title, head and sentence, but nothing of what people said; who reads another script has English."""
+    given = a_given()
+    document = word(given.signed, given.report, locale_of("zh_Hans"))
+    said = [document.title, document.stamp, *document.signed, *(name for name, _ in document.facts)]
+    for one in document.sections:
+        said += [one.title, one.about, one.none, *(column.name for column in one.columns)]
+        said += [row[2] for row in one.rows if one.columns[1].name == "结果"]
+    assert [text for text in said if text and not re.search(r"[\u4e00-\u9fff]", text)] == []
+    page = html(given, "zh-CN").decode()
+    assert '<html lang="zh-Hans">' in page
+    assert "茶の店 &amp; &lt;sons&gt;" in page
+    assert '<html lang="en">' in html(given, "zh-TW").decode()
 
 
 def test_a_locale_that_is_none_is_refused() -> None:

@@ -1,29 +1,38 @@
 """Open alerts first, then those that are over; one of them, to acknowledge; all of them as a file."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlencode
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gateway.alerts.alerts import NOTE_CHARS_MAX
 from gateway.alerts.kinds import ACTORS, KINDS, READERS, SEVERITIES, acted_on_by, seen_by
 from gateway.alerts.payload import SEVERITY_WORDS, english, sentence, shown
 from gateway.alerts.reasons import said
-from gateway.alerts.store import Alert
+from gateway.alerts.store import STILL_OPEN, After, Alert, Way
 from gateway.console.access import HOME
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
-from gateway.console.render import HEADERS
+from gateway.console.tables import Cell, Read, Sort, Table, csv_file, every_page
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
-from gateway.issuing.csv_lines import row as csv_row
 
 ALERTS, OPEN, EXPORT = f"{HOME}/alerts", f"{HOME}/alerts-open", f"{HOME}/alerts.csv"
 ROWS_MAX = 30
 OPEN_MAX = 200
-_EXPORT_ROWS = 500
+_FILE_ROWS = 500
+SORTS: Mapping[str, Sort] = {
+    "began": Sort(N_("Began"), falls=True),
+    "over": Sort(N_("Over since"), falls=True),
+    "campaign": Sort(N_("Campaign")),
+}
+_KINDS: Mapping[str, Any] = {
+    "began": tuple[int, int],
+    "over": tuple[datetime, int],
+    "campaign": tuple[str, int],
+}
+"""What a place is made of, by what is sorted."""
 BADGES = {"critical": "bad", "warning": "note", "info": "plain"}
 TYPE_WORDS = {
     "alert.raised": N_("that it began"),
@@ -43,24 +52,36 @@ _TOO_LATE = Trouble(
 
 async def show(visit: Visit) -> Response:
     """All open ones, and a page of those that are over."""
-    kind, campaign = visit.asked("kind"), visit.asked("campaign", 63)
-    asked = {name: value for name, value in (("kind", kind), ("campaign", campaign)) if value}
-    before = _number(visit.asked("before"))
-    over = await _found(visit, is_open=False, before=before, limit=ROWS_MAX + 1)
-    more = ""
-    if len(over) > ROWS_MAX:
-        more = f"{ALERTS}?{urlencode({**asked, 'before': over[ROWS_MAX - 1].id})}"
+    table = _table(visit)
+    by = cast(Way, table.by)
+    shown = await table.page(_reader(visit, table, is_open=False), lambda each: _place(each, by), _KINDS[by], ROWS_MAX)
     return visit.render(
         "alerts",
         **await _open(visit),
-        over=over[:ROWS_MAX],
-        asked=asked,
-        given={"kind": kind, "campaign": campaign},
+        table=table,
+        shown=shown,
         kinds={name: KINDS[name].title for name in seen_by(visit.who)},
-        more=more,
-        first=f"{ALERTS}?{urlencode(asked)}" if before else "",
-        export=f"{EXPORT}?{urlencode(asked)}",
     )
+
+
+def _table(visit: Visit) -> Table:
+    kind = visit.asked("kind")
+    filters = {"kind": kind if kind in KINDS else "", "campaign": visit.asked("campaign", 63)}
+    return Table(visit, ALERTS, SORTS, filters, EXPORT)
+
+
+def _reader(visit: Visit, table: Table, is_open: bool | None = None) -> Read[After, Alert]:
+    async def read(after: After | None, limit: int) -> list[Alert]:
+        asked: dict[str, Any] = {**table.filters, "by": table.by, "down": table.down, "is_open": is_open}
+        return await visit.here.alerts.found(visit.who, **asked, after=after, limit=limit)
+
+    return read
+
+
+def _place(alert: Alert, by: Way) -> After:
+    keys: dict[Way, int | datetime | str]
+    keys = {"began": alert.id, "over": alert.cleared_at or STILL_OPEN, "campaign": alert.subject}
+    return After(keys[by], alert.id)
 
 
 async def show_open(visit: Visit) -> Response:
@@ -136,47 +157,25 @@ def _not_found(refusal: Refusal) -> Refusal:
 
 async def export(visit: Visit) -> Response:
     """Every alert that the page has, open and over, as CSV; times in UTC."""
-    headers = {**HEADERS, "content-disposition": 'attachment; filename="alerts.csv"'}
-    first = await _found(visit, limit=_EXPORT_ROWS)
+    table = _table(visit)
 
-    async def lines() -> AsyncIterator[str]:
-        yield csv_row(
-            "id", "kind", "severity", "campaign", "says", "figure", "worst", "threshold", "unit", "raised_at",
-            "cleared_at", "acknowledged_by", "acknowledged_at", "note",
-        )  # fmt: skip
-        page = first
-        while page:
-            for each in page:
-                yield csv_row(*_cells(each))
-            full = len(page) == _EXPORT_ROWS
-            page = await _found(visit, before=page[-1].id, limit=_EXPORT_ROWS) if full else []
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        async for page in every_page(_reader(visit, table), lambda each: _place(each, cast(Way, table.by)), _FILE_ROWS):
+            yield map(_cells, page)
 
-    return StreamingResponse(lines(), headers=headers, media_type="text/csv; charset=utf-8")
+    heads = (
+        "id", "kind", "severity", "campaign", "says", "figure", "worst", "threshold", "unit", "raised_at", "cleared_at",
+        "acknowledged_by", "acknowledged_at", "note",
+    )  # fmt: skip
+    return await csv_file(visit, "alerts", heads, pages())
 
 
-async def _found(visit: Visit, **more: Any) -> list[Alert]:
-    kind, campaign = visit.asked("kind"), visit.asked("campaign", 63)
-    return await visit.here.alerts.found(
-        visit.who, kind=kind if kind in KINDS else None, campaign=campaign or None, **more
-    )
-
-
-def _cells(each: Alert) -> list[str]:
-    figures = [f"{value:g}" for value in (each.figure, each.worst, each.threshold)]
-    return [
-        str(each.id), each.kind, each.severity, each.subject, sentence(each, english()), *figures, each.unit,
-        _utc(each.raised_at), _utc(each.cleared_at), each.acknowledged_by or "", _utc(each.acknowledged_at),
-        each.note or "",
-    ]  # fmt: skip
-
-
-def _utc(at: datetime | None) -> str:
-    return "" if at is None else at.astimezone(UTC).isoformat()
-
-
-def _number(text: str) -> int | None:
-    """PostgreSQL's bigint; what is none is the first page."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+def _cells(each: Alert) -> tuple[Cell, ...]:
+    return (
+        each.id, each.kind, each.severity, each.subject, sentence(each, english()), each.figure, each.worst,
+        each.threshold, each.unit, each.raised_at, each.cleared_at, each.acknowledged_by, each.acknowledged_at,
+        each.note,
+    )  # fmt: skip
 
 
 PAGES = (

@@ -1,5 +1,7 @@
 """Who is told: webhooks and e-mail addresses, made, tried, turned off; a secret is shown once."""
 
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -7,14 +9,23 @@ from starlette.responses import Response
 from gateway.alerts.kinds import KINDS
 from gateway.alerts.reasons import said
 from gateway.alerts.receivers import BYS, MANAGERS, NAME_CHARS_MAX, OLD_SECRET_HOURS, Made, shown_address
+from gateway.alerts.store import Receiver
 from gateway.console.access import HOME
 from gateway.console.alerts.pages import ALERTS
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
+from gateway.console.tables import Cell, Noted, Sort, Table, csv_file
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 
 RECEIVERS, NEW = f"{HOME}/alert-receivers", f"{HOME}/new-alert-receiver"
+EXPORT = f"{RECEIVERS}.csv"
+SORTS = {
+    "made": Sort(N_("Added")),
+    "name": Sort(N_("Name")),
+    "arrived": Sort(N_("Last arrived"), falls=True),
+}
+_NEVER = datetime(1, 1, 2, tzinfo=UTC)
 BY_WORDS = {"webhook": N_("Webhook"), "email": N_("E-mail")}
 STATE_WORDS = {"on": (N_("On"), "good"), "off": (N_("Off"), "plain"), "failed": (N_("Turned off: it failed"), "bad")}
 _DONE = {
@@ -104,13 +115,46 @@ def _secret(visit: Visit, made: Made, *, is_new: bool) -> Response:
     )
 
 
+def _table(visit: Visit) -> Table:
+    return Table(visit, RECEIVERS, SORTS, {}, EXPORT)
+
+
+async def _sorted(visit: Visit, table: Table) -> list[Receiver]:
+    """All of them, of which there are few."""
+    keys: dict[str, Callable[[Receiver], Any]] = {
+        "made": lambda each: (each.made_at, each.id),
+        "name": lambda each: (each.name.lower(), each.id),
+        "arrived": lambda each: (each.last_sent_at or _NEVER, each.id),
+    }
+    return sorted(await visit.here.receivers.list(), key=keys[table.by], reverse=table.down)
+
+
+async def export(visit: Visit) -> Response:
+    """Every receiver as CSV, with no more of its address than the page has; who took it is in the audit log."""
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        yield map(_cells, await _sorted(visit, _table(visit)))
+
+    heads = (
+        "id", "name", "by", "address", "told_of", "state", "last_arrived_at", "failing_since", "made_by", "made_at",
+    )  # fmt: skip
+    return await csv_file(visit, "alert-receivers", heads, pages(), Noted("receivers.exported", "receivers", {}))
+
+
+def _cells(each: Receiver) -> tuple[Cell, ...]:
+    told = (each.id, each.name, each.by, shown_address(each.by, each.address), " ".join(each.kinds) or "everything")
+    return (*told, each.state, each.last_sent_at, each.failing_since, each.made_by, each.made_at)
+
+
 async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
-    found = await visit.here.receivers.list()
+    table = _table(visit)
+    found = await _sorted(visit, table)
     given = {"done": "", **values}
     return visit.render(
         "alerts_receivers",
         status,
         receivers=found,
+        table=table,
         kinds=KINDS,
         bys=BY_WORDS,
         states=STATE_WORDS,
@@ -122,5 +166,6 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
 
 PAGES = (
     Page(path=RECEIVERS, show=show, act=act, roles=MANAGERS, under=ALERTS),
+    Page(path=EXPORT, show=export, roles=MANAGERS, under=ALERTS),
     Page(path=NEW, show=show_new, act=make, roles=MANAGERS, under=ALERTS),
 )

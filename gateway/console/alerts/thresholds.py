@@ -1,5 +1,7 @@
 """How far is too far: of everything, which operators choose, and of one campaign, which marketers do too."""
 
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -13,9 +15,12 @@ from gateway.console.access import HOME
 from gateway.console.alerts.pages import ALERTS, BADGES
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
+from gateway.console.tables import Cell, Sort, Table, csv_file, every_page, read_few
 from gateway.errors import Refusal
 
-THRESHOLDS = f"{HOME}/alert-thresholds"
+THRESHOLDS, EXPORT = f"{HOME}/alert-thresholds", f"{HOME}/alert-thresholds.csv"
+ROWS_MAX = 50
+SORTS = {"campaign": Sort(N_("Campaign")), "kind": Sort(N_("Kind")), "by": Sort(N_("Changed by"))}
 UNIT_WORDS = {
     "%": "%",
     "s": N_("seconds"),
@@ -72,17 +77,60 @@ async def choose(visit: Visit) -> Response:
     return visit.go(f"{THRESHOLDS}?done=1")
 
 
+def _table(visit: Visit) -> Table:
+    return Table(visit, THRESHOLDS, SORTS, {}, EXPORT)
+
+
+def _key(table: Table) -> Callable[[Chosen], tuple[str, ...]]:
+    """What thresholds of campaigns are sorted by, and told apart."""
+    first = attrgetter({"campaign": "campaign", "kind": "kind", "by": "changed_by"}[table.by])
+    return lambda each: (first(each), each.campaign, each.kind)
+
+
+async def export(visit: Visit) -> Response:
+    """Every threshold that the page has, those of everything first, as CSV."""
+    alerts, mine, table = visit.here.alerts, seen_by(visit.who), _table(visit)
+    levels, chosen = await alerts.levels(), await alerts.chosen()
+    everywhere = {each.kind: each for each in chosen if not each.campaign}
+    own = [each for each in chosen if each.campaign and each.kind in mine]
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        yield [_everywhere(KINDS[name], levels[name], everywhere.get(name)) for name in mine]
+        async for page in every_page(read_few(own, _key(table), down=table.down), _key(table)):
+            yield map(_own, page)
+
+    heads = ("campaign", "kind", "severity", "is_watched", "threshold", "unit", "changed_by", "changed_at")
+    return await csv_file(visit, "alert-thresholds", heads, pages())
+
+
+def _everywhere(kind: Kind, level: Level | None, chosen: Chosen | None) -> tuple[Cell, ...]:
+    watched = ("no", None, None) if level is None else ("yes", level.value, level.unit)
+    who = (None, None) if chosen is None else (chosen.changed_by, chosen.changed_at)
+    return ("", kind.name, kind.severity, *watched, *who)
+
+
+def _own(each: Chosen) -> tuple[Cell, ...]:
+    """Where a campaign has the threshold of everything again there is none."""
+    kind = KINDS[each.kind]
+    watched = ("no", None, None) if each.is_off else ("yes", each.value, kind.own_unit or kind.unit)
+    return (each.campaign, each.kind, kind.severity, *watched, each.changed_by, each.changed_at)
+
+
 async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
     alerts, words, mine = visit.here.alerts, visit.words, seen_by(visit.who)
     levels, chosen = await alerts.levels(), await alerts.chosen()
     everywhere = {each.kind: each for each in chosen if not each.campaign}
     rows = [_row(KINDS[name], levels[name], everywhere.get(name), words) for name in mine]
+    table = _table(visit)
+    own = [each for each in chosen if each.campaign and each.kind in mine]
+    shown_own = await table.page(read_few(own, _key(table), down=table.down), _key(table), tuple[str, ...], ROWS_MAX)
     given = {"done": "", "typed": {"kind": "", "campaign": visit.asked("campaign", 63), "value": ""}, **values}
     return visit.render(
         "alerts_thresholds",
         status,
         rows=rows,
-        own=[each for each in chosen if each.campaign and each.kind in mine],
+        table=table,
+        own=shown_own,
         kinds=KINDS,
         of_campaigns=[KINDS[name] for name in mine if KINDS[name].of_campaigns],
         units={unit: words.say(text) for unit, text in UNIT_WORDS.items()},
@@ -100,4 +148,7 @@ def _row(kind: Kind, level: Level | None, chosen: Chosen | None, words: Words) -
     return Row(kind, "" if level is None else words.number(level.value), default, level, chosen)
 
 
-PAGES = (Page(path=THRESHOLDS, show=show, act=choose, roles=READERS, actors=OF_CAMPAIGNS, under=ALERTS),)
+PAGES = (
+    Page(path=THRESHOLDS, show=show, act=choose, roles=READERS, actors=OF_CAMPAIGNS, under=ALERTS),
+    Page(path=EXPORT, show=export, roles=READERS, under=ALERTS),
+)

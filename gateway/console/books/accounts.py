@@ -11,7 +11,7 @@ from gateway.console.books.cells import UNITS_PREFIX, Cell, amount, figure
 from gateway.console.books.drilling import ALL, anchor
 from gateway.console.books.ledger import READERS, ROWS_MAX, bounds_in, filled, given_in, scope_in, wrong
 from gateway.console.books.naming import BASIS_WORDS, value_words
-from gateway.console.books.reports import in_time, is_piece
+from gateway.console.books.reports import here_of, in_time, is_piece
 from gateway.console.books.standing import reconciled
 from gateway.console.page import Page, Visit
 from gateway.errors import Refusal
@@ -61,7 +61,7 @@ async def show(visit: Visit) -> Response:
         **{"lines": [], "moved": [], "more": "", "working": 0, "too_long": 0, "reconciled": None, **shown},
         account=account,
         path=account_link(account, {}),
-        here=f"{account_link(account, {})}{query(given) or '?'}",
+        here=here_of(visit),
         entry=entry,
         given=filled(given),
         asked=given,

@@ -1,25 +1,28 @@
 """Breaks: differences that were found, what they come from, and what ended them."""
 
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
+from gateway.console.books.causes import likely, place_of, spelt
 from gateway.console.books.cells import BOOKS
-from gateway.console.books.stocktakes import UNKNOWN
+from gateway.console.books.lists import Listing, shown_or_wrong
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
+from gateway.console.tables import Cell, Noted, Sort, Table, csv_file
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.finance.outside import PATIENCE_S
 from gateway.finance.snapshot import turn
-from gateway.finance.stocktakes import Place, books_with
-from gateway.routes.paging import make_cursor, read_cursor
+from gateway.finance.stocktakes import books_with
 from gateway.sql import postgres
 from lua.door import DoorError
+from reconciler.ordering import Order, Place
 from reconciler.stocktake.breaks import (
+    BREAK_ORDERS,
     STATES,
     WORDS_CHARS_MAX,
     Break,
@@ -30,10 +33,20 @@ from reconciler.stocktake.breaks import (
     see_break,
 )
 
-BREAKS = f"{BOOKS}/breaks"
+BREAKS, FILE = f"{BOOKS}/breaks", f"{BOOKS}/breaks.csv"
 ROWS_MAX = 30
 ID_DIGITS_MAX = 18
 STATE_WORDS = {"open": N_("Open"), "explained": N_("Explained"), "resolved": N_("Resolved")}
+SORTS = {
+    "seen": Sort(N_("Seen"), falls=True),
+    "state": Sort(N_("State")),
+    "shard": Sort(N_("Where")),
+}
+_PLAIN = (
+    "id", "state", "kind", "shard", "figure", "seq", "detected_at", "likely", "clean_seq", "clean_at", "explained_by",
+    "explained_at", "explanation", "resolved_by", "resolved_at", "resolution", "compensation",
+)  # fmt: skip
+"""What a file has of a break as it is."""
 _SAY = N_("Say it in 1 to %(chars)s characters.")
 _DONE = {"explained": N_("It is explained. It still stands in the way of a close."), "resolved": N_("It is resolved.")}
 _TROUBLES = {
@@ -49,36 +62,47 @@ _TROUBLES = {
 }
 
 
+def _listing(visit: Visit) -> Listing[Break]:
+    filters = {name: visit.asked(name) for name in ("campaign", "shard", "state")}
+    if filters["state"] not in STATES:
+        filters["state"] = ""
+    table = Table(visit, BREAKS, SORTS, filters, FILE)
+    campaign, shard = (table.given(name) or None for name in ("campaign", "shard"))
+    states = [table.given("state")] if table.given("state") else None
+
+    async def fetch(order: Order, after: Place | None, limit: int) -> list[Break]:
+        async with books_with(visit.here.pool, {"campaign": campaign, "shard": shard}) as connection:
+            return await list_breaks(
+                connection, states=states, campaign=campaign, shard=shard, order=order, after=after, rows_max=limit
+            )
+
+    return Listing(table, BREAK_ORDERS, fetch)
+
+
 async def show_list(visit: Visit) -> Response:
-    """Breaks, the newest first."""
-    asked = {name: value for name in ("campaign", "shard", "state") if (value := visit.asked(name))}
-    scope: dict[str, str | None] = {"campaign": asked.get("campaign"), "shard": asked.get("shard")}
-    states = [asked["state"]] if asked.get("state") in STATES else None
-    of_list = f"console breaks {sorted(asked.items())}"
-    before = read_cursor(visit.request, Place, of_list)
-    found, errors = list[Break](), dict[str, str]()
-    try:
-        async with books_with(visit.here.pool, scope) as connection:
-            found = await list_breaks(connection, states=states, **scope, before=before, rows_max=ROWS_MAX + 1)
-    except Refusal as refusal:
-        if refusal.code != "not_found":
-            raise
-        errors[str(refusal.context.get("field"))] = visit.words.say(UNKNOWN)
-    more = ""
-    if len(found) > ROWS_MAX:
-        more = f"{BREAKS}?{urlencode({**asked, 'cursor': make_cursor(found[ROWS_MAX - 1].id, of_list)})}"
+    """Breaks, the newest first where nobody says how."""
+    listing = _listing(visit)
+    shown, errors = await shown_or_wrong(visit, listing.page(ROWS_MAX))
     return visit.render(
         "books_breaks",
         400 if errors else 200,
-        breaks=found[:ROWS_MAX],
-        given={"campaign": "", "shard": "", "state": "", **asked},
-        asked=asked,
+        table=listing.table,
+        shown=shown,
         errors=errors,
-        states=STATE_WORDS,
-        more=more,
-        first=f"{BREAKS}?{urlencode(asked)}" if visit.asked("cursor") else "",
-        spelt=spelt,
+        **_words(visit),
     )
+
+
+async def give_file(visit: Visit) -> Response:
+    """Every break that the list has, in its order, as CSV; holders are in it: who took it is in the audit log."""
+    listing = _listing(visit)
+    noted = Noted("breaks.exported", "breaks", listing.table.filters)
+    return await csv_file(visit, "breaks", (*_PLAIN, "expected", "found"), listing.lines(_cells), noted)
+
+
+def _cells(one: Break) -> Iterator[tuple[Cell, ...]]:
+    sides = (msgspec.json.encode(side).decode() for side in (one.expected, one.found))
+    yield (*(getattr(one, name) for name in _PLAIN), *sides)
 
 
 async def show(visit: Visit) -> Response:
@@ -124,14 +148,18 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         raise Refusal("not_found") from None
     given = {"typed": {}, "done": "", **values}
     may = visit.who.may("finance") and found.state != "resolved"
-    return visit.render("books_break", status, one=found, states=STATE_WORDS, spelt=spelt, may_act=may, **given)
+    return visit.render("books_break", status, one=found, may_act=may, **_words(visit), **given)
 
 
-def spelt(value: dict[str, Any]) -> list[tuple[str, str]]:
-    """One side of a difference."""
-    return [
-        (name, each if isinstance(each, str) else msgspec.json.encode(each).decode()) for name, each in value.items()
-    ]
+def _words(visit: Visit) -> dict[str, Any]:
+    """What a page says of breaks."""
+    words = visit.words
+    return {
+        "states": STATE_WORDS,
+        "likely": lambda one: likely(one, words),
+        "place": lambda one: place_of(one, words),
+        "spelt": lambda side: spelt(side, words),
+    }
 
 
 def _id(visit: Visit) -> int:
@@ -144,6 +172,7 @@ def _id(visit: Visit) -> int:
 READERS = ("finance", "auditor")
 PAGES = (
     Page(path=BREAKS, show=show_list, roles=READERS, menu=N_("Breaks"), section=N_("Books")),
+    Page(path=FILE, show=give_file, roles=READERS, under=BREAKS),
     Page(path=f"{BREAKS}/{{break}}", show=show, roles=READERS, under=BREAKS),
     Page(path=f"{BREAKS}/{{break}}/act", show=show, act=act, roles=("finance",), under=BREAKS),
 )

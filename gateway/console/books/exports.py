@@ -2,28 +2,30 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from hashlib import sha256
 from secrets import token_hex
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
+import msgspec
 from psycopg import AsyncConnection
 from starlette.responses import FileResponse, Response
 
 from gateway.console.books.addresses import BOOKS, MAY_BE_NONE, NONE, report_link
+from gateway.console.books.lists import UNKNOWN, Listing
 from gateway.console.books.naming import ASK_WORDS, FORMAT_WORDS, REPORT_WORDS
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
+from gateway.console.tables import Cell, Sort, Table, csv_file
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.finance.asking import asked as asking
-from gateway.routes.paging import make_cursor, read_cursor
 from gateway.sql import postgres
 from reconciler.exports import store
 from reconciler.exports.store import Export
 from reconciler.exports.work import TRIES_MAX
+from reconciler.ordering import Order, Place
 from reconciler.reports.asking import BadAsk, asked_of
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.known import check_known_async
@@ -31,7 +33,7 @@ from reconciler.reports.shape import Asked
 from reconciler.reports.writing import FORMATS, check_format
 
 READERS = ("finance", "auditor")
-EXPORTS, NEW = f"{BOOKS}/exports", f"{BOOKS}/new-export"
+EXPORTS, FILE, NEW = f"{BOOKS}/exports", f"{BOOKS}/exports.csv", f"{BOOKS}/new-export"
 ROWS_MAX = 30
 STATE_WORDS = {
     "waiting": N_("Waiting"),
@@ -41,40 +43,61 @@ STATE_WORDS = {
     "cancelled": N_("Given up"),
     "removed": N_("Removed"),
 }
+SORTS = {
+    "asked": Sort(N_("Asked for"), falls=True),
+    "report": Sort(N_("Report")),
+    "state": Sort(N_("State")),
+    "bytes": Sort(N_("Size"), falls=True),
+}
+_PLAIN = ("id", "report", "format", "state", "rows", "bytes", "asked_by", "asked_at", "finished_at", "failed")
+"""What a file has of an export as it is."""
 _WRONG = N_("This can’t be asked here.")
-_UNKNOWN = N_("The books know no such name.")
 _TOO_MANY = Trouble(N_("Too many exports are not done yet."), N_("Wait for one of them, or give one up."))
 
 
-class _Place(NamedTuple):
-    """The last export of the page before."""
+def _listing(visit: Visit) -> Listing[Export]:
+    report, state = visit.asked("report"), visit.asked("state")
+    filters = {"report": report if report in REPORTS else "", "state": state if state in STATE_WORDS else ""}
+    table = Table(visit, EXPORTS, SORTS, filters, FILE)
 
-    asked_at: datetime
-    export: str
+    async def fetch(order: Order, after: Place | None, limit: int) -> list[Export]:
+        async with postgres(visit.here.pool) as connection:
+            return await store.listed(
+                connection,
+                limit,
+                report=table.given("report") or None,
+                state=table.given("state") or None,
+                order=order,
+                after=after,
+            )
+
+    return Listing(table, store.ORDERS, fetch)
 
 
 async def show_list(visit: Visit) -> Response:
-    """Exports, the newest first."""
-    place = read_cursor(visit.request, _Place, "console exports")
-    async with postgres(visit.here.pool) as connection:
-        found = await store.listed(connection, ROWS_MAX + 1, *(place or ()))
-    page, more = found[:ROWS_MAX], ""
-    if len(found) > ROWS_MAX:
-        cursor = make_cursor(_Place(page[-1].asked_at, page[-1].id), "console exports")
-        more = f"{EXPORTS}?{urlencode({'cursor': cursor})}"
+    """Exports, the newest first where nobody says how."""
+    listing = _listing(visit)
+    shown = await listing.page(ROWS_MAX)
     words: dict[str, Any] = {"states": STATE_WORDS, "reports": REPORT_WORDS, "formats": FORMAT_WORDS}
-    is_moving = any(each.state in ("waiting", "running") for each in page)
-    may = visit.who.may("finance")
     return visit.render(
         "books_exports",
-        exports=page,
-        more=more,
-        first=EXPORTS if place else "",
-        is_moving=is_moving,
-        may_ask=may,
+        table=listing.table,
+        shown=shown,
+        is_moving=any(each.state in ("waiting", "running") for each in shown.rows),
+        may_ask=visit.who.may("finance"),
         here=visit.request.url.query,
         **words,
     )
+
+
+async def give_list(visit: Visit) -> Response:
+    """Every export that the list has, in its order, as CSV: what was asked for, and what became of it."""
+    return await csv_file(visit, "exports", (*_PLAIN, "asked", "sha256"), _listing(visit).lines(_cells))
+
+
+def _cells(one: Export) -> Iterator[tuple[Cell, ...]]:
+    asked = msgspec.json.encode(one.asked).decode()
+    yield (*(getattr(one, name) for name in _PLAIN), asked, (one.manifest or {}).get("sha256"))
 
 
 async def show_form(visit: Visit) -> Response:
@@ -116,7 +139,7 @@ async def ask(visit: Visit) -> Response:
     except Refusal as refusal:
         if refusal.code != "not_found":
             raise
-        return _form(visit, typed, 400, errors={str(refusal.context.get("field")): visit.words.say(_UNKNOWN)})
+        return _form(visit, typed, 400, errors={str(refusal.context.get("field")): visit.words.say(UNKNOWN)})
     return visit.go(f"{EXPORTS}/{export.id}")
 
 
@@ -208,6 +231,7 @@ def _text(value: Any) -> str:
 EXPORT = f"{EXPORTS}/{{export}}"
 PAGES = (
     Page(path=EXPORTS, show=show_list, roles=READERS, menu=N_("Exports"), section=N_("Books")),
+    Page(path=FILE, show=give_list, roles=READERS, under=EXPORTS),
     Page(path=NEW, show=show_form, act=ask, roles=("finance",), under=EXPORTS),
     Page(path=EXPORT, show=show, roles=READERS, under=EXPORTS),
     Page(path=f"{EXPORT}/file", show=give_file, roles=READERS, under=EXPORTS),

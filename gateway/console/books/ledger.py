@@ -1,7 +1,7 @@
 """Journals: a list of them, and one with its postings and the state changes it was made of."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -11,29 +11,32 @@ from gateway.console.books.addresses import (
     account_link,
     change_link,
     journal_link,
-    query,
     report_link,
 )
 from gateway.console.books.cells import Cell, amount, cells
+from gateway.console.books.lists import UNKNOWN, Listing
 from gateway.console.books.naming import BASIS_WORDS, VERB_WORDS, head, on_screen
-from gateway.console.books.reports import in_time, is_piece
+from gateway.console.books.reports import here_of, in_time, is_piece
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
+from gateway.console.tables import Cell as Told
+from gateway.console.tables import Shown, Sort, Table, csv_file
 from gateway.errors import Refusal
 from gateway.finance.asking import snapshot_of
 from gateway.finance.reports import read_report
 from gateway.finance.snapshot import snapshot
-from gateway.routes.paging import make_cursor, read_cursor
 from reconciler.books import journals as books
 from reconciler.books.asked import Bounds, Scope, bounds_of
 from reconciler.books.chart import look_up
-from reconciler.books.journals import JOURNAL_VERBS, Posted, Wanted, WholeJournal, verb_of
+from reconciler.books.journals import JOURNAL_VERBS, Journal, Posted, Wanted, WholeJournal, verb_of
+from reconciler.ordering import Order, Place
 from reconciler.reports.asking import BadAsk
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.shape import Asked, Column
 
 READERS = ("finance", "auditor")
-JOURNALS = f"{BOOKS}/journals"
+JOURNALS, FILE = f"{BOOKS}/journals", f"{BOOKS}/journals.csv"
+SORTS = {"posted": Sort(N_("Posted"), falls=True)}
 ROWS_MAX = 50
 ENTRIES_MAX = 25
 JOURNAL_DIGITS_MAX = 18
@@ -45,15 +48,15 @@ _SAYS = {
     "basis": N_("Choose one of the list."),
     "account": N_("An account of the chart, such as payable:m-1."),
 }
-_UNKNOWN = N_("The books know no such name.")
 
 
 async def show_journals(visit: Visit) -> Response:
     """Journals, the last posted first, or the form with what is wrong in it."""
     given, errors, shown = given_in(visit, _FILTERS), dict[str, str](), dict[str, Any]()
+    table = Table(visit, JOURNALS, SORTS, given, FILE)
     try:
-        found = await in_time(visit, _found(visit, given))
-        shown = {"working": 1} if found is None else found
+        found = await in_time(visit, _listing(visit, table).page(ROWS_MAX))
+        shown = {"working": 1} if found is None else {"shown": found}
     except (BadAsk, Refusal) as error:
         if isinstance(error, Refusal) and error.code == "overloaded":
             shown = {"too_long": 1}
@@ -64,11 +67,11 @@ async def show_journals(visit: Visit) -> Response:
     return visit.render(
         "books_journals",
         400 if errors and not is_piece(visit) else 200,
-        **{"journals": [], "more": "", "working": 0, "too_long": 0, **shown},
-        first=f"{JOURNALS}{query(given)}" if visit.asked("cursor") else "",
+        **{"shown": Shown([], "", ""), "working": 0, "too_long": 0, **shown},
+        table=table,
         given=filled(given),
         asked=given,
-        here=f"{JOURNALS}{query(given) or '?'}",
+        here=here_of(visit),
         errors=errors,
         at=_at,
         files=files if not {"chain", "verb"} & set(given) else {},
@@ -77,15 +80,30 @@ async def show_journals(visit: Visit) -> Response:
     )
 
 
-async def _found(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
-    """Errors: BadAsk, Refusal."""
-    wanted, of_list = _wanted(given), f"console journals {sorted(given.items())}"
-    under = read_cursor(visit.request, int, of_list)
-    about = {"account": wanted.account, "chain": wanted.chain}
-    async with snapshot_of(visit.here.pool, wanted.scope, **about) as connection:
-        found = await books.journals(connection, wanted, ROWS_MAX + 1, under)
-    cursor = {"cursor": make_cursor(found[ROWS_MAX - 1].id, of_list)} if len(found) > ROWS_MAX else {}
-    return {"journals": found[:ROWS_MAX], "more": f"{JOURNALS}{query({**given, **cursor})}" if cursor else ""}
+def _listing(visit: Visit, table: Table) -> Listing[Journal]:
+    """Errors: BadAsk."""
+    wanted = _wanted(table.filters)
+
+    async def fetch(order: Order, after: Place | None, limit: int) -> list[Journal]:
+        async with snapshot_of(visit.here.pool, wanted.scope, account=wanted.account, chain=wanted.chain) as connection:
+            return await books.journals(connection, wanted, limit, order=order, after=after)
+
+    return Listing(table, books.ORDERS, fetch)
+
+
+async def give_file(visit: Visit) -> Response:
+    """Every journal that the list has, in its order, as CSV, each with its place in its chain. Errors: Refusal."""
+    table = Table(visit, JOURNALS, SORTS, given_in(visit, _FILTERS))
+    try:
+        listing = _listing(visit, table)
+    except BadAsk as error:
+        raise Refusal("bad_request", str(error), field=error.field) from None
+    return await csv_file(visit, "journals", Journal.__struct_fields__, listing.lines(_cells))
+
+
+def _cells(one: Journal) -> Iterator[tuple[Told, ...]]:
+    cells = (getattr(one, name) for name in Journal.__struct_fields__)
+    yield tuple(str(each) if isinstance(each, date) else each for each in cells)
 
 
 async def show_journal(visit: Visit) -> Response:
@@ -126,11 +144,11 @@ def filled(given: Mapping[str, str]) -> dict[str, str]:
 def wrong(visit: Visit, error: BadAsk | Refusal) -> dict[str, str]:
     """What is wrong in the form, by field. Errors: *error*, where that is about no field of it."""
     if isinstance(error, BadAsk):
-        return {error.field: visit.words.say(_SAYS.get(error.field, _UNKNOWN))}
+        return {error.field: visit.words.say(_SAYS.get(error.field, UNKNOWN))}
     field = error.context.get("field")
     if error.code != "not_found" or field not in _FILTERS:
         raise error
-    return {str(field): visit.words.say(_UNKNOWN)}
+    return {str(field): visit.words.say(UNKNOWN)}
 
 
 def _wanted(given: Mapping[str, str]) -> Wanted:
@@ -188,5 +206,6 @@ def _at(text: str) -> datetime:
 
 PAGES = (
     Page(path=JOURNALS, show=show_journals, roles=READERS, menu=N_("Journals"), section=N_("Books")),
+    Page(path=FILE, show=give_file, roles=READERS, under=JOURNALS),
     Page(path=f"{JOURNALS}/{{journal}}", show=show_journal, roles=READERS, under=JOURNALS),
 )

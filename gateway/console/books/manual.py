@@ -1,10 +1,9 @@
 """Journals that people make: drafted here, and approved by somebody else on the page Waiting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from secrets import token_hex
-from typing import Any, NamedTuple, get_args
-from urllib.parse import urlencode
+from typing import Any, get_args
 
 from babel.numbers import get_currency_precision
 from starlette.responses import Response
@@ -12,17 +11,20 @@ from starlette.responses import Response
 from gateway.campaigns.broken import refuse
 from gateway.console.access import HOME
 from gateway.console.books.cells import BOOKS, UNITS_PREFIX, account_link, amount, journal_link
+from gateway.console.books.lists import Listing
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
+from gateway.console.tables import Cell, Sort, Table, csv_file
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
+from gateway.finance.drafted import ORDERS, ManualJournal, State
 from gateway.finance.drafts import Draft, DraftLine, broken_rules, campaigns_in
-from gateway.finance.making import ManualJournals, State
+from gateway.finance.making import ManualJournals
 from gateway.finance.periods import ENTITY
-from gateway.routes.paging import make_cursor, read_cursor
+from reconciler.ordering import Order, Place
 
 READERS = ("finance", "auditor")
-MANUALS, NEW = f"{BOOKS}/manual", f"{BOOKS}/new-manual"
+MANUALS, FILE, NEW = f"{BOOKS}/manual", f"{BOOKS}/manual.csv", f"{BOOKS}/new-manual"
 ROWS_MAX = 30
 LINES = 6
 AMOUNT_CHARS_MAX = 24
@@ -32,6 +34,18 @@ STATE_WORDS = {
     "posted": N_("Posted"),
     "rejected": N_("Rejected"),
 }
+SORTS = {
+    "made": Sort(N_("Made"), falls=True),
+    "amount": Sort(N_("Amount"), falls=True),
+    "state": Sort(N_("State")),
+    "date": Sort(N_("Effective date"), falls=True),
+    "maker": Sort(N_("Made by")),
+}
+_PLAIN = (
+    "id", "state", "entity", "effective_date", "reason", "attachment", "about", "reverses", "settles", "made_by",
+    "made_at", "checked_by", "checked_at", "refused", "journal",
+)  # fmt: skip
+"""What a file has of a journal as it is."""
 _FIELDS = ("entity", "effective_date", "reason", "attachment", "about", "reverses")
 _LINE = ("debit", "credit", "commodity", "amount")
 _SAYS = {
@@ -57,30 +71,42 @@ _DRAFTED = Trouble(
 )
 
 
-class _Place(NamedTuple):
-    at: datetime
-    id: str
+def _listing(visit: Visit) -> Listing[ManualJournal]:
+    state = visit.asked("state") if visit.asked("state") in get_args(State) else ""
+    table = Table(visit, MANUALS, SORTS, {"state": state}, FILE)
+
+    async def fetch(order: Order, after: Place | None, limit: int) -> list[ManualJournal]:
+        return await ManualJournals(visit.here.pool).list(limit, state or None, None, order, after)
+
+    return Listing(table, ORDERS, fetch)
 
 
 async def show_list(visit: Visit) -> Response:
-    """Journals made by hand, the last drafted first."""
-    state = visit.asked("state") if visit.asked("state") in get_args(State) else ""
-    of_list = f"console manual {state}"
-    after = read_cursor(visit.request, _Place, of_list)
-    found = await ManualJournals(visit.here.pool).list(ROWS_MAX + 1, state or None, None, after)
-    page, more, asked = found[:ROWS_MAX], "", {"state": state} if state else {}
-    if len(found) > ROWS_MAX:
-        cursor = make_cursor(_Place(page[-1].made_at, page[-1].id), of_list)
-        more = f"{MANUALS}?{urlencode({**asked, 'cursor': cursor})}"
+    """Journals made by hand, the last drafted first where nobody says how."""
+    listing, words = _listing(visit), visit.words
+    shown = await listing.page(ROWS_MAX)
+    amounts = [[amount(words, minor, each) for each, minor in one.amounts.items()] for one in shown.rows]
     return visit.render(
         "books_manuals",
-        manuals=page,
-        state=state,
+        manuals=list(zip(shown.rows, amounts, strict=True)),
+        table=listing.table,
+        shown=shown,
         states=STATE_WORDS,
-        more=more,
-        first=f"{MANUALS}?{urlencode(asked)}" if after else "",
         may_draft=visit.who.may("finance"),
     )
+
+
+async def give_file(visit: Visit) -> Response:
+    """Every journal that the list has, in its order, as CSV: a row a line, money in minor units."""
+    heads = (*_PLAIN, "line", "debit", "credit", "commodity", "minor", "order_id")
+    return await csv_file(visit, "journals-by-hand", heads, _listing(visit).lines(_cells))
+
+
+def _cells(one: ManualJournal) -> Iterator[tuple[Cell, ...]]:
+    plain = [getattr(one, name) for name in _PLAIN]
+    plain[_PLAIN.index("effective_date")] = str(one.effective_date)
+    for number, line in enumerate(one.lines, 1):
+        yield (*plain, number, line.debit, line.credit, line.commodity, line.minor, line.order_id)
 
 
 async def show_form(visit: Visit) -> Response:
@@ -217,6 +243,7 @@ def _form(visit: Visit, typed: Mapping[str, str], status: int = 200, **values: A
 
 PAGES = (
     Page(path=MANUALS, show=show_list, roles=READERS, menu=N_("Journals by hand"), section=N_("Books")),
+    Page(path=FILE, show=give_file, roles=READERS, under=MANUALS),
     Page(path=NEW, show=show_form, act=draft, roles=("finance",), under=MANUALS),
     Page(path=f"{MANUALS}/{{manual}}", show=show, roles=READERS, under=MANUALS),
 )

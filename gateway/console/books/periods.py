@@ -1,9 +1,9 @@
 """Periods: their check-list, on hold, closed, and proposed to be opened again."""
 
 import re
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,6 +17,7 @@ from gateway.console.books.working import told
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.console.render import HEADERS
+from gateway.console.tables import Cell, Read, Shown, Sort, Table, csv_file, every_page
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.finance.close_report.page import POLICY
@@ -29,12 +30,13 @@ from gateway.sql import postgres
 from reconciler.periods.calendar import KINDS, Kind, Period, parse_period
 from reconciler.periods.closing import NotClosable, close, hold
 from reconciler.periods.entities import ID_PATTERN, list_entities
-from reconciler.periods.listing import list_periods, next_to_close, one_period, report_of
+from reconciler.periods.listing import Listed, list_periods, next_to_close, one_period, report_of
 from reconciler.periods.report import Check
 from reconciler.verdict.judging import Verdict
 
 READERS = ("finance", "auditor")
-PERIODS = f"{BOOKS}/periods"
+PERIODS, FILE = f"{BOOKS}/periods", f"{BOOKS}/periods.csv"
+SORTS = {"starts": Sort(N_("Period"), falls=True)}
 ROWS_MAX = 24
 STATE_WORDS = {"open": N_("Open"), "hold": N_("On hold"), "closed": N_("Closed")}
 KIND_WORDS = {"month": N_("Months"), "day": N_("Days")}
@@ -46,6 +48,16 @@ _BUSY = Trouble(
     N_("Somebody is at it already."), N_("What you asked for was not begun. This is what is being done now.")
 )
 _STATE = Trouble(N_("Not in this state."), N_("Somebody may have changed it. This is how it stands now."))
+_OTHERWISE = {
+    "hold": Trouble(
+        N_("It has not begun yet."),
+        N_("It can be put on hold from its first day on, by the date of its legal entity."),
+    ),
+    "reopen": Trouble(
+        N_("Another period was closed after it."), N_("The last one that was closed is opened again first.")
+    ),
+}
+"""What no state of its own would allow, by step."""
 _PENDING = Trouble(N_("It is proposed already."), N_("Somebody else has to decide, on the page Waiting."))
 _WHY = N_("Say why, in 1 to %(chars)s characters.")
 _UNKNOWN = N_("There is no such legal entity.")
@@ -61,26 +73,24 @@ class Outcome(msgspec.Struct, frozen=True):
 
 async def show_list(visit: Visit) -> Response:
     """Months or days of a legal entity, the newest first."""
-    entity, kind = visit.asked("entity") or ENTITY, _kind(visit.asked("kind"))
-    before = _day(visit.asked("before"))
+    entity, kind, table = _asked(visit)
     async with postgres(visit.here.pool) as connection:
         entities = await list_entities(connection)
         zones = {one.id: one.zone for one in entities}
         errors = {} if entity in zones else {"entity": visit.words.say(_UNKNOWN)}
-        found, upcoming, is_over = [], None, False
+        upcoming, is_over = None, False
         if not errors:
-            today = datetime.now(UTC).astimezone(ZoneInfo(zones[entity])).date()
-            found = await list_periods(connection, entity, kind, today, before=before, limit=ROWS_MAX + 1)
             upcoming = await next_to_close(connection, entity, kind)
-            is_over = upcoming is not None and upcoming.ends < today
-    asked = {"entity": entity, "kind": kind}
-    more = (
-        f"{PERIODS}?{urlencode({**asked, 'before': str(found[ROWS_MAX - 1].starts)})}" if len(found) > ROWS_MAX else ""
-    )
+            is_over = upcoming is not None and upcoming.ends < _today(zones[entity])
+    shown = Shown[Listed]([], "", "")
+    if not errors:
+        shown = await table.page(_reader(visit, table, zones[entity]), _starts, date, ROWS_MAX)
     return visit.render(
         "books_periods",
         400 if errors else 200,
-        periods=[(one, _path(parse_period(entity, str(one.starts), kind))) for one in found[:ROWS_MAX]],
+        periods=[(one, _path(parse_period(entity, str(one.starts), kind))) for one in shown.rows],
+        table=table,
+        shown=shown,
         upcoming=(upcoming, _path(upcoming)) if upcoming else None,
         is_over=is_over,
         entities=entities,
@@ -89,9 +99,53 @@ async def show_list(visit: Visit) -> Response:
         kinds=KIND_WORDS,
         states=STATE_WORDS,
         errors=errors,
-        more=more,
-        first=f"{PERIODS}?{urlencode(asked)}" if before else "",
     )
+
+
+def _asked(visit: Visit) -> tuple[str, Kind, Table]:
+    """The legal entity, months or days, and how they are sorted."""
+    entity, kind = visit.asked("entity") or ENTITY, _kind(visit.asked("kind"))
+    return entity, kind, Table(visit, PERIODS, SORTS, {"entity": entity, "kind": kind}, FILE)
+
+
+def _reader(visit: Visit, table: Table, zone: str) -> Read[date, Listed]:
+    entity, kind = table.given("entity"), _kind(table.given("kind"))
+
+    async def read(after: date | None, limit: int) -> list[Listed]:
+        async with postgres(visit.here.pool) as connection:
+            day = _today(zone)
+            return await list_periods(connection, entity, kind, day, behind=after, limit=limit, is_down=table.down)
+
+    return read
+
+
+def _starts(one: Listed) -> date:
+    return one.starts
+
+
+def _today(zone: str) -> date:
+    return datetime.now(UTC).astimezone(ZoneInfo(zone)).date()
+
+
+async def give_file(visit: Visit) -> Response:
+    """Every period that the list has, in its order, as CSV. Errors: Refusal("not_found") for an unknown entity."""
+    entity, _, table = _asked(visit)
+    async with postgres(visit.here.pool) as connection:
+        zones = {one.id: one.zone for one in await list_entities(connection)}
+    if entity not in zones:
+        raise Refusal("not_found")
+    read = _reader(visit, table, zones[entity])
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        async for page in every_page(read, _starts):
+            yield map(_cells, page)
+
+    heads = ("entity", "kind", "starts", "ends", "state", "changed_by", "changed_at")
+    return await csv_file(visit, "periods", heads, pages())
+
+
+def _cells(one: Listed) -> tuple[Cell, ...]:
+    return one.entity, one.kind, str(one.starts), str(one.ends), one.state, one.changed_by, one.changed_at
 
 
 async def show(visit: Visit) -> Response:
@@ -140,7 +194,10 @@ async def act(visit: Visit) -> Response:
         troubles = {"invalid_state": _STATE, "proposal_pending": _PENDING}
         if refusal.code not in troubles:
             raise
-        return await _render(visit, refusal.status, notice=troubles[refusal.code])
+        notice = troubles[refusal.code]
+        if refusal.context.get("allowed") == []:
+            notice = _OTHERWISE.get(visit.one("step"), notice)
+        return await _render(visit, refusal.status, notice=notice)
     raise Refusal("bad_request", "The form could not be read.")
 
 
@@ -214,13 +271,6 @@ def _kind(text: str) -> Kind:
     return next((kind for kind in KINDS if kind == text), "month")
 
 
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-
-
 def _period(visit: Visit) -> Period:
     """The period in the path. Errors: Refusal("not_found")."""
     at = visit.request.path_params
@@ -235,6 +285,7 @@ def _period(visit: Visit) -> Period:
 PERIOD = f"{PERIODS}/{{entity}}/{{kind}}/{{starts}}"
 PAGES = (
     Page(path=PERIODS, show=show_list, roles=READERS, menu=N_("Periods"), section=N_("Books")),
+    Page(path=FILE, show=give_file, roles=READERS, under=PERIODS),
     Page(path=PERIOD, show=show, roles=READERS, under=PERIODS),
     Page(path=f"{PERIOD}/report", show=show_report, roles=READERS, under=PERIODS),
     Page(path=f"{PERIOD}/act", show=show, act=act, roles=("finance",), under=PERIODS),

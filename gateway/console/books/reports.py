@@ -74,7 +74,7 @@ async def show(visit: Visit) -> Response:
         head=head,
         path=f"{BOOKS}/reports/{report.name}",
         measures=MEASURE_WORDS,
-        here=_here(visit),
+        here=here_of(visit),
         **form,
         **{"working": 0, "too_long": 0, "outside": None, **shown},
     )
@@ -135,7 +135,7 @@ def _with_zone(visit: Visit, report: Report, given: Mapping[str, str]) -> dict[s
     return {**zone, **given}
 
 
-def _here(visit: Visit) -> str:
+def here_of(visit: Visit) -> str:
     """The address, without what only says how it is shown."""
     kept = [(name, value) for name, value in visit.request.query_params.multi_items() if name not in (WAIT, SUMS)]
     return f"{visit.request.url.path}?{urlencode(kept)}"

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from gateway.console.books.checking import CHECK_WORDS
 from gateway.console.books.work import Work
 from gateway.console.locales import N_, Words
+from gateway.finance.in_words import CHECK_WORDS
 
 STEP_WORDS = {
     "turn": N_("Another verdict is being judged. This one waits for its turn."),

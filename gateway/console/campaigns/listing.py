@@ -1,26 +1,24 @@
 """Every campaign there is, with the one state that is true by Redis' clock; and the same as a CSV file."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast, get_args
-from urllib.parse import urlencode
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gateway.campaigns.life import State
-from gateway.campaigns.register import Listed, Register, Sort
+from gateway.campaigns.register import Listed, Register
+from gateway.campaigns.register import Sort as By
 from gateway.console.access import HOME
 from gateway.console.campaigns.sentence import sentence
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
-from gateway.console.render import HEADERS
-from gateway.issuing.csv_lines import row as csv_row
-from gateway.routes.paging import make_cursor, read_cursor
-from gateway.wire import rfc3339, time_ms
+from gateway.console.tables import Cell, Read, Sort, Table, csv_file, every_page
+from gateway.wire import rfc3339
 
 CAMPAIGNS, NEW, EXPORT = f"{HOME}/campaigns", f"{HOME}/new-campaign", f"{HOME}/campaigns.csv"
 SEE = ("marketer", "finance", "auditor", "operator")
 ROWS_MAX = 25
-_EXPORT_ROWS = 500
+_FILE_ROWS = 500
 STATE_WORDS: Mapping[str, tuple[str, str]] = {
     "draft": (N_("Draft"), "note"),
     "scheduled": (N_("Scheduled"), "note"),
@@ -32,23 +30,24 @@ STATE_WORDS: Mapping[str, tuple[str, str]] = {
 }
 """What is shown as the state → its message, and how it looks."""
 
-SORT_WORDS: Mapping[str, str] = {
-    "changed": N_("Changed"),
-    "name": N_("Campaign name"),
-    "id": N_("Id"),
-    "starts": N_("Starts"),
-    "ends": N_("Ends"),
+SORTS: Mapping[str, Sort] = {
+    "changed": Sort(N_("Changed"), falls=True),
+    "name": Sort(N_("Campaign name")),
+    "id": Sort(N_("Id")),
+    "starts": Sort(N_("Starts")),
+    "ends": Sort(N_("Ends")),
 }
 
 
 class Line(NamedTuple):
-    """A campaign in the list: *left* is None where it can't be told."""
+    """A campaign in the list, as of *now_ms*: *left* is None where it can't be told."""
 
     campaign: Listed
     status: str
     says: str
     left: int | None
     stock: int | None
+    now_ms: int
 
 
 class _Place(NamedTuple):
@@ -58,34 +57,34 @@ class _Place(NamedTuple):
     id: str
 
 
-_BEGINNING = _Place("", "")
+class Found(NamedTuple):
+    """A campaign, and the time of Redis that its state is of."""
+
+    campaign: Listed
+    now_ms: int
 
 
-class Asked(NamedTuple):
-    """What the address asks for."""
-
-    text: str
-    state: str
-    sort: Sort
-    down: bool
-
-    def query(self, **more: str) -> str:
-        """The same as an address says it."""
-        named = {"text": self.text, "state": self.state, "sort": self.sort, "down": "1" if self.down else "0"}
-        return urlencode({name: value for name, value in {**named, **more}.items() if value})
+def _table(visit: Visit) -> Table:
+    """What can't be asked for is what nobody asks for."""
+    state = visit.asked("state")
+    filters = {"text": visit.asked("text"), "state": state if state in list(State) else ""}
+    return Table(visit, CAMPAIGNS, SORTS, filters, EXPORT)
 
 
-def asked_of(visit: Visit) -> Asked:
-    """What *visit* asks for; what it can't ask for is what nobody asks for."""
-    state, sort = visit.asked("state"), visit.asked("sort")
-    sort = sort if sort in get_args(Sort) else "changed"
-    down = visit.asked("down")
-    return Asked(
-        visit.asked("text"),
-        state if state in list(State) else "",
-        cast(Sort, sort),
-        down == "1" if down in ("0", "1") else sort == "changed",
-    )
+def _reader(visit: Visit, table: Table) -> Read[_Place, Found]:
+    register = register_of(visit)
+    asked = {"text": "", "state": "", **table.filters}
+
+    async def read(after: _Place | None, limit: int) -> list[Found]:
+        sort = cast(By, table.by)
+        found, now_ms = await register.listed(**asked, sort=sort, down=table.down, after=after or ("", ""), limit=limit)
+        return [Found(each, now_ms) for each in found]
+
+    return read
+
+
+def _place(found: Found) -> _Place:
+    return _Place(found.campaign.key, found.campaign.id)
 
 
 def register_of(visit: Visit) -> Register:
@@ -100,78 +99,50 @@ def status(state: State, left: int | None) -> str:
 
 async def show(visit: Visit) -> Response:
     """A page of campaigns. Errors: Refusal."""
-    asked, register = asked_of(visit), register_of(visit)
-    after = read_cursor(visit.request, _Place, asked.query())
-    found, _ = await register.listed(**asked._asdict(), after=after or _BEGINNING, limit=ROWS_MAX + 1)
-    shown = found[:ROWS_MAX]
-    more = ""
-    if len(found) > ROWS_MAX:
-        cursor = make_cursor(_Place(shown[-1].key, shown[-1].id), asked.query())
-        more = f"{CAMPAIGNS}?{asked.query(cursor=cursor)}"
-    values: dict[str, Any] = {
-        "lines": await _lines(visit, register, shown),
-        "asked": asked,
-        "more": more,
-        "first": f"{CAMPAIGNS}?{asked.query()}" if after else "",
-    }
+    table = _table(visit)
+    shown = await table.page(_reader(visit, table), _place, _Place, ROWS_MAX)
     return visit.render(
         "campaigns/list",
-        **values,
+        lines=await _lines(visit, shown.rows),
+        table=table,
+        shown=shown,
         states=[(state.value, STATE_WORDS[state.value][0]) for state in State],
-        sorts=SORT_WORDS,
-        sorted_by={sort: f"{CAMPAIGNS}?{_turned(asked, sort).query()}" for sort in get_args(Sort)},
         may_act=visit.who.may("marketer"),
-        is_filtered=bool(asked.text or asked.state),
-        export=f"{EXPORT}?{asked.query()}",
         state_words=STATE_WORDS,
     )
 
 
-def _turned(asked: Asked, sort: Sort) -> Asked:
-    """The same sorted by *sort*; the other way round where it is so already."""
-    down = not asked.down if asked.sort == sort else sort == "changed"
-    return asked._replace(sort=sort, down=down)
-
-
-async def _lines(visit: Visit, register: Register, many: Sequence[Listed]) -> list[Line]:
-    lines = []
-    for here, looks in zip(many, await register.looks(many), strict=True):
+async def _lines(visit: Visit, many: Sequence[Found]) -> list[Line]:
+    lines, register = [], register_of(visit)
+    for (here, now_ms), looks in zip(many, await register.looks([each.campaign for each in many]), strict=True):
         known = bool(looks) and all(look.ready for look in looks)
         left = sum(look.stock for look in looks) if known else None
         stock = sum(look.stock + look.claimed for look in looks) if known else None
-        lines.append(Line(here, status(here.effective, left), sentence(here.definition, visit.words), left, stock))
+        says = sentence(here.definition, visit.words)
+        lines.append(Line(here, status(here.effective, left), says, left, stock, now_ms))
     return lines
 
 
 async def export(visit: Visit) -> Response:
     """Every campaign that the list has, as CSV: times in UTC, money in minor units."""
-    headers = {**HEADERS, "content-disposition": 'attachment; filename="campaigns.csv"'}
-    asked, register = asked_of(visit), register_of(visit)
-    first, now_ms = await register.listed(**asked._asdict(), after=_BEGINNING, limit=_EXPORT_ROWS)
+    heads = (
+        "id", "name", "state", "version", "currency", "stock", "left", "value", "says", "starts_at", "ends_at",
+        "timezone", "legal_entity", "changed_at", "as_of",
+    )  # fmt: skip
 
-    async def lines() -> AsyncIterator[str]:
-        yield csv_row(
-            "id", "name", "state", "version", "currency", "stock", "left", "value", "says", "starts_at", "ends_at",
-            "timezone", "legal_entity", "changed_at", "as_of",
-        )  # fmt: skip
-        page, as_of = first, rfc3339(now_ms)
-        while page:
-            for each in await _lines(visit, register, page):
-                yield csv_row(*_cells(each), as_of)
-            place = (page[-1].key, page[-1].id)
-            page, now = await register.listed(**asked._asdict(), after=place, limit=_EXPORT_ROWS)
-            as_of = rfc3339(now)
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        async for page in every_page(_reader(visit, _table(visit)), _place, _FILE_ROWS):
+            yield map(_cells, await _lines(visit, page))
 
-    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+    return await csv_file(visit, "campaigns", heads, pages())
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: Line) -> tuple[Cell, ...]:
     here, what = line.campaign, line.campaign.definition
-    stock = what.stock if line.stock is None else line.stock
     return (
-        here.id, what.name, line.status, str(here.version), what.currency, str(stock),
-        "" if line.left is None else str(line.left), str(what.value.__struct_config__.tag), line.says, what.starts_at,
-        what.ends_at, what.timezone, what.legal_entity, rfc3339(time_ms(here.updated_at)),
+        here.id, what.name, line.status, here.version, what.currency,
+        what.stock if line.stock is None else line.stock, line.left, str(what.value.__struct_config__.tag), line.says,
+        what.starts_at, what.ends_at, what.timezone, what.legal_entity, here.updated_at, rfc3339(line.now_ms),
     )  # fmt: skip
 
 

@@ -1,10 +1,10 @@
 """Finding coupons: by code, which leads to it, by holder and by order; what is found, also as a CSV file."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gateway.codes import read_code, show_code
 from gateway.console.access import HOME
@@ -14,15 +14,13 @@ from gateway.console.coupons.words import STATE_WORDS
 from gateway.console.locales import N_
 from gateway.console.page import Visit
 from gateway.console.render import HEADERS
+from gateway.console.tables import Cell, Noted, csv_file, every_page
 from gateway.errors import Refusal
-from gateway.issuing.csv_lines import row as csv_row
-from gateway.issuing.store import audit
-from gateway.sql import postgres
 
 EXPORT = f"{HOME}/coupons.csv"
 EXPORTERS = ("marketer", "finance", "auditor")
 ROWS_MAX = 50
-_EXPORT_ROWS = 500
+_FILE_ROWS = 500
 
 
 async def show(visit: Visit) -> Response:
@@ -61,29 +59,20 @@ async def export(visit: Visit) -> Response:
     wanted = wanted_of(visit)
     if not wanted.holder and not wanted.order:
         raise Refusal("not_found")
-    first = await search(visit, wanted, "", "", _EXPORT_ROWS)
     subject = f"holder:{wanted.holder}" if wanted.holder else f"order:{wanted.order}"
     narrowed = {name: value for name in ("campaign", "state") if (value := getattr(wanted, name))}
-    async with postgres(visit.here.pool) as connection:
-        await audit(connection, visit.who.actor, "coupons.exported", subject, narrowed)
 
-    async def lines() -> AsyncIterator[str]:
-        yield csv_row(
-            "code", "state", "campaign", "holder", "channel", "batch", "seq", "claimed_at", "expires_at", "as_of"
-        )
-        page = first
-        while page:
-            for each in page:
-                yield csv_row(*_cells(each))
-            place = place_of(page[-1], wanted)
-            page = await search(visit, wanted, **place, limit=_EXPORT_ROWS) if len(page) == _EXPORT_ROWS else []
+    async def read(place: dict[str, str] | None, limit: int) -> list[dict[str, Any]]:
+        return await search(visit, wanted, **(place or {"at": "", "after": ""}), limit=limit)
 
-    headers = {**HEADERS, "content-disposition": 'attachment; filename="coupons.csv"'}
-    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        async for page in every_page(read, lambda each: place_of(each, wanted), _FILE_ROWS):
+            yield map(_cells, page)
+
+    heads = ("code", "state", "campaign", "holder", "channel", "batch", "seq", "claimed_at", "expires_at", "as_of")
+    return await csv_file(visit, "coupons", heads, pages(), Noted("coupons.exported", subject, narrowed))
 
 
-def _cells(each: Mapping[str, Any]) -> tuple[str, ...]:
-    times = (each["claimed_at"], each["expires_at"], datetime.now(UTC))
-    told = tuple(at.astimezone(UTC).isoformat() for at in times)
-    named = ("state", "campaign", "holder", "channel", "batch")
-    return (show_code(each["code"]), *(each[name] for name in named), str(each["seq"]), *told)
+def _cells(each: Mapping[str, Any]) -> tuple[Cell, ...]:
+    named = ("state", "campaign", "holder", "channel", "batch", "seq", "claimed_at", "expires_at")
+    return (show_code(each["code"]), *(each[name] for name in named), datetime.now(UTC))

@@ -1,7 +1,9 @@
 """Revoking many coupons at once: how many it would be, proposed here, decided by somebody else on the page Waiting."""
 
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
@@ -9,6 +11,7 @@ from gateway.console.access import HOME
 from gateway.console.coupons.words import PROPOSAL_WORDS, TROUBLES
 from gateway.console.locales import N_
 from gateway.console.page import Visit
+from gateway.console.tables import Cell, Noted, Read, Sort, Table, csv_file, every_page
 from gateway.errors import Refusal
 from gateway.issuing.revocations import REASON_CHARS_MAX, Revocation, RevocationBody, Revocations
 from gateway.proposals.asked import MassRevocation
@@ -16,12 +19,21 @@ from gateway.proposals.deciding import Proposals
 from gateway.proposals.store import Proposal
 
 REVOKE_MANY = f"{HOME}/revoke-coupons"
-SHOWN_MAX, LOOKED_AT_MAX = 10, 100
+EXPORT = f"{REVOKE_MANY}.csv"
+ROWS_MAX = 10
+SORTS = {"made": Sort(N_("Made"), falls=True)}
 _WRONG = {
     "campaign": N_("The id of a campaign, or nothing: then a holder is needed."),
     "holder": N_("A holder, or nothing: then a campaign is needed."),
     "reason": N_("Say why, in 1 to %(chars)s characters."),
 }
+
+
+class _Place(NamedTuple):
+    """After which proposal a page begins."""
+
+    at: datetime
+    id: str
 
 
 async def show(visit: Visit) -> Response:
@@ -102,15 +114,54 @@ def _said(visit: Visit, field: str) -> str:
     return visit.words.say(_WRONG[field]) % {"chars": REASON_CHARS_MAX}
 
 
+def _table(visit: Visit) -> Table:
+    return Table(visit, REVOKE_MANY, SORTS, {}, EXPORT)
+
+
+def _reader(visit: Visit, table: Table) -> Read[_Place, Proposal]:
+    async def read(after: _Place | None, limit: int) -> list[Proposal]:
+        return await _proposals(visit).list(visit.who, limit, None, after, kind="revocation", down=table.down)
+
+    return read
+
+
+def _place(here: Proposal) -> _Place:
+    return _Place(here.made_at, here.id)
+
+
+async def export(visit: Visit) -> Response:
+    """Every proposal to revoke many, as CSV: times in UTC; who took it is in the audit log."""
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        async for page in every_page(_reader(visit, _table(visit)), _place):
+            yield map(_cells, page)
+
+    heads = ("id", "about", "reason", "state", "coupons", "made_by", "made_at", "decided_by", "decided_at", "said")
+    return await csv_file(visit, "revocations", heads, pages(), Noted("revocations.exported", "revocations", {}))
+
+
+def _cells(here: Proposal) -> tuple[Cell, ...]:
+    told = (here.id, here.subject, here.reason, here.state, here.before["coupons"])
+    return (*told, here.maker, here.made_at, here.checker, here.decided_at, here.said)
+
+
 async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
     key = visit.one("key") or f"console-{token_urlsafe(18)}"
-    last = await _proposals(visit).list(visit.who, LOOKED_AT_MAX, None, None, waiting=False)
-    shown = [each for each in last if each.kind == "revocation"][:SHOWN_MAX]
+    table = _table(visit)
+    shown = await table.page(_reader(visit, table), _place, _Place, ROWS_MAX)
     count, out = await _out(visit, values["typed"]), ""
     if count is not None:
         out = visit.words.say_many(
             "%(num)s coupon is out and would be revoked.", "%(num)s coupons are out and would be revoked.", count
         )
     return visit.render(
-        "coupons_revoke", status, key=key, out=out, last=shown, states=PROPOSAL_WORDS, at=REVOKE_MANY, **values
+        "coupons_revoke",
+        status,
+        key=key,
+        out=out,
+        table=table,
+        shown=shown,
+        states=PROPOSAL_WORDS,
+        at=REVOKE_MANY,
+        **values,
     )

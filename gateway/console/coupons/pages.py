@@ -18,5 +18,6 @@ PAGES = (
     ),
     Page(path=finding.EXPORT, show=finding.export, roles=finding.EXPORTERS, under=COUPONS),
     Page(path=many.REVOKE_MANY, show=many.show, act=many.propose, roles=("marketer",), under=COUPONS),
+    Page(path=many.EXPORT, show=many.export, roles=("marketer",), under=COUPONS),
     Page(path=f"{many.REVOKE_MANY}/{{proposal}}", show=many.show_one, roles=("marketer", "auditor"), under=COUPONS),
 )

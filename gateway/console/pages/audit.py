@@ -1,10 +1,10 @@
-"""Who did what to what: the audit log, newest first."""
+"""Who did what to what: the audit log by time; and the same as a CSV file."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from starlette.responses import Response
 
 from gateway.campaigns.register import Register
@@ -13,12 +13,16 @@ from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
 from gateway.console.pages.differing import Change, differences, label, spelt
 from gateway.console.pages.waiting import KIND_WORDS, changes_of
-from gateway.sql import load_queries, postgres, rows
+from gateway.console.tables import FILE_ROWS, Cell, Noted, Sort, Table, csv_file
+from gateway.sql import load_queries, postgres
+from gateway.sql import rows as rows_of
 
-AUDIT = f"{HOME}/audit"
+AUDIT, EXPORT = f"{HOME}/audit", f"{HOME}/audit.csv"
 ROWS_MAX = 50
 LINES_LOOKED_AT = 100_000
 """How many lines a filter looks at for one page."""
+SORTS = {"at": Sort(N_("When"), falls=True)}
+_Number: Any = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _FILTERS = ("actor", "action", "subject")
 _QUERIES = load_queries("people")
 
@@ -35,32 +39,87 @@ class Line(NamedTuple):
     rest: list[tuple[str, str]]
 
 
+class _Found(NamedTuple):
+    """Acts, and the last one that was looked at where there are more beyond it."""
+
+    rows: list[dict[str, Any]]
+    reached: int | None
+
+
 async def show(visit: Visit) -> Response:
     """Acts, filtered, a page of them."""
-    asked = {name: value for name in _FILTERS if (value := visit.asked(name))}
-    before = visit.asked("before")
-    # PostgreSQL's bigint; what is no number, or a longer one, is the first page
-    from_id = int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
-    given = {name: asked.get(name, "") for name in _FILTERS}
+    table = _table(visit)
+    after = table.after(_Number)
+    found = await _look(visit, table, after, ROWS_MAX + 1)
+    rows, older, on = found.rows[:ROWS_MAX], "", ""
+    if len(found.rows) > ROWS_MAX:
+        older = table.following(rows[-1]["id"])
+    elif found.reached is not None:
+        on = table.following(found.reached)
+    return visit.render(
+        "audit",
+        lines=await _lines(visit, rows),
+        table=table,
+        given={name: table.given(name) for name in _FILTERS},
+        older=older,
+        on=on,
+        first=table.address() if after is not None else "",
+        looked_at=LINES_LOOKED_AT,
+    )
+
+
+def _table(visit: Visit) -> Table:
+    return Table(visit, AUDIT, SORTS, {name: visit.asked(name) for name in _FILTERS}, EXPORT)
+
+
+async def _look(visit: Visit, table: Table, after: int | None, limit: int) -> _Found:
+    """Acts from after one; a filter looks at LINES_LOOKED_AT and no more, however long the log is."""
+    down = table.down
+    given = {name: table.given(name) for name in _FILTERS}
     async with postgres(visit.here.pool) as connection:
-        last = (await rows(connection, _QUERIES["audit_last"], before=from_id))[0]["id"] or 0
-        reach = {"last": last, "first": last - LINES_LOOKED_AT + 1 if asked else 0}
-        found = await rows(connection, _QUERIES["audited"], limit=ROWS_MAX + 1, **reach, **given)
-        goes_on = bool(asked) and last > LINES_LOOKED_AT
-    campaigns = {campaign for row in found if (campaign := _campaign_of(row))}
-    called = await Register(visit.here.pool, visit.here.door).called(sorted(campaigns))
-    lines = [
-        read_line(row, visit.words, called[campaign].currency if (campaign := _campaign_of(row)) in called else "")
-        for row in found[:ROWS_MAX]
+        next_one = await rows_of(connection, _QUERIES["audit_last" if down else "audit_first"], after=after)
+        begin = next_one[0]["id"] or 0
+        far = LINES_LOOKED_AT - 1 if table.filters else 2**62
+        first, last = (max(begin - far, 0), begin) if down else (begin, begin + far)
+        query = _QUERIES["audited_down" if down else "audited"]
+        found = await rows_of(connection, query, limit=limit, first=first, last=last, **given)
+        if not table.filters:
+            return _Found(found, None)
+        reached = first if down else last
+        beyond = await rows_of(connection, _QUERIES["audit_last" if down else "audit_first"], after=reached)
+    return _Found(found, None if beyond[0]["id"] is None else reached)
+
+
+async def _lines(visit: Visit, found: Sequence[Mapping[str, Any]]) -> list[Line]:
+    about = [_campaign_of(row) for row in found]
+    called = await Register(visit.here.pool, visit.here.door).called(sorted({each for each in about if each}))
+    return [
+        read_line(row, visit.words, called[campaign].currency if campaign in called else "")
+        for row, campaign in zip(found, about, strict=True)
     ]
-    older, on = "", ""
-    if len(found) > ROWS_MAX:
-        older = f"{AUDIT}?{urlencode({**asked, 'before': lines[-1].id})}"
-    elif goes_on:  # a filter looks at so many lines and no more, however long the log is
-        on = f"{AUDIT}?{urlencode({**asked, 'before': reach['first']})}"
-    newest = f"{AUDIT}?{urlencode(asked)}" if from_id is not None else ""
-    pages: dict[str, Any] = {"older": older, "on": on, "newest": newest, "looked_at": LINES_LOOKED_AT}
-    return visit.render("audit", lines=lines, given=given, asked=asked, **pages)
+
+
+async def export(visit: Visit) -> Response:
+    """Every act that the filters have, as CSV: times in UTC, before and after as JSON; who took it is an act too."""
+    table = _table(visit)
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        after: int | None = None
+        while True:
+            found = await _look(visit, table, after, FILE_ROWS)
+            if found.rows:
+                yield map(_cells, found.rows)
+            after = found.rows[-1]["id"] if len(found.rows) == FILE_ROWS else found.reached
+            if after is None:
+                return
+
+    heads = ("id", "at", "actor", "action", "subject", "detail")
+    return await csv_file(visit, "audit", heads, pages(), Noted("audit.exported", "audit", dict(table.filters)))
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+    detail = msgspec.json.encode(row["detail"]).decode()
+    return row["id"], row["at"], row["actor"], row["action"], row["subject"], detail
 
 
 def _campaign_of(row: Mapping[str, Any]) -> str:
@@ -123,4 +182,7 @@ def _flat(detail: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return found
 
 
-PAGES = (Page(path=AUDIT, show=show, roles=("auditor",), menu=N_("Audit log"), section=N_("Administration")),)
+PAGES = (
+    Page(path=AUDIT, show=show, roles=("auditor",), menu=N_("Audit log"), section=N_("Administration")),
+    Page(path=EXPORT, show=export, roles=("auditor",), under=AUDIT),
+)

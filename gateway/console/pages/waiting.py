@@ -1,10 +1,11 @@
 """What waits for a second person: for you to decide, and yours that somebody else has to."""
 
-from collections.abc import Iterator, Mapping
-from datetime import date
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+import msgspec
 from starlette.responses import Response
 
 from gateway.campaigns.register import Called, Register
@@ -12,14 +13,19 @@ from gateway.console.access import HOME
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
 from gateway.console.pages.differing import Change, differences, label
+from gateway.console.tables import Cell, Read, Sort, Table, csv_file, every_page
+from gateway.console.tables import Shown as Part
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 from gateway.proposals.asked import MAKERS, SAID_CHARS_MAX
 from gateway.proposals.deciding import Proposals
 from gateway.proposals.store import Proposal
 
-WAITING = f"{HOME}/waiting"
+WAITING, EXPORT = f"{HOME}/waiting", f"{HOME}/waiting.csv"
 ROWS_MAX = 50
+WHOSE = {"you": "you", "mine": "others"}
+"""What waits for you, and what you made: which list, and for whom each in it waits."""
+SORTS = {"made": Sort(N_("Made"), falls=True)}
 
 KIND_WORDS = {
     "campaign_change": N_("Change of a campaign"),
@@ -59,6 +65,13 @@ class Shown(NamedTuple):
     facts: list[tuple[str, Link]]
 
 
+class _Place(NamedTuple):
+    """After which proposal a page begins."""
+
+    at: datetime
+    id: str
+
+
 async def show(visit: Visit) -> Response:
     """Both lists."""
     done = _DONE.get(visit.asked("done"))
@@ -94,17 +107,58 @@ async def decide(visit: Visit) -> Response:
 
 
 async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
-    proposals, who = _proposals(visit), visit.who
-    waiting = await proposals.list(who, ROWS_MAX, None, None, waiting=True)
-    pending = await proposals.list(who, 4 * ROWS_MAX, "pending", None, waiting=False)
-    mine = [each for each in pending if each.is_of(who)][:ROWS_MAX]
-    named = {str(campaign) for each in (*waiting, *mine) if (campaign := each.asked.get("campaign"))}
+    whose = visit.asked("whose")
+    whose = whose if whose in WHOSE else ""
+    lists = {each: await _list(visit, each) for each in WHOSE if whose in ("", each)}
+    named = {str(campaign) for each in lists.values() for one in each.rows if (campaign := one.asked.get("campaign"))}
     called = await Register(visit.here.pool, visit.here.door).called(sorted(named))
-    lists = {
-        "waiting": [shown(each, visit.words, called) for each in waiting],
-        "mine": [shown(each, visit.words, called) for each in mine],
-    }
-    return visit.render("waiting", status, **{"done": None, "typed": {}, **lists, **values})
+    cards = {each: [shown(one, visit.words, called) for one in part.rows] for each, part in lists.items()}
+    told = {"done": None, "typed": {}, "table": _table(visit, whose), "lists": lists, "cards": cards, **values}
+    return visit.render("waiting", status, **told)
+
+
+def _table(visit: Visit, whose: str) -> Table:
+    """Of one of the lists, or of both where *whose* is empty."""
+    return Table(visit, WAITING, SORTS, {"whose": whose}, EXPORT)
+
+
+async def _list(visit: Visit, whose: str) -> Part[Proposal]:
+    table = _table(visit, whose)
+    return await table.page(_reader(visit, table, whose), _place, _Place, ROWS_MAX)
+
+
+def _reader(visit: Visit, table: Table, whose: str) -> Read[_Place, Proposal]:
+    is_mine = whose == "mine"
+
+    async def read(after: _Place | None, limit: int) -> list[Proposal]:
+        return await _proposals(visit).list(
+            visit.who, limit, "pending", after, waiting=not is_mine, mine=is_mine, down=table.down
+        )
+
+    return read
+
+
+def _place(here: Proposal) -> _Place:
+    return _Place(here.made_at, here.id)
+
+
+async def export(visit: Visit) -> Response:
+    """What waits, for him and of his, as CSV: times in UTC, what it asks for and what is as JSON."""
+    table = _table(visit, "")
+
+    async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
+        for whose, who in WHOSE.items():
+            async for page in every_page(_reader(visit, table, whose), _place):
+                yield [_cells(each, who) for each in page]
+
+    heads = ("id", "waits_for", "kind", "about", "reason", "made_by", "made_at", "waits_until", "asked", "before")
+    return await csv_file(visit, "waiting", heads, pages())
+
+
+def _cells(here: Proposal, waits_for: str) -> tuple[Cell, ...]:
+    asked, before = (msgspec.json.encode(each).decode() for each in (here.asked, here.before))
+    told = (here.id, waits_for, here.kind, here.subject, here.reason)
+    return (*told, here.maker, here.made_at, here.expires_at, asked, before)
 
 
 def _proposals(visit: Visit) -> Proposals:
@@ -191,4 +245,7 @@ def amount(words: Words, minor: int, commodity: str) -> str:
     return words.number(minor) if commodity.startswith("coupon:") else words.money(minor, commodity)
 
 
-PAGES = (Page(path=WAITING, show=show, act=decide, roles=MAKERS, menu=N_("Waiting"), section=N_("Overview")),)
+PAGES = (
+    Page(path=WAITING, show=show, act=decide, roles=MAKERS, menu=N_("Waiting"), section=N_("Overview")),
+    Page(path=EXPORT, show=export, roles=MAKERS, under=WAITING),
+)

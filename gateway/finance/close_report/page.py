@@ -7,7 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from gateway.finance.close_report.wording import Column, Document
+from gateway.finance.close_report.document import Column, Document
 
 _HERE = files("gateway.finance.close_report")
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")

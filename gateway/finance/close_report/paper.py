@@ -16,7 +16,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, Table
 
-from gateway.finance.close_report.wording import Column, Document, Section
+from gateway.finance.close_report.document import Column, Document, Section
 
 INK, QUIET, LINE = HexColor("#17212b"), HexColor("#5a6672"), HexColor("#d5dbe1")
 GOOD, ACCENT = HexColor("#14663a"), HexColor("#1d4e79")
@@ -96,7 +96,11 @@ def paper(document: Document) -> bytes:
         author="Fairclaim",
         invariant=1,
     )
-    story = [*_head(document), *(part for section in document.sections for part in _section(section)), *_signatures()]
+    story = [
+        *_head(document),
+        *(part for section in document.sections for part in _section(section)),
+        *_signatures(document),
+    ]
 
     def canvas(*args: Any, **more: Any) -> _Numbered:
         return _Numbered(*args, foot=foot, **more)
@@ -106,7 +110,7 @@ def paper(document: Document) -> bytes:
 
 
 def _head(document: Document) -> list[Flowable]:
-    stamp = Table([["CLOSED"]], hAlign="RIGHT", style=[
+    stamp = Table([[document.stamp.upper()]], hAlign="RIGHT", style=[
         ("BOX", (0, 0), (-1, -1), 1.4, GOOD), ("TEXTCOLOR", (0, 0), (-1, -1), GOOD),
         ("FONT", (0, 0), (-1, -1), BOLD, 10), ("ALIGN", (0, 0), (-1, -1), "CENTER"),
         ("TOPPADDING", (0, 0), (-1, -1), 4), ("BOTTOMPADDING", (0, 0), (-1, -1), 6),
@@ -182,8 +186,9 @@ def _widths(section: Section) -> list[float]:
     return [least + free * share / shares for least, share in sizes]
 
 
-def _signatures() -> list[Flowable]:
-    row = [_text("name", name) for name in ("Prepared by", "", "Reviewed by", "", "Date")]
+def _signatures(document: Document) -> list[Flowable]:
+    prepared, reviewed, on = document.signed
+    row = [_text("name", name) for name in (prepared, "", reviewed, "", on)]
     gap = 10 * mm
     wide = (WIDTH - 2 * gap - 34 * mm) / 2
     lines: list[Any] = [("LINEABOVE", (at, 0), (at, 0), 0.7, INK) for at in (0, 2, 4)]

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.finance.close_report.document import locale_of
 from gateway.finance.close_report.page import page
 from gateway.finance.close_report.paper import paper
-from gateway.finance.close_report.wording import locale_of, word
+from gateway.finance.close_report.wording import word
 from reconciler.periods.listing import Signed
 from reconciler.periods.report import CloseReport
 
@@ -24,8 +25,12 @@ def html(given: Given, locale: str) -> bytes:
 
 
 def pdf(given: Given, locale: str) -> bytes:
-    """The PDF. Errors: BadLocale."""
-    return paper(word(given.signed, given.report, locale_of(locale)))
+    """
+    The PDF. Errors: BadLocale.
+
+    Its words are English: the font that has others is not in the file, and not every reader has it.
+    """
+    return paper(word(given.signed, given.report, locale_of(locale), in_english=True))
 
 
 RENDERERS: dict[str, Callable[[Given, str], bytes]] = {"html": html, "pdf": pdf}

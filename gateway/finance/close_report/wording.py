@@ -2,76 +2,33 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_decimal
 
 from gateway.campaigns.currencies import exponent
+from gateway.console.locales import N_, Words
+from gateway.finance.close_report.document import Column, Document, Section, language_of
+from gateway.finance.in_words import CHECK_WORDS, FIGURE_WORDS
 from reconciler.periods.listing import Signed
 from reconciler.periods.report import Account, Campaign, Check, CloseReport, Late, Line, Manual
 from reconciler.verdict.figures import currency_of
 
 
-class Column(NamedTuple):
-    """
-    A column; a *number* stands to the right, a *code* is set in a fixed width and may break anywhere.
-
-    Neither a number nor what is *whole* is ever broken.
-    """
-
-    name: str
-    number: bool = False
-    code: bool = False
-    whole: bool = False
-
-
-class Section(NamedTuple):
-    """
-    A heading with a table under it. *totals* are rows that sum those above; *none* is what to say without rows.
-    """
-
-    title: str
-    about: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]
-    totals: Sequence[Sequence[str]] = ()
-    none: str = ""
-
-
-class Document(NamedTuple):
-    """The whole report. *facts* are names and what they are."""
-
-    title: str
-    period: str
-    facts: Sequence[tuple[str, str]]
-    sections: Sequence[Section]
-
-
-class BadLocale(ValueError):
-    """No locale of CLDR is called so."""
-
-
-def locale_of(name: str) -> Locale:
-    """The locale *name*, such as en, zh-CN or de_AT. Errors: BadLocale."""
-    try:
-        return Locale.parse(name.replace("-", "_"))
-    except (UnknownLocaleError, ValueError, TypeError):
-        raise BadLocale(f"{name!r} is no locale; en, de_AT and zh_CN are some") from None
-
-
-def word(signed: Signed, report: CloseReport, locale: Locale) -> Document:
-    """The report in words. Shape: as the books keep it."""
-    return _Wording(report, locale).document(signed)
+def word(signed: Signed, report: CloseReport, locale: Locale, *, in_english: bool = False) -> Document:
+    """The report in the words of *locale*, or its numbers in English words. Shape: as the books keep it."""
+    return _Wording(report, locale, "en" if in_english else language_of(locale)).document(signed)
 
 
 class _Wording:
     """The sections of one report in one locale."""
 
-    def __init__(self, report: CloseReport, locale: Locale) -> None:
+    def __init__(self, report: CloseReport, locale: Locale, language: str) -> None:
         self._report, self._locale = report, locale
+        self._words = Words(language, locale, report.zone)
+        self._say = self._words.say
 
     def document(self, signed: Signed) -> Document:
         """All of it."""
@@ -81,17 +38,25 @@ class _Wording:
         else:
             period = format_date(report.starts, "long", locale=locale)
         at = format_datetime(signed.closed_at, "yyyy-MM-dd HH:mm:ss", tzinfo=ZoneInfo(report.zone), locale="en")
-        days = f"{report.starts} to {report.ends}" if report.starts != report.ends else f"{report.starts}"
+        days = self._say(N_("%(starts)s to %(ends)s"), starts=report.starts, ends=report.ends)
         facts = [
-            ("Legal entity", report.entity),
-            ("Days", days),
-            ("Closed by", signed.closed_by),
-            ("Closed at", f"{at} {report.zone}"),
-            ("Report", f"No. {signed.id}"),
-            ("Software", f"Fairclaim {report.software}"),
+            (self._say(N_("Legal entity")), report.entity),
+            (self._say(N_("Days covered")), days if report.starts != report.ends else str(report.starts)),
+            (self._say(N_("Closed by")), signed.closed_by),
+            (self._say(N_("Closed at")), f"{at} {report.zone}"),
+            (self._say(N_("Report")), self._say(N_("No. %(number)s"), number=signed.id)),
+            (self._say(N_("Software")), f"Fairclaim {report.software}"),
         ]
         sections = [self._checks(), self._verdict(), *self._trial_balances(), *self._roll_forwards(), self._discounts()]
-        return Document("Close report", period, facts, [*sections, self._late(), self._manual(), self._chains()])
+        return Document(
+            self._say(N_("Close report")),
+            period,
+            facts,
+            [*sections, self._late(), self._manual(), self._chains()],
+            self._say(N_("Closed")),
+            [self._say(N_("Prepared by")), self._say(N_("Reviewed by")), self._say(N_("Date"))],
+            self._words.tag,
+        )
 
     def _number(self, value: int) -> str:
         return self._count(value) if value else "–"
@@ -112,30 +77,44 @@ class _Wording:
         return f"{self._money(line.amount, line.commodity)} {line.commodity}"
 
     def _lines(self, lines: Sequence[Line]) -> str:
-        return "; ".join(f"{self._amount(one)} from {one.source} to {one.destination}" for one in lines)
+        moved = N_("%(amount)s from %(source)s to %(destination)s")
+        return "; ".join(
+            self._say(moved, amount=self._amount(one), source=one.source, destination=one.destination) for one in lines
+        )
 
     def _checks(self) -> Section:
-        about = "The period could be closed because all of it held when nothing more could be booked in it."
-        return self._held("What was checked of the period", about, "check", "period")
+        about = N_("The period could be closed because all of it held when nothing more could be booked in it.")
+        return self._held(N_("What was checked of the period"), about, N_("check"), "period")
 
     def _verdict(self) -> Section:
-        about = (
+        about = N_(
             "Every invariant of all the books of the legal entity, and of the sale they are the books of. The figures "
             "are those they were judged by, up to the moment before the close; amounts are in major units."
         )
-        return self._held("The verdict on the books", about, "invariant", "books")
+        return self._held(N_("The verdict on the books"), about, N_("invariant"), "books")
 
     def _held(self, title: str, about: str, of_one: str, of: str) -> Section:
         checks = [one for one in self._report.checks if one.of == of]
+        names = [Column(self._say(of_one), whole=True), Column(self._say(N_("result")), whole=True)]
         return Section(
-            title,
-            about,
-            [Column(of_one, whole=True), Column("result", whole=True), Column("what it says"), Column("figures")],
+            self._say(title),
+            self._say(about),
+            [*names, Column(self._say(N_("what it says"))), Column(self._say(N_("figures")))],
             [
-                [one.name.replace("_", " "), "holds" if one.holds else "does not", one.says, self._figures(one)]
+                [
+                    one.name.replace("_", " "),
+                    self._say(N_("holds") if one.holds else N_("does not")),
+                    self._says(one),
+                    self._figures(one),
+                ]
                 for one in checks
             ],
         )
+
+    def _says(self, one: Check) -> str:
+        """What a check says: as it was signed, or what the catalogue has of it in another language."""
+        told = CHECK_WORDS.get(one.name)
+        return one.says if told is None or self._words.say(told) == told else self._words.say(told)
 
     def _figures(self, one: Check) -> str:
         return ", ".join(self._figure(name, value) for name, value in one.figures.items()) or "–"
@@ -143,23 +122,36 @@ class _Wording:
     def _figure(self, name: str, value: int) -> str:
         currency = currency_of(name)
         shown = self._count(value) if currency is None else self._money(value, currency, zero=self._zero(currency))
-        return f"{shown} {name}"
+        counts = name if currency is None else name.removeprefix(f"{currency} ")
+        told = FIGURE_WORDS.get(counts)
+        if told is None or self._say(told) == told:
+            return f"{shown} {name}"
+        return f"{self._say(told)} {shown}" + (f" {currency}" if currency else "")
 
     def _trial_balances(self) -> Iterable[Section]:
         accounts = self._report.accounts
         names = ("opening", "debit", "credit", "closing")
+        heads = [N_("opening"), N_("debit"), N_("credit"), N_("closing")]
         for currency in dict.fromkeys(one.currency for one in accounts):
             of_it = [one for one in accounts if one.currency == currency]
             sums = [sum(getattr(one, name) for one in of_it) for name in names]
             yield Section(
-                f"Trial balance, {currency}",
-                "In major units. A balance is debits less credits; what is below zero is on the credit side.",
-                [Column("account"), *(Column(name, number=True) for name in names)],
+                self._say(N_("Trial balance, %(currency)s"), currency=currency),
+                self._say(
+                    N_("In major units. A balance is debits less credits; what is below zero is on the credit side.")
+                ),
+                [Column(self._say(N_("account"))), *(Column(self._say(head), number=True) for head in heads)],
                 [[one.account, *self._amounts(one)] for one in of_it],
-                [["All accounts", *(self._money(each, currency, zero=self._zero(currency)) for each in sums)]],
+                [
+                    [
+                        self._say(N_("All accounts")),
+                        *(self._money(each, currency, zero=self._zero(currency)) for each in sums),
+                    ]
+                ],
             )
         if not accounts:
-            yield Section("Trial balance", "", [Column("account")], [], none="No money was booked up to its end.")
+            none = self._say(N_("No money was booked up to its end."))
+            yield Section(self._say(N_("Trial balance")), "", [Column(self._say(N_("account")))], [], none=none)
 
     def _amounts(self, one: Account) -> list[str]:
         return [self._money(each, one.currency) for each in (one.opening, one.debit, one.credit, one.closing)]
@@ -170,28 +162,29 @@ class _Wording:
 
     def _roll_forwards(self) -> Iterable[Section]:
         stock: list[tuple[str, Callable[[Campaign], int]]] = [
-            ("opening", lambda one: one.opening_stock),
-            ("restocked", lambda one: one.restocked),
-            ("withdrawn", lambda one: -one.withdrawn),
-            ("claimed", lambda one: -one.claimed),
-            ("issued", lambda one: -one.issued),
-            ("returned", lambda one: one.returned),
-            ("by hand", lambda one: one.manual_stock),
-            ("closing", lambda one: one.closing_stock),
+            (N_("opening"), lambda one: one.opening_stock),
+            (N_("restocked"), lambda one: one.restocked),
+            (N_("withdrawn"), lambda one: -one.withdrawn),
+            (N_("claimed"), lambda one: -one.claimed),
+            (N_("issued"), lambda one: -one.issued),
+            (N_("returned"), lambda one: one.returned),
+            (N_("by hand"), lambda one: one.manual_stock),
+            (N_("closing"), lambda one: one.closing_stock),
         ]
         out: list[tuple[str, Callable[[Campaign], int]]] = [
-            ("opening", lambda one: one.opening_out),
-            ("claimed", lambda one: one.claimed),
-            ("issued", lambda one: one.issued),
-            ("redeemed", lambda one: -one.redeemed),
-            ("rolled back", lambda one: one.rolled_back),
-            ("expired", lambda one: -one.expired),
-            ("revoked", lambda one: -one.revoked),
-            ("by hand", lambda one: one.manual_out),
-            ("closing", lambda one: one.closing_out),
+            (N_("opening"), lambda one: one.opening_out),
+            (N_("claimed"), lambda one: one.claimed),
+            (N_("issued"), lambda one: one.issued),
+            (N_("redeemed"), lambda one: -one.redeemed),
+            (N_("rolled back"), lambda one: one.rolled_back),
+            (N_("expired"), lambda one: -one.expired),
+            (N_("revoked"), lambda one: -one.revoked),
+            (N_("by hand"), lambda one: one.manual_out),
+            (N_("closing"), lambda one: one.closing_out),
         ]
-        yield self._roll_forward("Coupons in stock", "In units: what each campaign could still give out.", stock)
-        yield self._roll_forward("Coupons out", "In units: given out and neither used up nor ended.", out)
+        about = N_("In units: what each campaign could still give out.")
+        yield self._roll_forward(N_("Coupons in stock"), about, stock)
+        yield self._roll_forward(N_("Coupons out"), N_("In units: given out and neither used up nor ended."), out)
 
     def _roll_forward(self, title: str, about: str, columns: list[tuple[str, Callable[[Campaign], int]]]) -> Section:
         campaigns = self._report.campaigns
@@ -201,12 +194,14 @@ class _Wording:
             if name in ("opening", "closing") or any(of(one) for one in campaigns)
         ]  # fmt: skip
         return Section(
-            title,
-            about,
-            [Column("campaign"), *(Column(name, number=True) for name, _ in kept)],
+            self._say(title),
+            self._say(about),
+            [Column(self._say(N_("campaign"))), *(Column(self._say(name), number=True) for name, _ in kept)],
             [[one.campaign, *(self._number(of(one)) for _, of in kept)] for one in campaigns],
-            [["All campaigns", *(self._number(sum(map(of, campaigns))) for _, of in kept)]] if campaigns else [],
-            none="No campaign had coupons.",
+            [[self._say(N_("All campaigns")), *(self._number(sum(map(of, campaigns))) for _, of in kept)]]
+            if campaigns
+            else [],
+            none=self._say(N_("No campaign had coupons.")),
         )
 
     def _discounts(self) -> Section:
@@ -215,21 +210,21 @@ class _Wording:
         for currency in dict.fromkeys(one.currency for one in given):
             of_it = [one for one in given if one.currency == currency]
             sums = sum(one.given_minor for one in of_it), sum(one.given_back_minor for one in of_it)
-            totals.append(["All campaigns", currency, *self._given(*sums, currency)])
+            totals.append([self._say(N_("All campaigns")), currency, *self._given(*sums, currency)])
         return Section(
-            "Discounts",
-            "What redemptions gave away, and what rollbacks gave back.",
+            self._say(N_("Discounts")),
+            self._say(N_("What redemptions gave away, and what rollbacks gave back.")),
             [
-                Column("campaign"),
-                Column("currency"),
-                *(Column(name, number=True) for name in ("given", "given back", "kept")),
+                Column(self._say(N_("campaign"))),
+                Column(self._say(N_("currency"))),
+                *(Column(self._say(name), number=True) for name in (N_("given"), N_("given back"), N_("kept"))),
             ],
             [
                 [one.campaign, one.currency, *self._given(one.given_minor, one.given_back_minor, one.currency)]
                 for one in given
             ],
             totals,
-            none="Nothing was redeemed and nothing given back.",
+            none=self._say(N_("Nothing was redeemed and nothing given back.")),
         )
 
     def _given(self, given: int, back: int, currency: str) -> list[str]:
@@ -237,21 +232,22 @@ class _Wording:
 
     def _late(self) -> Section:
         report = self._report
-        about = "Booked in this period because their own date was closed when they came."
+        about = self._say(N_("Booked in this period because their own date was closed when they came."))
         if report.late_onward:
-            about += f" {report.late_onward} of this period's own are booked after it, because it was closed before."
+            onward = N_("%(count)s of this period's own are booked after it, because it was closed before.")
+            about += f" {self._say(onward, count=report.late_onward)}"
         return Section(
-            f"Late entries: {report.late_count}",
+            self._say(N_("Late entries: %(count)s"), count=report.late_count),
             about + self._more(report.late_count, report.late),
             [
-                Column("own date", whole=True),
-                Column("booked on", whole=True),
-                Column("journal", number=True),
-                Column("shard, verb and seq"),
-                Column("what it moved"),
+                Column(self._say(N_("own date")), whole=True),
+                Column(self._say(N_("booked on")), whole=True),
+                Column(self._say(N_("journal")), number=True),
+                Column(self._say(N_("shard, verb and seq"))),
+                Column(self._say(N_("what it moved"))),
             ],
             [self._late_row(one) for one in report.late],
-            none="Nothing came late.",
+            none=self._say(N_("Nothing came late.")),
         )
 
     def _late_row(self, one: Late) -> list[str]:
@@ -260,11 +256,13 @@ class _Wording:
 
     def _manual(self) -> Section:
         report = self._report
-        names = ("made by", "approved by", "reason", "attachment", "what it moved")
+        names = (N_("made by"), N_("approved by"), N_("reason"), N_("attachment"), N_("what it moved"))
+        told = self._say(N_("Made by one person and approved by another."))
+        heads = [Column(self._say(N_("journal")), number=True), Column(self._say(N_("date")), whole=True)]
         return Section(
-            f"Manual journals: {report.manual_count}",
-            "Made by one person and approved by another." + self._more(report.manual_count, report.manual),
-            [Column("journal", number=True), Column("date", whole=True), *(Column(name) for name in names)],
+            self._say(N_("Manual journals: %(count)s"), count=report.manual_count),
+            told + self._more(report.manual_count, report.manual),
+            [*heads, *(Column(self._say(name)) for name in names)],
             [
                 [
                     str(one.journal), str(one.effective_date), one.made_by, one.checked_by, one.reason,
@@ -272,18 +270,27 @@ class _Wording:
                 ]
                 for one in report.manual
             ],
-            none="No journal was made by hand.",
+            none=self._say(N_("No journal was made by hand.")),
         )  # fmt: skip
 
     def _more(self, count: int, shown: Sequence[Late | Manual]) -> str:
-        return f" The first {len(shown)} of {count}; the others are in the books." if count > len(shown) else ""
+        told = N_("The first %(shown)s of %(count)s; the others are in the books.")
+        return f" {self._say(told, shown=len(shown), count=count)}" if count > len(shown) else ""
 
     def _chains(self) -> Section:
         return Section(
-            "Seals",
-            "The hash of the last journal of each chain, as it was proved before the close: it stands for every "
-            "journal before it. Whoever keeps this page can tell whether the books were changed since.",
-            [Column("chain"), Column("journals", number=True), Column("head", code=True)],
-            [[one.shard, self._number(one.journals), one.head or "none"] for one in self._report.chains],
-            none="There is no chain.",
+            self._say(N_("Seals")),
+            self._say(
+                N_(
+                    "The hash of the last journal of each chain, as it was proved before the close: it stands for "
+                    "every journal before it. Whoever keeps this page can tell whether the books were changed since."
+                )
+            ),
+            [
+                Column(self._say(N_("chain"))),
+                Column(self._say(N_("journals")), number=True),
+                Column(self._say(N_("head")), code=True),
+            ],
+            [[one.shard, self._number(one.journals), one.head or self._say(N_("none"))] for one in self._report.chains],
+            none=self._say(N_("There is no chain.")),
         )
