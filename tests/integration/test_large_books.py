@@ -114,7 +114,8 @@ async def test_how_far_a_thousand_shards_are_behind_is_a_few_questions(door: Doo
 async def test_many_shards_are_looked_at_together(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each answer is that of its shard, over few connections, also where Redis has forgotten the script."""
     shards = [(await open_shard(door, stock=number, campaign=f"c-{number}")).shard for number in range(1, 61)]
-    pool, used = door.redis.connection_pool, []
+    used: list[int] = []
+    pool: Any = door.redis.connection_pool
     get = pool.get_connection
 
     async def counted(*args: Any, **options: Any) -> Any:
