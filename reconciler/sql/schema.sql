@@ -17,6 +17,7 @@ CREATE TABLE campaigns (
     CONSTRAINT campaigns_version_check CHECK (version >= 1),
     CONSTRAINT campaigns_state_check CHECK (state IN ('draft', 'scheduled', 'paused', 'ended', 'archived'))
 );
+CREATE INDEX campaigns_kept_idx ON campaigns (id) WHERE state <> 'archived';
 
 CREATE TABLE campaign_versions (
     campaign    text        NOT NULL,
@@ -342,6 +343,9 @@ CREATE TABLE redemptions (
 );
 CREATE INDEX redemptions_code_idx ON redemptions (code);
 CREATE INDEX redemptions_order_idx ON redemptions (order_id) WHERE order_id IS NOT NULL;
+CREATE INDEX redemptions_shard_idx ON redemptions (shard, seq);
+-- Those of a merchant, for his statement.
+CREATE INDEX redemptions_merchant_idx ON redemptions (merchant) WHERE merchant IS NOT NULL;
 
 CREATE TABLE rollbacks (
     redemption     text        NOT NULL,

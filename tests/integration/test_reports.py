@@ -8,8 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from gateway.stack.postgres import Postgres
+from reconciler.reports import reading
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import page_of, page_query, rows_of
 from reconciler.reports.shape import Asked
@@ -377,3 +379,18 @@ def test_pages_are_the_whole(year: Reports, name: str) -> None:
             if after is None:
                 break
     assert paged == whole
+
+
+@pytest.mark.parametrize("name", [name for name, report in REPORTS.items() if not report.key])
+def test_a_first_page_has_the_sums_of_the_whole(year: Reports, name: str) -> None:
+    """Read at once they are what they are read one after the other, sorted or not, also of nothing."""
+    report = REPORTS[name]
+    for asked in (Asked(), Asked(since=date(2020, 1, 1), until=date(2020, 1, 2))):
+        for sort in (None, reading.Sort(report.columns(asked)[-1].name, is_down=True)):
+            found = reading.first_of(report, asked, year.asked(reading.first_query(report, asked, 5, sort)), 5)
+            page, sums = year.asked(page_query(report, asked, None, 5, sort)), reading.totals_query(report, asked)
+            assert sums is not None
+            assert found == (
+                page_of(report, asked, page, None, 5),
+                reading.totals_of(year.asked(sums, row_factory=dict_row)),
+            )
