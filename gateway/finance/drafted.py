@@ -57,8 +57,8 @@ def read(found: dict[str, Any]) -> ManualJournal:
 
 
 def _amount(one: ManualJournal) -> str:
-    commodity, minor = next(iter(one.amounts.items()))
-    return f"{commodity} {minor:020}"
+    """As lines_come_to() of the books has it."""
+    return next((f"{commodity} {minor:020}" for commodity, minor in one.amounts.items()), "")
 
 
 ORDERS: Orders[ManualJournal] = Orders(

@@ -26,7 +26,7 @@ MANY = 20
 async def site(
     redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Worker]:
-    """A worker whose books have MANY of what there are lists of; aud is an auditor."""
+    """A worker whose books have MANY of what there are lists of; aud is an auditor, fay of finance."""
     with fresh_database(postgres_server) as url, Books(url) as books:
         books.add_campaign("lists", shards=2)
         books.add_campaign("empty")
@@ -34,6 +34,7 @@ async def site(
             books.rows(query, MANY)
         async with Worker(redis_server.url, url, tmp_path_factory.mktemp("site")) as worker:
             await add_user(worker, "aud", "auditor")
+            await add_user(worker, "fay", "finance")
             yield worker
 
 
@@ -194,3 +195,21 @@ async def test_what_a_file_of_a_list_says(site: Worker) -> None:
         page = (await aud.get(f"{BOOKS}/{name}?{query}")).text
         assert (says in page, "download" in page) == (True, False)
         assert len((await aud.get(f"{BOOKS}/{name}.csv?{query}")).text.splitlines()) == 1
+
+
+async def test_a_period_says_why_it_is_not_held_or_opened(site: Worker) -> None:
+    """One that has not begun, one that another was closed after, and one that is in another state: each its reason."""
+    fay = await signed_in(site, "fay")
+    with Books(site.settings.postgres_url) as books:
+        query = "SELECT min(starts)::text, max(starts)::text FROM periods WHERE state = 'closed' AND kind = 'day'"
+        [(first, last)] = books.rows(query)
+    reopen = {"step": "reopen", "reason": "late", "key": "k"}
+    for period, act, says in (
+        ("month/9000-01-01", {"step": "hold"}, "It has not begun yet."),
+        (f"day/{first}", reopen, "Another period was closed after it."),
+        (f"day/{last}", {"step": "hold"}, "Not in this state."),
+        ("month/9000-01-01", reopen, "Not in this state."),
+    ):
+        await fay.get(f"{BOOKS}/periods/main/{period}")
+        answer = await fay.post(f"{BOOKS}/periods/main/{period}/act", act)
+        assert (answer.status_code, says in answer.text) == (409, True), (period, answer.text)

@@ -47,10 +47,11 @@ def test_what_is_likely_is_said_in_both_languages() -> None:
 
 def test_both_sides_whatever_they_are() -> None:
     """Fields by their names, states as words, and what somebody wrote there by hand as it stands."""
-    assert spelt({"value": 5, "odd": None}, ENGLISH) == [("value", "5"), ("odd", "null")]
+    assert spelt({"seq": 5, "odd": None}, ENGLISH) == [("number", "5"), ("odd", "null")]
+    assert spelt({"value": None, "hex": "6f"}, ENGLISH) == [("value", "null"), ("bytes", "6f")]
     assert spelt({"state": "redeemed", "left": 0}, CHINESE) == [("状态", "已核销"), ("剩余", "0")]
-    assert [spelt(value, ENGLISH) for value in (7, "x", None, [1])] == [
-        [("", "7")], [("", "x")], [("", "null")], [("", "[1]")],
+    assert [spelt(value, ENGLISH) for value in (7, {"value": 7}, "x", None, [1])] == [
+        [("", "7")], [("", "7")], [("", "x")], [("", "null")], [("", "[1]")],
     ]  # fmt: skip
     places = [place_of(a_break(*of), CHINESE) for of in (("figure", "stock"), ("holder", "stock"), ("behind", ""))]
     assert places == [("库存", "数字"), ("stock", "持有人"), ("Redis 落后", "")]

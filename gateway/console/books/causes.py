@@ -127,10 +127,11 @@ def place_of(one: Break, words: Words) -> tuple[str, str]:
 
 
 def spelt(value: Any, words: Words) -> list[tuple[str, str]]:
-    """One side of a difference; what was written there by hand may be anything."""
-    if not isinstance(value, dict):
-        return [("", _value("", value, words))]
-    return [(field_name(name, words), _value(name, each, words)) for name, each in value.items()]
+    """One side of a difference: a single figure needs no name, and what was written there by hand may be anything."""
+    named = value if isinstance(value, dict) else {"value": value}
+    if named.keys() == {"value"}:
+        return [("", _value("", named["value"], words))]
+    return [(field_name(name, words), _value(name, each, words)) for name, each in named.items()]
 
 
 def field_name(name: str, words: Words) -> str:

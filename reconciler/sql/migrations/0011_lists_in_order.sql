@@ -21,11 +21,11 @@ CREATE INDEX exports_bytes_idx ON exports (coalesce(bytes, 0), id);
 -- What the lines of a manual journal come to in the commodity of the first one, so that it sorts within that.
 CREATE FUNCTION lines_come_to(lines jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN lines -> 0 ->> 'commodity' || ' ' || lpad((
+RETURN coalesce(lines -> 0 ->> 'commodity' || ' ' || lpad((
     SELECT sum((line ->> 'minor')::numeric)
     FROM jsonb_array_elements(lines) AS line
     WHERE line -> 'commodity' = lines -> 0 -> 'commodity'
-)::text, 20, '0');
+)::text, 20, '0'), '');
 CREATE INDEX manual_journals_amount_idx ON manual_journals (lines_come_to(lines) COLLATE "C", id);
 CREATE INDEX manual_journals_state_idx ON manual_journals (
     array_position(ARRAY['drafted', 'approved', 'posted', 'rejected'], state), id);
