@@ -8,7 +8,7 @@ WHERE name = %(name)s
 WITH seen AS (
     SELECT name, display, roles, must_change, created_at, created_by, changed_at, changed_by, disabled_at, disabled_by,
            CASE %(by)s
-               WHEN 'called' THEN left(lower(display), 40)  -- a place has to fit into an address
+               WHEN 'called' THEN lower(display)
                WHEN 'changed' THEN to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
                ELSE ''
            END COLLATE "C" AS key
