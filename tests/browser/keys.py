@@ -145,6 +145,7 @@ class Keys:
     async def arrive(self, name: str, path: str) -> None:
         """Ask for *path*, sign in as *name*, be led on there, and skip the menu."""
         await self._page.goto(path)
+        await self.is_at("name")
         await self.type(name)
         await self.press("Tab")
         await self.type(PASSWORD)
@@ -179,6 +180,10 @@ class Keys:
         async with self._page.expect_event("load"):
             await self.press("Enter")
 
-    async def at(self) -> str:
-        """The id of what has the focus; where it has none, what it stands for or what it says."""
-        return next((str(each) for each in await self._page.evaluate(HERE) if each), "")
+    async def is_at(self, what: str) -> None:
+        """
+        What has the focus has the id *what*; where it has none, it stands for or says *what*.
+
+        A page that begins somewhere has the focus there a moment after it is loaded. Errors: playwright's TimeoutError.
+        """
+        await self._page.wait_for_function(f"(what) => ({HERE})().find(Boolean) === what", arg=what)

@@ -69,7 +69,7 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
     await keys.press("Tab")
     await keys.type("bob")
     await page.get_by_role("row").filter(has_text="ann").wait_for(state="detached")
-    assert page.url.endswith("/console/users?text=bob&role=")
+    assert "/console/users?text=bob&role=" in page.url
 
     await page.goto("/console")
     walked = []
@@ -108,7 +108,7 @@ async def test_what_is_wrong_and_the_menu_of_a_phone(new_page: NewPage, watch: W
     await page.goto("/console/new-user")
     await page.locator("main button.primary").click()
     await page.get_by_role("alert").wait_for()
-    assert await page.evaluate("document.activeElement.id") == "problems"
+    await Keys(page).is_at("problems")
     await picture(page, "console-wrong")
     assert await violations(page) == []
     await page.goto("/console")
@@ -120,7 +120,7 @@ async def test_what_is_wrong_and_the_menu_of_a_phone(new_page: NewPage, watch: W
     assert await violations(page) == []
     await keys.press("Escape")
     assert not await page.locator("nav").is_visible()
-    assert await keys.at() == "菜单"
+    await keys.is_at("菜单")
 
 
 @pytest.mark.usefixtures("people")

@@ -238,9 +238,9 @@ async def test_a_campaign_by_keys_alone(site: Worker, page: Page, watch: Watch) 
     await keys.type("many")
     await keys.press("Enter")
     await page.get_by_role("alert").wait_for()
-    assert await keys.at() == "problems"
+    await keys.is_at("problems")
     await keys.press("Tab", "Enter")
-    assert await keys.at() == "count"
+    await keys.is_at("count")
     await keys.press("Control+A")
     await keys.type("5")
     await keys.to("reason")

@@ -116,10 +116,10 @@ async def test_by_keys_alone(page: Page, site: Worker, watch: Watch) -> None:
     await keys.to("Revoke")
     await keys.press("Space")
     await page.get_by_role("alert").wait_for()
-    assert await keys.at() == "problems"
+    await keys.is_at("problems")
     await picture(page, "console-coupon-keys")
     await keys.press("Tab", "Enter")
-    assert await keys.at() == "reason"
+    await keys.is_at("reason")
     await keys.type("misprint")
     await keys.press("Enter")
     await page.wait_for_url("**?done=revoked")

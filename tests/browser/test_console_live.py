@@ -233,13 +233,13 @@ async def test_by_keys_alone(site: Worker, page: Page) -> None:
     await keys.to("Evening sale")
     is_over = True
     await page.locator("#sale-rows tr[data-sale=morning]").wait_for(state="detached")
-    assert await keys.at() == "Evening sale"
+    await keys.is_at("Evening sale")
     await keys.press("Enter")
     await keys.led_to("/console/live/evening")
     await keys.go("For a wall")
     await keys.led_to("/console/live/evening?wall=1")
     await keys.press("Tab")
-    assert await keys.at() == "All open sales"
+    await keys.is_at("All open sales")
     await keys.press("Tab", "Space")
     assert await page.locator("[data-pause]").get_attribute("aria-pressed") == "true"
     await keys.press("Space")

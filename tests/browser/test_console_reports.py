@@ -201,15 +201,15 @@ async def test_an_export_by_keys_alone(site: Worker, page: Page, watch: Watch) -
     await keys.type("no such campaign")
     await keys.press("Enter")
     await page.get_by_role("alert").wait_for()
-    assert await keys.at() == "problems"
+    await keys.is_at("problems")
     await keys.press("Tab", "Enter")
-    assert await keys.at() == "campaign"
+    await keys.is_at("campaign")
     await keys.press("Control+A", "Delete", "Enter")
     await page.locator("#found progress").wait_for()
     await keys.to("end")
     await asyncio.to_thread(exports.make, page.url.rpartition("/")[2])
     await page.locator("[data-sha256]").wait_for()
-    assert await keys.at() == "end"
+    await keys.is_at("end")
     await keys.press("Shift+Tab", "Shift+Tab")
     async with page.expect_download() as coming:
         await keys.press("Enter")

@@ -115,12 +115,12 @@ async def test_by_keys_alone(site: Worker, page: Page, watch: Watch) -> None:
         await keys.press("Control+A", "Delete", "Tab")
         assert await cards.count() == 2
         await keys.press("Tab")
-        assert await keys.at() == "reject"
+        await keys.is_at("reject")
         await keys.press("Enter")
         await page.get_by_role("alert").wait_for()
-        assert await keys.at() == "problems"
+        await keys.is_at("problems")
         await keys.press("Tab", "Enter")
-        assert await keys.at() == f"said-{last}"
+        await keys.is_at(f"said-{last}")
         await keys.type("too many")
         await keys.to("reject")
         await keys.press("Space")
