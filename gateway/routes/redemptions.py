@@ -1,11 +1,15 @@
 """For stores: spend coupons on an order, see a redemption, roll it back; for marketers: revoke a coupon."""
 
+import logging
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.examples import CODE, ORDER
 from gateway.api.operation import Operation
 from gateway.callers import Caller
+from gateway.errors import Refusal
+from gateway.issuing.store import audit
 from gateway.redeeming.bodies import (
     Redemption,
     RedemptionBody,
@@ -19,12 +23,15 @@ from gateway.redeeming.bodies import (
 )
 from gateway.redeeming.coupons import Asker
 from gateway.redeeming.names import STACK_PREFIX
-from gateway.redeeming.revoking import revoke
+from gateway.redeeming.revoking import Done, revoke
 from gateway.routes.access import staff
 from gateway.routes.counting import counted
-from gateway.services import services
+from gateway.services import Services, services
+from gateway.sql import postgres
 from gateway.telemetry import REDEMPTIONS, ROLLBACKS
 from gateway.wire import body, idempotency_key, json_response
+
+log = logging.getLogger("fairclaim.redeeming")
 
 _REPLAYED = {"idempotency-replayed": "true"}
 
@@ -90,8 +97,20 @@ async def revoke_one(request: Request) -> Response:
     here = services(request)
     who = await _asker(request, "marketer")
     asked = await body(request, RevokeBody, here.settings.body_bytes_max)
-    revoked, again = await revoke(here.redeeming.coupons, request.path_params["code"], asked.reason, who)
-    return json_response(revoked, headers=_REPLAYED if again else None)
+    done = await revoke(here.redeeming.coupons, request.path_params["code"], asked.reason, who)
+    if not done.again:
+        await _note(here, who, done, asked.reason)
+    return json_response(done.revoked, headers=_REPLAYED if done.again else None)
+
+
+async def _note(here: Services, who: Asker, done: Done, reason: str) -> None:
+    """A line of the audit log. With PostgreSQL away it is done all the same, and who and why are in the books alone."""
+    detail = {"before": done.before, "after": {"state": done.revoked.state}, "reason": reason}
+    try:
+        async with postgres(here.pool) as connection:
+            await audit(connection, who.actor, "coupon.revoked", f"coupon:{done.revoked.code}", detail)
+    except Refusal:
+        log.warning("a revocation is not in the audit log", extra={"campaign": done.revoked.campaign})
 
 
 routes = [

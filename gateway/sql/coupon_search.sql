@@ -30,3 +30,9 @@ ORDER BY claimed_at, code DESC LIMIT %(limit)s
 AND (expires_at, code) > (%(at)s, %(code)s)
 AND (%(state)s = '' OR state = %(state)s) AND (%(campaign)s = '' OR campaign = %(campaign)s)
 ORDER BY expires_at, code LIMIT %(limit)s
+
+-- name: lasting
+-- The same from the other end.
+AND (expires_at, code) < (%(at)s, %(code)s)
+AND (%(state)s = '' OR state = %(state)s) AND (%(campaign)s = '' OR campaign = %(campaign)s)
+ORDER BY expires_at DESC, code DESC LIMIT %(limit)s

@@ -147,8 +147,8 @@ async def test_receivers_are_the_admins(worker: Worker) -> None:
 
 async def test_each_person_at_the_page(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page, its number in the menu, and the file have what is of his roles; the history is sorted and paged."""
-    monkeypatch.setattr("gateway.console.alerts.pages.ROWS_MAX", 2)
-    monkeypatch.setattr("gateway.console.alerts.pages._FILE_ROWS", 3)
+    monkeypatch.setattr("gateway.console.alerts.pages.ROWS_MAX", 4)
+    monkeypatch.setattr("gateway.console.alerts.pages._FILE_ROWS", 5)
     monkeypatch.setattr("gateway.alerts.alerts.COUNT_FRESH_S", 0)
     await add_one_of_each_role(worker)
     ids, over = add_alerts(worker), add_alerts(worker, over=True)

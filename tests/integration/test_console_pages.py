@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from gateway.console.page import Page
 from gateway.console.routes import PAGES
 from gateway.people.person import ROLES
+from gateway.routes.paging import make_cursor
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
 from tests.integration.consoling import Browser, add_one_of_each_role, add_user, filed, signed_in, title, walked
@@ -214,6 +215,9 @@ async def test_users_are_filtered_sorted_paged_and_filed(worker: Worker, monkeyp
     assert await walked(root, "/console/users?text=TOR&role=operator", each) == ["operator"]
     nobody = await root.get("/console/users?text=%25%27%00")
     assert (re.findall(each, nobody.text), "No user is like that." in nobody.text) == ([], True)
+    for odd in (("\0", "x"), ("x",), (1, "x")):  # forged, each for its list
+        cursor = make_cursor(odd, "/console/users")
+        assert (await root.get(f"/console/users?cursor={cursor}")).status_code == 400
     page = (await root.get("/console/users?role=store&sort=called")).text
     assert 'aria-sort="ascending"><a href="/console/users?role=store&amp;sort=called&amp;down=1"' in page
 

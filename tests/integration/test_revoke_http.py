@@ -8,6 +8,7 @@ import pytest
 
 from gateway.keys import ROLES
 from tests.conftest import redis_binaries
+from tests.integration.draining import Books
 from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done, told
 
@@ -64,14 +65,23 @@ async def test_what_is_spent_stays_spent(till: Till) -> None:
     done(await till.revoke(code), 200)
 
 
-async def test_a_held_coupon_is_let_go_first(till: Till) -> None:
-    """The order that held it has nothing left, and no hold stays."""
+async def test_a_held_coupon_is_let_go_first(till: Till, postgres_url: str) -> None:
+    """The order that held it has nothing left, and no hold stays; once, the audit log has who, why and how it was."""
     [code] = await till.claimed("ann")
     done(await till.reserve(code, "o-1"))
 
-    done(await till.revoke(code), 200)
+    for _ in range(2):
+        done(await till.revoke(code, reason="misprint"), 200)
 
     seen = done(await till.hold(code), 200)
+    with Books(postgres_url) as books:
+        [(actor, detail)] = books.rows(
+            "SELECT actor, detail FROM audit_log WHERE action = 'coupon.revoked' AND subject = %s", f"coupon:{code}"
+        )
+    assert actor.startswith("key:")
+    assert detail == {
+        "before": {"state": "reserved", "order": "o-1"}, "after": {"state": "revoked"}, "reason": "misprint"
+    }  # fmt: skip
     assert (seen["state"], seen["order_id"], seen["reserved_until"]) == ("revoked", None, None)
     assert told(await till.redeem(code, an_order("o-1")), "from") == (409, "invalid_state", "revoked")
 

@@ -12,13 +12,16 @@ from gateway.console.access import HOME
 from gateway.console.campaigns.sentence import sentence
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
-from gateway.console.tables import Cell, Read, Sort, Table, csv_file, every_page
+from gateway.console.tables import Cell, Read, Shown, Sort, Table, csv_file
 from gateway.wire import rfc3339
 
 CAMPAIGNS, NEW, EXPORT = f"{HOME}/campaigns", f"{HOME}/new-campaign", f"{HOME}/campaigns.csv"
 SEE = ("marketer", "finance", "auditor", "operator")
 ROWS_MAX = 25
-_FILE_ROWS = 500
+_FILE_ROWS, _AT_ONCE = 500, 100
+LOOKED_AT = 500
+"""How many active campaigns Redis is asked about for one page of those that are sold out."""
+SOLD_OUT = "sold_out"
 STATE_WORDS: Mapping[str, tuple[str, str]] = {
     "draft": (N_("Draft"), "note"),
     "scheduled": (N_("Scheduled"), "note"),
@@ -67,13 +70,14 @@ class Found(NamedTuple):
 def _table(visit: Visit) -> Table:
     """What can't be asked for is what nobody asks for."""
     state = visit.asked("state")
-    filters = {"text": visit.asked("text"), "state": state if state in list(State) else ""}
+    filters = {"text": visit.asked("text"), "state": state if state in STATE_WORDS else ""}
     return Table(visit, CAMPAIGNS, SORTS, filters, EXPORT)
 
 
 def _reader(visit: Visit, table: Table) -> Read[_Place, Found]:
     register = register_of(visit)
-    asked = {"text": "", "state": "", **table.filters}
+    state = table.given("state")
+    asked = {"text": table.given("text"), "state": State.ACTIVE if state == SOLD_OUT else state}
 
     async def read(after: _Place | None, limit: int) -> list[Found]:
         sort = cast(By, table.by)
@@ -83,7 +87,7 @@ def _reader(visit: Visit, table: Table) -> Read[_Place, Found]:
     return read
 
 
-def _place(found: Found) -> _Place:
+def _place(found: Found | Line) -> _Place:
     return _Place(found.campaign.key, found.campaign.id)
 
 
@@ -94,22 +98,46 @@ def register_of(visit: Visit) -> Register:
 
 def status(state: State, left: int | None) -> str:
     """The one state that is shown: an active campaign that has nothing left is sold out."""
-    return "sold_out" if state is State.ACTIVE and left is not None and left <= 0 else state.value
+    return SOLD_OUT if state is State.ACTIVE and left is not None and left <= 0 else state.value
 
 
 async def show(visit: Visit) -> Response:
     """A page of campaigns. Errors: Refusal."""
     table = _table(visit)
-    shown = await table.page(_reader(visit, table), _place, _Place, ROWS_MAX)
+    after = table.after(_Place)
+    lines, reached = await _look(visit, table, after, ROWS_MAX + 1)
+    more = reached and table.following(reached)
+    if len(lines) > ROWS_MAX:
+        more = table.following(_place(lines[ROWS_MAX - 1]))
     return visit.render(
         "campaigns/list",
-        lines=await _lines(visit, shown.rows),
+        lines=lines[:ROWS_MAX],
         table=table,
-        shown=shown,
-        states=[(state.value, STATE_WORDS[state.value][0]) for state in State],
+        shown=Shown(lines[:ROWS_MAX], more or "", "" if after is None else table.address()),
+        states=STATE_WORDS,
         may_act=visit.who.may("marketer"),
         state_words=STATE_WORDS,
+        looked_at=LOOKED_AT,
     )
+
+
+async def _look(visit: Visit, table: Table, after: _Place | None, limit: int) -> tuple[list[Line], _Place | None]:
+    """
+    Campaigns from after a place, and the last one that was looked at where there may be more beyond it.
+
+    Which are sold out only Redis can tell: LOOKED_AT of those that are active are asked about, and no more.
+    """
+    read = _reader(visit, table)
+    if table.given("state") != SOLD_OUT:
+        return await _lines(visit, await read(after, limit)), None
+    lines, looked_at = list[Line](), 0
+    while len(lines) < limit and looked_at < LOOKED_AT:
+        some = await read(after, _AT_ONCE)
+        lines += [each for each in await _lines(visit, some) if each.status == SOLD_OUT]
+        if len(some) < _AT_ONCE:
+            return lines, None
+        after, looked_at = _place(some[-1]), looked_at + len(some)
+    return lines, after
 
 
 async def _lines(visit: Visit, many: Sequence[Found]) -> list[Line]:
@@ -131,8 +159,14 @@ async def export(visit: Visit) -> Response:
     )  # fmt: skip
 
     async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
-        async for page in every_page(_reader(visit, _table(visit)), _place, _FILE_ROWS):
-            yield map(_cells, await _lines(visit, page))
+        table, after = _table(visit), None
+        while True:
+            lines, reached = await _look(visit, table, after, _FILE_ROWS)
+            if lines:
+                yield map(_cells, lines)
+            after = reached or (_place(lines[-1]) if len(lines) == _FILE_ROWS else None)
+            if after is None:
+                return
 
     return await csv_file(visit, "campaigns", heads, pages())
 

@@ -1,6 +1,7 @@
 """The versions of a campaign, and what is different between two of them."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Annotated, Any
 
 import msgspec
 from starlette.responses import Response
@@ -22,6 +23,7 @@ from lua.keys import CampaignId
 
 ROWS_MAX = 25
 _FILE_ROWS = 200
+_Number: Any = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 SORTS = {"version": Sort(N_("Version"), falls=True)}
 
 
@@ -29,7 +31,7 @@ async def show(visit: Visit) -> Response:
     """The versions, each with what it changed; with ``of`` and ``to``, those two compared."""
     seen, words = await campaigns_of(visit).see(campaign_of(visit)), visit.words
     table = _table(visit, seen)
-    shown = await table.page(_reader(visit, seen, table), _place, int, ROWS_MAX)
+    shown = await table.page(_reader(visit, seen, table), _place, _Number, ROWS_MAX)
     lines = [
         (each, who_in_words(each.changed_by, words), changes(each.old, each, words) if each.old else [])
         for each in shown.rows

@@ -53,8 +53,7 @@ async def _revoke(visit: Visit) -> Response:
     reason, coupons = visit.one("reason"), visit.here.redeeming.coupons
     if not is_text(reason, REASON_CHARS_MAX):
         return await _wrong(visit, {"reason": reason}, "reason", _say_why(visit))
-    before = await _state(visit)
-    done, was_so = await revoke(coupons, _code(visit), reason, asker_of(visit))
+    done, was_so, before = await revoke(coupons, _code(visit), reason, asker_of(visit))
     if not was_so:
         await note(visit, "revoked", done.code, before, {"state": done.state}, reason=reason)
     return visit.go(f"{address_of(done.code)}?done=revoked")
