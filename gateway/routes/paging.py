@@ -26,7 +26,8 @@ class Page(msgspec.Struct, Generic[T]):
     next: str | None
 
 
-_CURSOR_CHARS_MAX = 512
+_CURSOR_CHARS_MAX = 1024
+"""A name of 100 signs of four bytes, and an id or another name, fit in."""
 _DIGEST_BYTES = 6
 
 

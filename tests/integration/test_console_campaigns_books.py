@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.console.campaigns.holders import ROWS_MAX
+from gateway.routes.paging import make_cursor
 from tests.conftest import ON_VALKEY
 from tests.http import Worker
 from tests.integration.consoling import add_user, filed, signed_in, walked
@@ -107,6 +108,12 @@ async def test_claims_far_away_are_found_by_their_journals(worker: Worker) -> No
     first = [f"h{n}" for n in range(1, 121)]
     assert await walked(ann, f"{PAGE}/flash/holders", HOLDER) == first[::-1]
     assert await walked(ann, f"{PAGE}/flash/holders?down=0", HOLDER) == first
+    for seq in (2**63 - 1, 2**64 - 1, -1):  # forged
+        for way in ("", "?sort=claimed&down=0"):
+            address = f"{PAGE}/flash/holders{way}"
+            cursor = make_cursor((datetime.now(UTC), "", [seq]), address)
+            asked = f"{address}{'&' if way else '?'}cursor={cursor}"
+            assert (await ann.get(asked)).status_code == 400, (seq, way)
 
 
 def plant_claims(books: Books, *, claims: int, others: int) -> None:

@@ -230,6 +230,16 @@ async def test_users_are_filtered_sorted_paged_and_filed(worker: Worker, monkeyp
     assert (log.count(">users.exported<"), ">user:admin<" in log) == (7, True)
 
 
+async def test_users_of_very_long_names_are_paged(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people are called may be 100 signs of four bytes: the place after one of them still fits into an address."""
+    monkeypatch.setattr("gateway.console.pages.users.ROWS_MAX", 1)
+    names = [end * 64 for end in "abc"]
+    for name in names:
+        await add_user(worker, name, "admin", display="\N{CJK UNIFIED IDEOGRAPH-20BB7}" * 100)
+    root = await signed_in(worker, names[0])
+    assert await walked(root, "/console/users?sort=called", r'<a href="/console/users/(\w+)">') == names
+
+
 async def test_the_audit_log_is_read_both_ways_and_filed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Each act once over all pages, by time up and down, with a filter and its bound, too; the file has the same whole,

@@ -112,5 +112,8 @@ async def test_what_waits_is_sorted_paged_and_filed(
             *((each, "you") for each in his), *((each, "others") for each in mine)
         ]  # fmt: skip
         assert (file[0]["reason"], json.loads(file[2]["asked"])["delta"]) == ("'=cmd()", 5)
+        await add_user(office.http.worker, "aud", "auditor")
+        log = (await (await signed_in(office.http.worker, "aud")).get("/console/audit?action=waiting.exported")).text
+        assert (log.count(">waiting.exported<"), ">user:ann<" in log) == (1, True)
         both = await ann.get(f"{PAGE}?whose=nobody&sort=x")
         assert re.findall(card, both.text) == [his[1], mine[1]]

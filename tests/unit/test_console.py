@@ -185,6 +185,8 @@ def test_an_act_is_shown_by_what_changed() -> None:
         ("coupon:00040GBM1K1ZJHHDBT", "/console/coupons/00040GBM1K1ZJHHDBT"),
         ("break 7", "/console/books/breaks/7"),
         ("holder:amy&state=x", "/console/coupons?holder=amy%26state%3Dx"),
+        ("order:A 1 2", "/console/coupons?order=A+1+2"),
+        ("campaign:flash-1 holder:amy b", "/console/campaigns/flash-1"),
         ("export:../../account", "/console/books/exports/..%2F..%2Faccount"),
         ("period:main/2026-11", "/console/books/periods/main/month/2026-11-01"),
         ("period:main/2026-11-30", "/console/books/periods/main/day/2026-11-30"),

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from starlette.responses import Response
 
 from gateway.campaigns.register import HELD_MAX, Claim, Held
@@ -22,6 +23,7 @@ from lua.keys import Shard
 ROWS_MAX = 50
 SORTS = {"claimed": Sort(N_("Claimed"), falls=True)}
 _HOLDER_CHARS_MAX = 128
+_Seq: Any = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class _Place(NamedTuple):
@@ -29,7 +31,7 @@ class _Place(NamedTuple):
 
     at: datetime
     code: str
-    seqs: tuple[int, ...]
+    seqs: tuple[_Seq, ...]
 
 
 class _Found(NamedTuple):

@@ -30,8 +30,8 @@ def leads_to(subject: str, *, is_admin: bool = False) -> str:
     kind, name = parts[1], parts[2]
     if kind in _PAGES:
         return _PAGES[kind] + quote(name, safe="")
-    if kind in _FOUND:
-        return f"{HOME}/coupons?{urlencode({kind: name})}"
+    if kind in _FOUND:  # with blanks in it, where it has some
+        return f"{HOME}/coupons?{urlencode({kind: subject[parts.start(2) :]})}"
     if kind == "user" and is_admin:
         return f"{HOME}/users/{quote(name, safe='')}"
     if kind == "period" and (period := _PERIOD.fullmatch(name)):

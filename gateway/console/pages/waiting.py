@@ -13,7 +13,7 @@ from gateway.console.access import HOME
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
 from gateway.console.pages.differing import Change, differences, label
-from gateway.console.tables import Cell, Read, Sort, Table, csv_file, every_page
+from gateway.console.tables import Cell, Noted, Read, Sort, Table, csv_file, every_page
 from gateway.console.tables import Shown as Part
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
@@ -143,7 +143,11 @@ def _place(here: Proposal) -> _Place:
 
 
 async def export(visit: Visit) -> Response:
-    """What waits, for him and of his, as CSV: times in UTC, what it asks for and what is as JSON."""
+    """
+    What waits, for him and of his, as CSV: times in UTC, what it asks for and what is as JSON.
+
+    Whose coupons are to be revoked is in it: who took it is in the audit log.
+    """
     table = _table(visit, "")
 
     async def pages() -> AsyncIterator[Iterable[Sequence[Cell]]]:
@@ -152,7 +156,7 @@ async def export(visit: Visit) -> Response:
                 yield [_cells(each, who) for each in page]
 
     heads = ("id", "waits_for", "kind", "about", "reason", "made_by", "made_at", "waits_until", "asked", "before")
-    return await csv_file(visit, "waiting", heads, pages())
+    return await csv_file(visit, "waiting", heads, pages(), Noted("waiting.exported", "waiting", {}))
 
 
 def _cells(here: Proposal, waits_for: str) -> tuple[Cell, ...]:
