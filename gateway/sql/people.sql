@@ -79,7 +79,7 @@ SELECT %(actor)s, %(action)s, %(subject)s, %(detail)s FROM users WHERE name = %(
 
 -- name: audit_last
 -- The last line, or the last before an id.
-SELECT max(id) AS id FROM audit_log WHERE %(after)s::bigint IS NULL OR id < %(after)s
+SELECT max(id) AS id FROM audit_log WHERE id < coalesce(%(after)s::bigint, 9223372036854775807)
 
 -- name: audit_first
 -- The first line, or the first after an id.

@@ -406,6 +406,8 @@ CREATE INDEX journals_verb_idx ON journals (shard, verb, effective_date);
 CREATE INDEX journals_clock_idx ON journals ((coalesce(original_date, effective_date)));
 -- The late ones, of which there are few.
 CREATE INDEX journals_late_idx ON journals (shard, original_date) WHERE original_date IS NOT NULL;
+-- Those that reverse another.
+CREATE INDEX journals_reverses_idx ON journals (reverses) WHERE reverses IS NOT NULL;
 
 -- A posting moves a positive amount of one commodity, so it can't be unbalanced. Units are a commodity too, and keep to
 -- the accounts of the unit book; money is in minor units of a currency of ISO 4217, and keeps out of them.

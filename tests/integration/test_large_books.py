@@ -9,10 +9,12 @@ from redis.exceptions import ResponseError
 
 from gateway import gauges
 from gateway.campaigns.shards import Shards
+from gateway.sql import load_queries
 from gateway.status.books import Position
 from gateway.status.sight import waiting
 from lua.door import Door
 from lua.keys import CampaignId, Shard
+from reconciler.books.statements import BOOKS as LEDGER
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import page_query
 from reconciler.reports.shape import Asked, Query
@@ -34,6 +36,10 @@ INSERT INTO redemptions (id, code, campaign, shard, seq, holder, minor, lines, s
     merchant)
 SELECT ref, ref, 'c-2', shard, seq, 'h', 5, '[]', 0, '[]', at, 'm-' || seq % 100
 FROM coupon_entries WHERE kind = 'redeemed';
+INSERT INTO journals (shard, verb, first_seq, last_seq, occurred_at, effective_date, previous_hash, hash)
+SELECT 'c-1/0', 'claim', n, n, now(), current_date, int4send(n), '' FROM generate_series(1, 3000) AS n;
+INSERT INTO audit_log (actor, action, subject, detail)
+SELECT 'user:ann', 'session.begun', 'user:ann', '{}' FROM generate_series(1, 3000);
 ANALYZE;
 """
 """300 shards, 4 of which were ever compared; and one with many claims before the redemptions of another."""
@@ -84,6 +90,22 @@ def test_a_statement_reads_the_redemptions_of_its_merchant(books: Any) -> None:
     found = reads(books, page_query(REPORTS["merchant-statement"], Asked(merchant="m-7"), None, 40))
     assert {way for _, way in found} >= {"redemptions_merchant_idx"}
     assert ("redemptions", "Seq Scan") not in found
+
+
+def test_what_reverses_a_journal_is_looked_up(books: Any) -> None:
+    """The page of a journal does not read all journals for it."""
+    assert reads(books, Query(LEDGER["reversed_by"].decode(), {"journal": 7})) == {("journals", "journals_reverses_idx")}
+
+
+def test_an_act_beside_another_is_looked_up(books: Any) -> None:
+    """Also by the plan that PostgreSQL keeps for what is asked often: a file of the audit log asks for each piece."""
+    books.execute("SET plan_cache_mode = force_generic_plan")
+    for name in ("audit_last", "audit_first"):
+        statement = load_queries("people")[name].replace(b"%(after)s", b"$1")
+        books.execute(f"PREPARE {name} (bigint) AS ".encode() + statement)
+        [(plan,)] = books.execute(f"EXPLAIN (FORMAT JSON) EXECUTE {name}(7)".encode()).fetchall()
+        assert ("Index Cond" in str(plan), "'Filter'" in str(plan)) == (True, False), name
+    books.execute("RESET plan_cache_mode")
 
 
 async def asked_of_redis(door: Door) -> int:
