@@ -94,7 +94,9 @@ def test_a_statement_reads_the_redemptions_of_its_merchant(books: Any) -> None:
 
 def test_what_reverses_a_journal_is_looked_up(books: Any) -> None:
     """The page of a journal does not read all journals for it."""
-    assert reads(books, Query(LEDGER["reversed_by"].decode(), {"journal": 7})) == {("journals", "journals_reverses_idx")}
+    assert reads(books, Query(LEDGER["reversed_by"].decode(), {"journal": 7})) == {
+        ("journals", "journals_reverses_idx")
+    }
 
 
 def test_an_act_beside_another_is_looked_up(books: Any) -> None:
