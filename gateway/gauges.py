@@ -53,7 +53,7 @@ SELECT (SELECT count(*) FROM checkpoints WHERE state = 'stopped') AS stopped,
         LEFT JOIN LATERAL (
             SELECT taken_at FROM stocktakes  -- by a range: told "=", PostgreSQL may go back through all of them by id
             WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
-            ORDER BY stocktakes.shard, id DESC LIMIT 1
+            ORDER BY stocktakes.shard DESC, id DESC LIMIT 1
         ) AS last ON true) AS stocktake_age_s
 """
 

@@ -8,18 +8,18 @@ from reconciler.reports.shape import Asked, Column, Query, Report
 from reconciler.reports.standing import BOOKED, seen
 
 _REDEMPTIONS = """
-SELECT entries.shard, entries.seq, redemptions.id AS redemption, redemptions.code, redemptions.campaign,
+SELECT redemptions.shard, redemptions.seq, redemptions.id AS redemption, redemptions.code, redemptions.campaign,
     redemptions.holder, entries.effective_date, redeemed_at,
     coalesce(redemptions.currency, definition ->> 'currency', '') AS currency, redemptions.minor,
     {given_back} AS given_back_minor, redemptions.minor - {given_back} AS cost_minor, order_minor,
     coalesce(order_id, '') AS order_id, coalesce(merchant, '') AS merchant, coalesce(store, '') AS store,
     coalesce(staff, '') AS staff, coalesce(redemptions.channel, '') AS channel, coalesce(stack, '') AS stack,
     coalesce(actor, '') AS actor
-FROM coupon_entries AS entries
-JOIN redemptions ON redemptions.id = entries.ref
+FROM redemptions
+JOIN coupon_entries AS entries ON entries.shard = redemptions.shard AND entries.seq = redemptions.seq
 JOIN campaigns ON campaigns.id = redemptions.campaign
-WHERE entries.kind = 'redeemed'{conditions}
-ORDER BY entries.shard, entries.seq
+WHERE true{conditions}
+ORDER BY redemptions.shard, redemptions.seq
 """
 
 _GIVEN_BACK_THEN = """CASE WHEN rolled_back_minor = 0 THEN 0 ELSE coalesce((
@@ -72,7 +72,7 @@ def _of_orders(asked: Asked, template: str, rows: str) -> str:
 def _redemptions(asked: Asked) -> Query:
     asked = seen(asked)
     given_back = "rolled_back_minor" if asked.as_of is None else _GIVEN_BACK_THEN
-    return query_of(asked, fill(_of_orders(asked, _REDEMPTIONS, "entries"), given_back=given_back))
+    return query_of(asked, fill(_of_orders(asked, _REDEMPTIONS, "redemptions"), given_back=given_back))
 
 
 def _movements(asked: Asked) -> Query:

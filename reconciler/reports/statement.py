@@ -78,6 +78,8 @@ def _query(asked: Asked, party: str) -> Query:
         "campaign": equal("redemptions.campaign", "campaign"),
         "until": "entries.effective_date <= %(until)s::date",
     }
+    if party == "merchant" and asked.merchant:  # his own, by their index; who has none is in no index
+        entries["merchant"] = equal("redemptions.merchant", "merchant")
     manual = {**of_books("days"), "campaign": "split_part(about, '/', 1) = %(campaign)s"}
     return query_of(
         asked,

@@ -342,6 +342,8 @@ CREATE TABLE redemptions (
 );
 CREATE INDEX redemptions_code_idx ON redemptions (code);
 CREATE INDEX redemptions_order_idx ON redemptions (order_id) WHERE order_id IS NOT NULL;
+CREATE INDEX redemptions_shard_idx ON redemptions (shard, seq);
+CREATE INDEX redemptions_merchant_idx ON redemptions (merchant) WHERE merchant IS NOT NULL;
 
 CREATE TABLE rollbacks (
     redemption     text        NOT NULL,

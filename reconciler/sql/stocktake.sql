@@ -117,7 +117,7 @@ WITH last AS MATERIALIZED (
         -- By a range: told "=", PostgreSQL may go back through all stocktakes by id, for each shard that has none.
         SELECT taken_at, breaks FROM stocktakes
         WHERE stocktakes.shard BETWEEN checkpoints.shard AND checkpoints.shard
-        ORDER BY stocktakes.shard, id DESC LIMIT 1
+        ORDER BY stocktakes.shard DESC, id DESC LIMIT 1
     ) AS last ON true
     WHERE campaigns.state <> 'archived' AND (%(campaign)s::text IS NULL OR checkpoints.campaign = %(campaign)s)
 )

@@ -14,7 +14,7 @@ from gateway.stack.postgres import Postgres
 from reconciler.poster import post_approved
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import rows_of
-from reconciler.reports.shape import Asked
+from reconciler.reports.shape import Asked, Query
 from tests.conftest import fresh_database
 from tests.integration.draining import Books
 from tests.integration.yearbook import Act, Yearbook, write
@@ -31,6 +31,11 @@ class Reports(Yearbook):
         names = [column.name for column in report.columns(ask)]
         with psycopg.connect(self.books.url) as connection:
             return [dict(zip(names, row, strict=True)) for row in rows_of(connection, report, ask)]
+
+    def asked(self, query: Query, **how: Any) -> list[Any]:
+        """What PostgreSQL answers to a statement of a report."""
+        with psycopg.connect(self.books.url, **how) as connection:
+            return connection.execute(query.statement.encode(), query.values).fetchall()
 
     def until(self, day: date | None) -> Iterator[Act]:
         """The acts up to the end of *day*."""

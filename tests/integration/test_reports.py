@@ -8,10 +8,20 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from gateway.stack.postgres import Postgres
 from reconciler.reports.catalog import REPORTS
-from reconciler.reports.reading import page_of, page_query, rows_of
+from reconciler.reports.reading import (
+    Sort,
+    first_of,
+    first_query,
+    page_of,
+    page_query,
+    rows_of,
+    totals_of,
+    totals_query,
+)
 from reconciler.reports.shape import Asked
 from tests.integration.reporting import Reports, Rows, total, year_of
 from tests.integration.yearbook import CAMPAIGNS, QUIET, WORTH, Act
@@ -377,3 +387,15 @@ def test_pages_are_the_whole(year: Reports, name: str) -> None:
             if after is None:
                 break
     assert paged == whole
+
+
+@pytest.mark.parametrize("name", [name for name, report in REPORTS.items() if not report.key])
+def test_a_first_page_has_the_sums_of_the_whole(year: Reports, name: str) -> None:
+    """Read at once they are what they are read one after the other, sorted or not, also of nothing."""
+    report = REPORTS[name]
+    for asked in (Asked(), Asked(since=date(2020, 1, 1), until=date(2020, 1, 2))):
+        for sort in (None, Sort(report.columns(asked)[-1].name, is_down=True)):
+            found = first_of(report, asked, year.asked(first_query(report, asked, 5, sort)), 5)
+            page, sums = year.asked(page_query(report, asked, None, 5, sort)), totals_query(report, asked)
+            assert sums is not None
+            assert found == (page_of(report, asked, page, None, 5), totals_of(year.asked(sums, row_factory=dict_row)))

@@ -4,7 +4,16 @@ from datetime import date
 
 import pytest
 
-from reconciler.periods.calendar import Kind, Period, gap_before, parse_period, period_of, periods_between
+from reconciler.periods.calendar import (
+    KINDS,
+    Kind,
+    Period,
+    gap_before,
+    parse_period,
+    period_of,
+    periods_between,
+    periods_up,
+)
 
 NOVEMBER = Period("main", "month", date(2026, 11, 1), date(2026, 11, 30))
 
@@ -74,3 +83,11 @@ def test_periods_go_back_to_the_first_day(kind: Kind, count: int) -> None:
 def test_periods_close_in_order(closed_through: date | None, first: date | None, gap: date | None) -> None:
     """The day before it is closed, or its days already are; the very first close begins where the books do."""
     assert gap == gap_before(NOVEMBER, closed_through, first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_up_is_down_the_other_way_round(kind: Kind) -> None:
+    """From the same first to the same last one, also where the calendar ends."""
+    for first, last in ((date(2023, 11, 30), date(2024, 3, 1)), (date(9999, 11, 30), date.max), (date.min, date.min)):
+        assert [*periods_up("main", kind, first, last)][::-1] == [*periods_between("main", kind, first, last)]
+    assert [*periods_up("main", kind, date(2024, 3, 1), date(2024, 2, 1))] == []
