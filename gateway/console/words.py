@@ -49,9 +49,16 @@ _FORM = Trouble(
     N_("Nothing was done. Open the page again and fill it in anew."),
 )
 
+_PLACE = Trouble(
+    N_("There is no such page of the list"),
+    N_("The address may be cut off, or of an earlier version. Open the list again from the menu."),
+)
+
 
 def trouble_of(refusal: Refusal) -> Trouble:
     """What *refusal* is to a person."""
     if isinstance(refusal, NotOurs):
         return _FORM
+    if refusal.context.get("field") == "cursor":
+        return _PLACE
     return _OF_CODE.get(refusal.code, _FORM)

@@ -269,4 +269,8 @@ async def test_those_that_are_sold_out(worker: Worker, monkeypatch: pytest.Monke
         assert await walked(ann, f"{PAGE}?{query}", link) == wanted
         assert [row["id"] for row in await filed(ann, f"{PAGE}.csv?{query}")] == wanted
     none = await ann.get(f"{PAGE}?state=sold_out&text=b")
-    assert "No campaign is like that.<" in none.text
+    assert ("No campaign is like that.<" in none.text, "download" in none.text) == (True, False)
+    await worker.publish("g", stock=1)
+    monkeypatch.setattr("gateway.console.campaigns.listing.LOOKED_AT", 1)
+    beyond = (await ann.get(f"{PAGE}?state=sold_out&sort=id&down=1")).text
+    assert ("among the 1 that were looked at" in beyond, f'href="{PAGE}.csv?' in beyond) == (True, True)

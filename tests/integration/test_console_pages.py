@@ -217,7 +217,8 @@ async def test_users_are_filtered_sorted_paged_and_filed(worker: Worker, monkeyp
     assert (re.findall(each, nobody.text), "No user is like that." in nobody.text) == ([], True)
     for odd in (("\0", "x"), ("x",), (1, "x")):  # forged, each for its list
         cursor = make_cursor(odd, "/console/users")
-        assert (await root.get(f"/console/users?cursor={cursor}")).status_code == 400
+        answer = await root.get(f"/console/users?cursor={cursor}")
+        assert (answer.status_code, title(answer)) == (400, "There is no such page of the list")
     page = (await root.get("/console/users?role=store&sort=called")).text
     assert 'aria-sort="ascending"><a href="/console/users?role=store&amp;sort=called&amp;down=1"' in page
 
