@@ -1,7 +1,7 @@
 """Alerts' rows in Postgres. Every function here takes a connection; who calls it owns the transaction."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -12,6 +12,9 @@ from gateway.alerts.rules import Key, Threshold
 from gateway.sql import load_queries, ordered, row, rows
 
 QUERIES = load_queries("alerts")
+
+DELIVERIES_KEPT_DAYS = 90
+"""How long it is kept what was sent of an alert that is over; 30 at least, says PostgreSQL."""
 
 Connection = AsyncConnection[Any]
 By = Literal["webhook", "email"]
@@ -44,6 +47,10 @@ class Alert(msgspec.Struct, frozen=True):
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     note: str | None
+
+    def is_forgotten(self, at: datetime) -> bool:
+        """Whether at *at* nobody knows any more who was told of it."""
+        return self.cleared_at is not None and self.cleared_at < at - timedelta(days=DELIVERIES_KEPT_DAYS)
 
     @property
     def key(self) -> Key:

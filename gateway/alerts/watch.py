@@ -19,6 +19,7 @@ from gateway.alerts.figures import Figures, Seen
 from gateway.alerts.payload import CLEARED, RAISED, event
 from gateway.alerts.rules import Changes, Finding, Key, Rules, Threshold
 from gateway.alerts.store import (
+    DELIVERIES_KEPT_DAYS,
     QUERIES,
     Alert,
     Connection,
@@ -36,6 +37,9 @@ from gateway.sql import postgres, row, rows
 log = logging.getLogger("fairclaim.alerts")
 
 LEASE_S = 15.0
+FORGETS_EVERY_S = 3600.0
+FORGOTTEN_MAX = 1000
+"""What was sent of alerts that are long over is deleted, so many at a time; where there were as many, soon again."""
 
 
 class Watch:
@@ -51,6 +55,7 @@ class Watch:
         self._pool, self._figures, self._settings, self._clock = pool, figures, settings, clock
         self._worker, self._leads, self._rules = token_hex(8), False, Rules()
         self._due_s = clock() + settings.alerts_look_s
+        self._forgets_s = clock()
 
     async def once(self, worker: str) -> bool:
         """Look, where it is time. Errors: Refusal("not_ready") where the books can't be reached."""
@@ -78,7 +83,15 @@ class Watch:
                 self._leads = False
                 return False
             await self._write(connection, seen)
+        if self._clock() >= self._forgets_s:
+            await self._forget()
         return True
+
+    async def _forget(self) -> None:
+        async with postgres(self._pool) as connection:
+            gone = await row(connection, QUERIES["forget_deliveries"], days=DELIVERIES_KEPT_DAYS, most=FORGOTTEN_MAX)
+        is_all = gone is None or gone["gone"] < FORGOTTEN_MAX
+        self._forgets_s = self._clock() + (FORGETS_EVERY_S if is_all else 0.0)
 
     async def _write(self, connection: Connection, seen: Seen) -> None:
         opened = {alert.key: alert for alert in await open_alerts(connection)}

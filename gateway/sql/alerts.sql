@@ -177,5 +177,9 @@ FROM alert_deliveries JOIN alert_receivers ON alert_receivers.id = receiver
 WHERE alert = %(alert)s
 ORDER BY alert_deliveries.made_at, alert_deliveries.id LIMIT 200
 
+-- name: forget_deliveries
+-- What was sent of alerts that are over for so many days; how many these were.
+SELECT forget_alert_deliveries(%(days)s, %(most)s) AS gone
+
 -- name: audit
 INSERT INTO audit_log (actor, action, subject, detail) VALUES (%(actor)s, %(action)s, %(subject)s, %(detail)s)

@@ -1218,6 +1218,21 @@ GRANT UPDATE (secret, old_secret, old_until, state, reason, failing_since, last_
 GRANT UPDATE (state, tries, next_at, leased_until, error, ended_at) ON alert_deliveries TO fairclaim_gateway;
 GRANT UPDATE (worker, until) ON alert_watch TO fairclaim_gateway;
 
+-- Of alerts that were over days ago, and not fewer than 30, at most so many; how many these were. It runs as whoever made it.
+CREATE FUNCTION forget_alert_deliveries(days integer, most integer) RETURNS bigint LANGUAGE sql SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+    WITH gone AS (
+        DELETE FROM alert_deliveries WHERE id IN (
+            SELECT alert_deliveries.id FROM alert_deliveries JOIN alerts ON alerts.id = alert_deliveries.alert
+            WHERE alert_deliveries.state <> 'pending'
+                AND alerts.cleared_at < now() - make_interval(days => greatest(days, 30))
+            LIMIT most)
+        RETURNING id)
+    SELECT count(*) FROM gone
+$$;
+REVOKE EXECUTE ON FUNCTION forget_alert_deliveries FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION forget_alert_deliveries TO fairclaim_gateway;
+
 -- For whoever brings a BI tool ------------------------------------------------------------------------
 
 -- What fairclaim_analyst may read: views, whose names and columns stay as they are, and no table. None of them shows a

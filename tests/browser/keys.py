@@ -20,6 +20,7 @@ HERE = """() => [document.activeElement].filter((at) => at !== document.body).fl
   (at) => [at.id, at.type === 'submit' && at.value, at.innerText?.trim(), at.name, at.value])"""
 
 FROM_THE_TOP = """() => {
+  for (const row of document.querySelectorAll('tbody tr:nth-child(n + 7)')) row.inert = true // as those before
   const seen = (each) => each.checkVisibility({visibilityProperty: true}) && !each.closest('[inert]')
   const radio = (each) => each.type !== 'radio' || each.checked
   const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]'
@@ -78,6 +79,7 @@ FROM_THE_TOP = """() => {
 IS_ROUND = "() => walked.at.length > 1 && document.activeElement === walked.at[0]"
 
 FOUND = """() => {
+  for (const row of document.querySelectorAll('tr[inert]')) row.inert = false
   const {stops, at, wrong, says, hasMenu} = walked, first = at[0], here = document.activeElement
   for (let i = 0; i < Math.max(stops.length, at.length); i += 1) {
     if (stops[i] === at[i]) continue

@@ -209,3 +209,41 @@ async def test_one_watches_at_a_time_and_another_goes_on(worker: Worker, watchin
         assert await other.open("low_stock") == [("flash", 10.0)]
         assert await other.look()
         assert await other.open("low_stock") == []
+
+
+async def test_who_was_told_is_forgotten_long_after(
+    worker: Worker, watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What was sent of alerts that are over for 90 days goes, so many a look; what waits and what is younger stays, and
+    the alerts do. The gateway may delete nothing of the last 30 days, whatever it asks for.
+    """
+    monkeypatch.setattr("gateway.alerts.watch.FORGOTTEN_MAX", 2)
+    with Books(worker.settings.postgres_url) as books:
+        books.rows(
+            "INSERT INTO alert_receivers (id, by, name, address, secret, state, made_by, changed_by)"
+            " VALUES ('ar_0', 'webhook', 'w', 'https://hooks.example.org/', 's', 'off', 'u', 'u')"
+        )
+        books.rows(
+            "INSERT INTO alerts (kind, subject, severity, figure, worst, threshold, unit, raised_at, cleared_at)"
+            " SELECT 'breaks', coalesce(days::text, 'open'), 'critical', 1, 1, 1, 'breaks', now() - interval '1 year',"
+            " now() - make_interval(days => days) FROM unnest(ARRAY[91, 89, 29, NULL]) AS days"
+        )
+        books.rows(
+            "INSERT INTO alert_deliveries (id, receiver, alert, type, payload, state)"
+            " SELECT subject || '-' || state, 'ar_0', alerts.id, 'alert.raised', '{}', state"
+            " FROM alerts, unnest(ARRAY['sent', 'failed', 'dropped', 'pending']) AS state"
+        )
+
+        def kept(days: str) -> int:
+            return int(books.value("SELECT count(*) FROM alert_deliveries WHERE id LIKE %s", f"{days}-%"))
+
+        await watching.look()
+        assert kept("91") == 2
+        await watching.look()
+        assert kept("91") == 1
+        assert books.value("SELECT state FROM alert_deliveries WHERE id LIKE '91-%%'") == "pending"
+        books.rows("SET ROLE fairclaim_gateway")
+        assert books.value("SELECT forget_alert_deliveries(0, 1000)") == 3
+        assert (kept("89"), kept("29"), kept("open")) == (1, 4, 4)
+        assert books.value("SELECT count(*) FROM alerts WHERE kind = 'breaks'") == 4

@@ -1,7 +1,7 @@
 """Open alerts first, then those that are over; one of them, to acknowledge; all of them as a file."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from starlette.responses import Response
@@ -10,7 +10,7 @@ from gateway.alerts.alerts import NOTE_CHARS_MAX
 from gateway.alerts.kinds import ACTORS, KINDS, READERS, SEVERITIES, acted_on_by, seen_by
 from gateway.alerts.payload import SEVERITY_WORDS, english, sentence, shown
 from gateway.alerts.reasons import said
-from gateway.alerts.store import STILL_OPEN, After, Alert, Way
+from gateway.alerts.store import DELIVERIES_KEPT_DAYS, STILL_OPEN, After, Alert, Way
 from gateway.console.access import HOME
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
@@ -144,6 +144,8 @@ async def _one(visit: Visit, status: int = 200, **values: Any) -> Response:
         alert=found,
         kind=kind,
         sent=sent,
+        is_forgotten=found.is_forgotten(datetime.now(UTC)),
+        kept_days=DELIVERIES_KEPT_DAYS,
         types=TYPE_WORDS,
         deliveries=DELIVERY_WORDS,
         may_act=found.kind in acted_on_by(visit.who) and not found.cleared_at and not found.acknowledged_at,
