@@ -92,14 +92,15 @@ async def journals(
     after: Place | None = None,
 ) -> list[Journal]:
     """At most *limit* journals in one of ORDERS, from behind the place *after*. Errors: psycopg.Error."""
-    found = await _rows(connection, wanted, limit=limit, order=order, after=after, number=None)
+    found = await _rows(connection, wanted, limit, order, after)
     return [Journal(**_told(row)) for row in found]
 
 
 async def journal(connection: AsyncConnection[Any], number: int) -> WholeJournal | None:
     """The journal of this id; None where there is none. Errors: psycopg.Error."""
-    found = await _rows(connection, Wanted(), limit=1, order=None, after=None, number=number)
-    if not found:
+    # The first behind the next one: of "id is null or id = …" the plan that PostgreSQL keeps may read all of them.
+    found = await _rows(connection, Wanted(), 1, None, Place(number + 1, number + 1))
+    if not found or found[0]["id"] != number:
         return None
     lines = [
         Posted(row["line"], row["destination"], row["source"], row["commodity"], int(row["amount"]))
@@ -110,20 +111,13 @@ async def journal(connection: AsyncConnection[Any], number: int) -> WholeJournal
 
 
 async def _rows(
-    connection: AsyncConnection[Any],
-    wanted: Wanted,
-    *,
-    limit: int,
-    order: Order | None,
-    after: Place | None,
-    number: int | None,
+    connection: AsyncConnection[Any], wanted: Wanted, limit: int, order: Order | None, after: Place | None
 ) -> list[DictRow]:
     statement, place = ORDERS.statement(BOOKS["journals"], order, after)
     return await fetch(
         connection,
         statement,
         **place,
-        id=number,
         basis=wanted.bounds.basis,
         since=wanted.bounds.since,
         before=wanted.bounds.before,

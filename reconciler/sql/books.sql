@@ -124,8 +124,7 @@ CROSS JOIN LATERAL (
             ELSE effective_date::timestamp AT TIME ZONE 'UTC'
         END AS at
 ) AS told
-WHERE (%(id)s::bigint IS NULL OR id = %(id)s)
-    AND {behind}
+WHERE {behind}
     AND (%(since)s::timestamptz IS NULL OR told.at >= %(since)s)
     AND (%(before)s::timestamptz IS NULL OR told.at < %(before)s)
     AND (%(entity)s::text IS NULL OR entity = %(entity)s)

@@ -1,5 +1,6 @@
 """What a page reads does not grow with the books: plans that PostgreSQL makes, and what Redis is asked."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ from gateway.status.books import Position
 from gateway.status.sight import waiting
 from lua.door import Door
 from lua.keys import CampaignId, Shard
+from reconciler.books.journals import ORDERS
 from reconciler.books.statements import BOOKS as LEDGER
+from reconciler.ordering import Place
 from reconciler.reports.catalog import REPORTS
 from reconciler.reports.reading import page_query
 from reconciler.reports.shape import Asked, Query
@@ -101,13 +104,29 @@ def test_what_reverses_a_journal_is_looked_up(books: Any) -> None:
 
 def test_an_act_beside_another_is_looked_up(books: Any) -> None:
     """Also by the plan that PostgreSQL keeps for what is asked often: a file of the audit log asks for each piece."""
-    books.execute("SET plan_cache_mode = force_generic_plan")
     for name in ("audit_last", "audit_first"):
-        statement = load_queries("people")[name].replace(b"%(after)s", b"$1")
-        books.execute(f"PREPARE {name} (bigint) AS ".encode() + statement)
-        [(plan,)] = books.execute(f"EXPLAIN (FORMAT JSON) EXECUTE {name}(7)".encode()).fetchall()
-        assert ("Index Cond" in str(plan), "'Filter'" in str(plan)) == (True, False), name
-    books.execute("RESET plan_cache_mode")
+        plan = kept_plan(books, load_queries("people")[name])
+        assert ("Index Cond" in plan, "'Filter'" in plan) == (True, False), name
+
+
+def test_a_journal_is_looked_up(books: Any) -> None:
+    """One of them, and a page that begins behind one, by the plan that is kept."""
+    statement, _ = ORDERS.statement(LEDGER["journals"], None, Place(8, 8))
+    assert "Index Cond" in kept_plan(books, statement)
+    assert b"%(id)s" not in statement
+
+
+def kept_plan(books: psycopg.Connection[Any], statement: bytes) -> str:
+    """How PostgreSQL answers *statement* when it does not look at what it is asked with."""
+    names = list(dict.fromkeys(re.findall(rb"%\((\w+)\)s", statement)))
+    for number, name in enumerate(names, 1):
+        statement = statement.replace(b"%%(%s)s" % name, b"$%d" % number)
+    books.execute("SET plan_cache_mode = force_generic_plan")
+    books.execute(b"PREPARE kept AS " + statement)
+    asked = ", ".join("NULL" for _ in names)
+    [(plan,)] = books.execute(f"EXPLAIN (FORMAT JSON) EXECUTE kept({asked})".encode()).fetchall()
+    books.execute("DEALLOCATE kept; RESET plan_cache_mode")
+    return str(plan)
 
 
 async def asked_of_redis(door: Door) -> int:
