@@ -69,7 +69,8 @@ async def test_stock_channels_and_holders_of_a_sale(worker: Worker, monkeypatch:
     assert ["app", "41", "73.21%", "2", "CN¥10.00"] in table
     assert ["web", "15", "26.79%", "1", "CN¥5.00"] in table
     stocks = [row[1] for row in table if len(row) == 2]
-    assert (stocks[1], stocks[-1]) == ("200", "184"), stocks
+    assert "200" in stocks[1:3], f"each of the two shards got its stock, in one second or in two: {stocks}"
+    assert stocks[-1] == "184", stocks
     assert '<strong>Restocked</strong> <span class="wrap">ann, approved by cho</span>' in page
     assert NASTY not in page
 

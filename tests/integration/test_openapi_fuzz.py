@@ -17,6 +17,7 @@ from zlib import crc32
 import msgspec
 import psycopg
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
@@ -72,9 +73,14 @@ BOUNDED = settings(
 
 
 class Site(NamedTuple):
-    """Where the worker is, what to say who one is, and what is there: parameters of a path → their value."""
+    """
+    Where the worker is, what to say who one is, and what is there: parameters of a path → their value.
+
+    With one *session* for all cases nobody connects and looks for proxies anew for each of thousands.
+    """
 
     url: str
+    session: requests.Session
     holder: str
     roles: dict[str, str]
     there: dict[str, str]
@@ -101,6 +107,8 @@ def openapi(request: pytest.FixtureRequest, site: Site, document: Any) -> Iterat
 def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A worker behind the lane, in a loop of another thread: schemathesis has none."""
     opened: Future[Site] = Future()
+    session = requests.Session()
+    session.trust_env = False
     done = threading.Event()
 
     async def serve(database: str) -> None:
@@ -119,7 +127,7 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
             async with await psycopg.AsyncConnection.connect(database) as connection:
                 for role in ("admin", "marketer", "store", "finance", "auditor"):
                     roles[role] = f"Bearer {(await create_key(connection, name=role, role=role, actor='t')).text}"
-            opened.set_result(Site(f"http://127.0.0.1:{worker.port}", bearer("ann"), roles, there))
+            opened.set_result(Site(f"http://127.0.0.1:{worker.port}", session, bearer("ann"), roles, there))
             await asyncio.to_thread(done.wait)
 
     with a_database(postgres_server) as database:
@@ -128,6 +136,7 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
         try:
             yield opened.result(timeout=60)
         finally:
+            session.close()
             done.set()
             thread.join()
 
@@ -195,7 +204,7 @@ def ask(case: Case[Any], site: Site, who: str | None) -> None:
     lead(case, site)
     raw = isinstance(case.media_type, str) and case.media_type != "application/json"
     headers = {"Authorization": who} if who else None
-    response = case.call(site.url, headers=headers)
+    response = case.call(site.url, headers=headers, session=site.session)
     but: list[Any] = [schemathesis.checks.CHECKS.get_one(name) for name in (BEYOND_TYPES, *([NEGATIVE] if raw else []))]
     case.validate_response(response, headers=headers, excluded_checks=but)
     prove_told(case, response)
