@@ -52,37 +52,32 @@ def said() -> list[str]:
     return []
 
 
-async def test_crashed_part_comes_back_after_growing_pauses(
-    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+@pytest.mark.parametrize(
+    ("steady_s", "pauses"), [(10.0, ("0.01", "0.02", "0.04", "0.04")), (0.0, ("0.01",) * 4)], ids=["at once", "steady"]
+)
+async def test_crashed_part_comes_back_after_pauses(
+    steady_s: float,
+    pauses: tuple[str, ...],
+    tmp_path: Path,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    eventually: Eventually,
 ) -> None:
-    """A part that dies again and again is started again and again, each time after twice the pause, up to a cap."""
+    """
+    A part that dies again and again is started again and again: each time after twice the pause, up to a cap; after the
+    shortest one, however often it died before, where it ran long enough in between.
+    """
     monkeypatch.setattr(supervisor_module, "RESTART_S_MIN", 0.01)
     monkeypatch.setattr(supervisor_module, "RESTART_S_MAX", 0.04)
+    monkeypatch.setattr(supervisor_module, "STEADY_S", steady_s)
     part = Script("part", "raise SystemExit(3)", tmp_path)
     supervisor = Supervisor(said.append)
     supervisor.settled()
     await supervisor.start(part)
     await eventually(lambda: len(part.starts) >= 5)
     await supervisor.stop()
-    pauses = [line for line in said if "starts again" in line][:5]
-    expected = [f"part ended (exit code 3); it starts again in {pause} s" for pause in ("0.01", "0.02", "0.04", "0.04")]
-    assert pauses[:4] == expected
-
-
-async def test_part_that_ran_for_a_while_comes_back_after_the_shortest_pause(
-    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, eventually: Eventually
-) -> None:
-    """However often it crashed before, one that ran long enough in between is not made to wait for it."""
-    monkeypatch.setattr(supervisor_module, "RESTART_S_MIN", 0.01)
-    monkeypatch.setattr(supervisor_module, "STEADY_S", 0.0)
-    part = Script("part", "raise SystemExit(3)", tmp_path)
-    supervisor = Supervisor(said.append)
-    supervisor.settled()
-    await supervisor.start(part)
-    await eventually(lambda: len(part.starts) >= 4)
-    await supervisor.stop()
-    pauses = [line for line in said if "starts again" in line]
-    assert pauses[:3] == 3 * ["part ended (exit code 3); it starts again in 0.01 s"]
+    told = [line for line in said if "starts again" in line]
+    assert told[:4] == [f"part ended (exit code 3); it starts again in {pause} s" for pause in pauses]
 
 
 async def test_part_that_ends_before_all_is_up_is_not_tried_again(
