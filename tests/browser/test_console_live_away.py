@@ -22,7 +22,7 @@ from tests.browser.test_console import sign_in
 from tests.browser.watching import picture
 from tests.conftest import Eventually
 from tests.integration.consoling import add_user_at
-from tests.integration.stacks import Stack
+from tests.integration.stacks import Stack, send_signal
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -106,12 +106,12 @@ def still(stack: Stack, word: str) -> Iterator[None]:
     pids = stack.parts(word)
     assert pids
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        send_signal(pid, signal.SIGSTOP)
     try:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            send_signal(pid, signal.SIGCONT)
 
 
 def figure(page: Page, name: str) -> Any:

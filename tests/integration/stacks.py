@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,10 +63,21 @@ def lives(pid: int) -> bool:
 
 def _stat(pid: int) -> list[str] | None:
     """The fields of /proc/<pid>/stat from the state on."""
+    return _read(pid, "stat").rpartition(")")[2].split() or None
+
+
+def _read(pid: int, name: str) -> str:
+    """/proc/<pid>/<name>; nothing where the process ended since it was listed."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/{name}").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return ""
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send it; a process that ended meanwhile, as one of PostgreSQL's may, has no need of it."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 class Stack:
@@ -119,7 +131,7 @@ class Stack:
     def parts(self, word: str) -> list[int]:
         """Processes of this stack whose command line contains *word*."""
         found = descendants(self.process.pid)
-        return sorted(pid for pid in found if word in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "))
+        return sorted(pid for pid in found if word in _read(pid, "cmdline").replace("\0", " "))
 
     def holder(self, name: str) -> dict[str, str]:
         """The Authorization header of a holder."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.beside import start
 from tests.conftest import Eventually
+from tests.integration.stacks import lives
 
 STARTER = """
 import asyncio
@@ -71,11 +72,4 @@ async def test_it_does_not_outlive_a_starter_that_was_killed(tmp_path: Path, eve
     starter.kill()
     await starter.wait()
 
-    await eventually(lambda: not _runs(pid), within_s=20)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    await eventually(lambda: not lives(pid), within_s=20)
