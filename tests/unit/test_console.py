@@ -10,6 +10,7 @@ from babel import Locale
 from babel.messages.catalog import Message
 
 from gateway.console.access import inside
+from gateway.console.campaigns.fields import FIELDS
 from gateway.console.locales import LANGUAGES, Words, choose
 from gateway.console.pages.audit import read_line
 from gateway.console.pages.differing import Change
@@ -176,6 +177,28 @@ def test_an_act_is_shown_by_what_changed() -> None:
     assert created.changes == [Change("a", None, "yes")]
     assert read_line({**row, "detail": {"before": 3}}, words).rest == [("before", "3")]
     assert read_line({**row, "detail": {}}, words).changes == []
+
+
+def test_an_act_that_is_called_like_a_field_of_campaigns() -> None:
+    """
+    Stock that somebody approved has shards, which are no number there: the page is shown all the same. The name of a
+    key is no campaign's. Whatever stands in a field, it is said.
+    """
+    words = Words(*choose("en", ""), "UTC")
+    row = {"id": 7, "at": AT, "actor": "user:ann", "action": "proposal.applied", "subject": "proposal:pr_1"}
+    shards = [{"shard": "flash/0", "delta": 100}]
+    after = {"delta": 100, "stock": 400, "shards": shards}
+    line = read_line(
+        {**row, "detail": {"kind": "stock_adjustment", "before": {"stock": 300}, "after": after}}, words, "CNY"
+    )
+    assert line.changes == [Change("stock", "300", "400")]
+    assert ("Shards", '[{"shard":"flash/0","delta":100}]') in line.rest
+
+    made = read_line({**row, "action": "key.created", "detail": {"name": "till 7"}}, words)
+    assert made.rest == [("name", "till 7")]
+    for value in (1, 1.5, True, "a", ["a"], [1], [{"a": 1}]):
+        strange = read_line({**row, "action": "x.done", "detail": dict.fromkeys(FIELDS, value)}, words, "CNY")
+        assert len(strange.rest) == len(FIELDS), value
 
 
 @pytest.mark.parametrize(

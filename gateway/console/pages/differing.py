@@ -32,6 +32,7 @@ LABELS = {
     "left_minor": N_("left to give back"),
     "maker": N_("made by"),
     "must_change": N_("has to choose a password"),
+    "name": N_("name"),
     "order": N_("Order number"),
     "outcome": N_("outcome"),
     "reason": N_("reason"),
@@ -145,10 +146,25 @@ def field_in_words(field: Field, value: Any, words: Words, currency: str) -> str
     return str(value)
 
 
+def _is_of(field: Field, value: Any) -> bool:
+    """Whether *value* is what *field* has: others are called alike, as the shards of a stock adjustment are a list."""
+    match field.kind:
+        case "money" | "share" | "number":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "list":
+            return isinstance(value, list) and all(isinstance(each, str) for each in value)
+        case "funders":
+            parts = {"account", "basis_points"}
+            return isinstance(value, list) and all(isinstance(each, dict) and parts <= each.keys() for each in value)
+        case "tick":
+            return isinstance(value, bool)
+    return isinstance(value, str)
+
+
 def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
     if value is None or value == "" or value == []:
         return words.say(_NOTHING)
-    if field := FIELDS.get(name):
+    if (field := FIELDS.get(name)) and _is_of(field, value):
         return field_in_words(field, value, words, currency)
     match value:
         case bool():
