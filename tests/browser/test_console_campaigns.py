@@ -248,3 +248,24 @@ async def test_a_campaign_by_keys_alone(site: Worker, page: Page, watch: Watch) 
     await keys.press("Enter")
     await page.get_by_text("Waits for a second person").wait_for()
     await keys.to("See what waits")
+
+
+LARGE = "CN¥1,234,567,890.00"
+CUT_OFF = """text => [...document.querySelectorAll('.figure')].filter(each => {
+  each.querySelector('.value').textContent = text
+  return each.scrollWidth > each.clientWidth || each.getBoundingClientRect().right > innerWidth
+}).length"""
+
+
+@pytest.mark.parametrize("viewport", [pytest.param(DESK, id="desk"), pytest.param(PHONE, id="phone")])
+async def test_no_figure_is_cut_off(site: Worker, new_page: NewPage, viewport: Any) -> None:
+    """Whatever was given away, all of it is read: a sum that ends where its card does would be taken for another."""
+    await add_user(site, "ann", "admin")
+    await site.publish()
+    page = await new_page(viewport=viewport)
+    await sign_in(page)
+    await page.goto(f"{PAGE}/flash")
+    assert await page.locator(".figures").evaluate("each => each.scrollWidth - each.clientWidth") == 0
+    assert await page.evaluate(CUT_OFF, LARGE) == 0
+    assert await page.locator(".figures").evaluate("each => each.scrollWidth - each.clientWidth") == 0
+    assert await overflow(page) == 0

@@ -83,6 +83,7 @@ async def test_a_journal_by_hand(redis_url: str, postgres_url: str, tmp_path: Pa
             await eventually(is_posted, within_s=30)
             journal = books.value("SELECT journal FROM manual_journals")
             posted = (await fay.get(page)).text
+            assert "It is drafted" not in posted, "that was so when the address was made"
             assert f'href="{NEW}?reverses={journal}"' in posted
             back = {**GOOD, "key": "back", "reverses": str(journal)}
             back |= {name: "" for name in ("debit-0", "credit-0", "commodity-0", "amount-0")}

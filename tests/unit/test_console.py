@@ -182,7 +182,7 @@ def test_an_act_is_shown_by_what_changed() -> None:
 def test_an_act_that_is_called_like_a_field_of_campaigns() -> None:
     """
     Stock that somebody approved has shards, which are no number there: the page is shown all the same. The name of a
-    key is no campaign's. Whatever stands in a field, it is said.
+    key is no campaign's, nor the value of a threshold what a coupon gives. Whatever stands in a field, it is said.
     """
     words = Words(*choose("en", ""), "UTC")
     row = {"id": 7, "at": AT, "actor": "user:ann", "action": "proposal.applied", "subject": "proposal:pr_1"}
@@ -196,6 +196,11 @@ def test_an_act_that_is_called_like_a_field_of_campaigns() -> None:
 
     made = read_line({**row, "action": "key.created", "detail": {"name": "till 7"}}, words)
     assert made.rest == [("name", "till 7")]
+    levels = {"before": {"value": None, "is_off": False}, "after": {"value": 1000.0, "is_off": False}}
+    chosen = read_line({**row, "action": "alert.threshold_changed", "detail": levels}, words)
+    assert chosen.changes == [Change("Threshold", "none", "1,000")]
+    told = read_line({**row, "action": "receiver.made", "detail": {"before": None, "after": {"kinds": []}}}, words)
+    assert told.changes == [Change("Told of", None, "everything")]
     for value in (1, 1.5, True, "a", ["a"], [1], [{"a": 1}]):
         strange = read_line({**row, "action": "x.done", "detail": dict.fromkeys(FIELDS, value)}, words, "CNY")
         assert len(strange.rest) == len(FIELDS), value

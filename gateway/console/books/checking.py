@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -40,6 +41,13 @@ _NAMED = re.compile(r"\b(break|journal|code) (\w+)")
 _CODE = re.compile(r"[0-9A-Za-z-]{1,64}")
 _MANUAL = re.compile(r"mj_[0-9a-f]+")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_FOUND = {
+    "hold": (re.compile(r"it is \w+: .*"), N_("It is not on hold.")),
+    "order": (re.compile(rf"(?P<day>{_DAY.pattern}) and .*"), N_("%(day)s and what follows it is open.")),
+    "over": (re.compile(rf"in (?P<zone>\S+) it is (?P<day>{_DAY.pattern}): .*"), N_("In %(zone)s it is %(day)s.")),
+    "still": (re.compile(r"something was booked .*"), N_("Something was booked meanwhile.")),
+}
+"""What a check of a close finds, as it is kept → as it is said; what else is found are numbers and names."""
 _ACCOUNT = re.compile(r"suspense:[^\s]+(?=: )")
 
 
@@ -70,7 +78,7 @@ class Item(NamedTuple):
 
 def of_check(one: Check, entity: str, words: Words) -> Item:
     """A check of a close."""
-    found = [[_found(one.name, text, entity)] for text in one.found]
+    found = [[_found(one.name, text, entity, words)] for text in one.found]
     return _item(one.name, one.says, one.holds, one.figures, found, len(one.found), words)
 
 
@@ -112,7 +120,7 @@ def _figure(name: str, value: int, words: Words) -> Part:
     return Part(words.say(FIGURE_WORDS.get(counts, counts)), words.money(value, currency))
 
 
-def _found(check: str, text: str, entity: str) -> Part:
+def _found(check: str, text: str, entity: str, words: Words) -> Part:
     """What a check found, with the page of the first thing that it names."""
     link = ""
     if manual := _MANUAL.search(text):
@@ -123,7 +131,18 @@ def _found(check: str, text: str, entity: str) -> Part:
         link = f"{BOOKS}/accounts/{quote(account[0], safe=':')}"
     elif named := _NAMED.search(text):
         link = _link_of(named[1], int(named[2]) if named[2].isdecimal() and named[1] != "code" else named[2])
-    return Part("", text, link)
+    return Part("", _in_words(check, text, words), link)
+
+
+def _in_words(check: str, text: str, words: Words) -> str:
+    pattern, says = _FOUND.get(check, (_DAY, ""))
+    found = pattern.fullmatch(text)
+    if not says or not found:
+        return text
+    named = found.groupdict()
+    if "day" in named:
+        named["day"] = words.day(date.fromisoformat(named["day"]))
+    return words.say(says, **named)
 
 
 def _link_of(name: str, value: Any) -> str:

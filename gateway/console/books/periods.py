@@ -224,12 +224,12 @@ async def _in_the_background(visit: Visit, period: Period, *, is_dry: bool) -> b
 
 async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
     period, words = _period(visit), visit.words
+    work = await visit.here.works.load(_name(period))  # first: what it closed stands in the books before it says so
     try:
         async with answered(), postgres(visit.here.pool) as connection:
             found, closes = await one_period(connection, period)
     except Refusal as refusal:
         raise Refusal("not_found") if refusal.code == "not_found" else refusal from None
-    work = await visit.here.works.load(_name(period))
     outcome = msgspec.json.decode(work.result, type=Outcome) if work and work.state == "done" else None
     items = [of_check(one, period.entity, words) for one in outcome.checks] if outcome else []
     items.sort(key=lambda one: one.holds)  # what is in the way comes first
@@ -245,7 +245,7 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         outcome=outcome,
         items=items,
         missing=sum(not one.holds for one in items),
-        is_stale=outcome is not None and outcome.number is None and found.state == "closed",
+        is_stale=outcome is not None and (outcome.number is None) == (found.state == "closed"),
         states=STATE_WORDS,
         may_act=visit.who.may("finance"),
         key=_key(found.changed_at, period),

@@ -38,6 +38,7 @@ _DEFAULTS = {
 _WRONG_NUMBER = N_("A number, like %(number)s")
 _WRONG_WHOLE = N_("A whole number")
 _WRONG_MONEY = N_("An amount with at most %(places)s decimal places")
+_TOO_MUCH = N_("An amount of %(most)s at most")
 _WRONG_SHARE = N_("A percentage with at most two decimal places")
 _WRONG_TIME = N_("A day and a time between 2000 and 2200, like 2026-11-22T10:00")
 _SKIPPED = N_("The clock of %(zone)s skips this time")
@@ -141,7 +142,10 @@ def _read(field: Field, text: str, typed: Mapping[str, str], words: Words) -> An
     match field.kind:
         case "money":
             places = exponent(currency) if (currency := typed["currency"].upper()) in CURRENCIES else 2
-            return _scaled(text, places, words, _Wrong(_WRONG_MONEY, places=places))
+            minor = _scaled(text, places, words, _Wrong(_WRONG_MONEY, places=places))
+            if minor > MINOR_MAX:
+                raise _Wrong(_TOO_MUCH, most=words.number(Decimal(MINOR_MAX).scaleb(-places)))
+            return minor
         case "share":
             return _scaled(text.rstrip("%％ "), 2, words, _Wrong(_WRONG_SHARE))
         case "number":

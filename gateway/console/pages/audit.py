@@ -25,6 +25,8 @@ LINES_LOOKED_AT = 100_000
 """How many lines a filter looks at for one page."""
 SORTS = {"at": Sort(N_("When"), falls=True)}
 _Number: Any = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_MEANT = {"alert": {"value": "threshold"}, "key": {"name": "display"}, "receiver": {"name": "display"}}
+"""What acts are about → fields of it that are called like those of campaigns, and by what name they are known."""
 _FILTERS = ("actor", "action", "subject")
 _QUERIES = load_queries("people")
 
@@ -139,7 +141,7 @@ def _campaign_of(row: Mapping[str, Any]) -> str:
 
 def read_line(row: Mapping[str, Any], words: Words, currency: str = "") -> Line:
     """A row of the audit log, its detail taken apart into what changed, in *currency*, and what else it says."""
-    detail = dict(row["detail"])
+    detail = _meant(row["action"], row["detail"])
     if row["action"].startswith("proposal."):
         changes = _of_proposal(detail, words, currency)
     else:
@@ -153,6 +155,15 @@ def read_line(row: Mapping[str, Any], words: Words, currency: str = "") -> Line:
         if value is not None
     ]
     return Line(row["id"], row["at"], row["actor"], row["action"], row["subject"], changes, rest)
+
+
+def _meant(action: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """*detail*, its fields renamed that are called like those of campaigns and are none."""
+    names = _MEANT.get(action.partition(".")[0], {})
+    return {
+        names.get(name, name): _meant(action, value) if isinstance(value, dict) else value
+        for name, value in detail.items()
+    }
 
 
 def _of_both(detail: dict[str, Any], words: Words, currency: str) -> list[Change]:

@@ -16,7 +16,9 @@ _NOTHING, _YES, _NO = N_("none"), N_("yes"), N_("no")
 
 LABELS = {
     "about": N_("about"),
+    "acknowledged_by": N_("Seen by"),
     "address": N_("address"),
+    "by": N_("How"),
     "campaign": N_("Campaign"),
     "checker": N_("decided by"),
     "closed_through": N_("closed through"),
@@ -27,23 +29,27 @@ LABELS = {
     "display": N_("name"),
     "explanation": N_("What it comes from"),
     "holder": N_("Holder"),
+    "is_off": N_("Not watched"),
     "kind": N_("kind"),
+    "kinds": N_("Told of"),
     "language": N_("language"),
     "left_minor": N_("left to give back"),
     "maker": N_("made by"),
     "must_change": N_("has to choose a password"),
-    "name": N_("name"),
+    "note": N_("Note"),
     "order": N_("Order number"),
     "outcome": N_("outcome"),
     "reason": N_("reason"),
     "redemption": N_("redemption"),
     "resolution": N_("Why it is over"),
+    "role": N_("Role"),
     "roles": N_("roles"),
     "said": N_("said"),
     "scope": N_("Where it holds"),
     "state": N_("state"),
     "stock": N_("stock"),
     "theme": N_("colours"),
+    "threshold": N_("Threshold"),
     "value": N_("What a coupon gives"),
     "version": N_("version"),
     "zone": N_("Time zone"),
@@ -162,6 +168,8 @@ def _is_of(field: Field, value: Any) -> bool:
 
 
 def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
+    if name == "kinds" and value == []:  # a receiver of none in particular is told of all
+        return words.say(N_("everything"))
     if value is None or value == "" or value == []:
         return words.say(_NOTHING)
     if (field := FIELDS.get(name)) and _is_of(field, value):
@@ -171,7 +179,7 @@ def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
             return words.say(_YES if value else _NO)
         case int() if currency and name.endswith("minor"):
             return words.money(value, currency)
-        case int():
+        case int() | float():
             return words.number(value)
         case str():
             return words.say(STATE_WORDS[value]) if name == "state" and value in STATE_WORDS else value
