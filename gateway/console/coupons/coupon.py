@@ -25,12 +25,15 @@ from gateway.till.money import NotAnAmount, parse_money
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEQ_DIGITS_MAX = 15
+_ALL_OF_IT = {"hx-retarget": "#main", "hx-reselect": "#main", "hx-reswap": "outerHTML"}
+"""For a page that waited for the books: they are there, so all of it is new. Until then nobody's typing is touched."""
 
 
 async def show(visit: Visit) -> Response:
     """The coupon as it is."""
-    done = DONE.get(visit.asked("done"))
-    return await _render(visit, done=visit.words.say(done) if done else None)
+    step = visit.asked("done")
+    done = DONE.get(step)
+    return await _render(visit, done=visit.words.say(done) if done else None, step=step if done else "")
 
 
 async def act(visit: Visit) -> Response:
@@ -139,5 +142,8 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         "see_books": visit.who.may(*BOOKS_READERS),
     }
     known = {"states": STATE_WORDS, "steps": STEP_WORDS, "key": f"console-{token_urlsafe(18)}"}
-    given = {"done": None, "typed": {}, "after": seq, "at": address_of(life.code), **values}
-    return visit.render("coupon", status, life=life, state=state, may=may, **known, **given)
+    given = {"done": None, "step": "", "typed": {}, "after": seq, "at": address_of(life.code), **values}
+    response = visit.render("coupon", status, life=life, state=state, may=may, **known, **given)
+    if visit.request.headers.get("hx-target") == "behind" and life.booked is not None and not life.is_behind:
+        response.headers.update(_ALL_OF_IT)
+    return response
