@@ -10,6 +10,7 @@ from babel import Locale
 from babel.messages.catalog import Message
 
 from gateway.console.access import inside
+from gateway.console.books.checking import of_check
 from gateway.console.campaigns.fields import FIELDS
 from gateway.console.locales import LANGUAGES, Words, choose
 from gateway.console.pages.audit import read_line
@@ -19,6 +20,7 @@ from gateway.console.render import ASSETS
 from gateway.console.routes import PAGES
 from gateway.console.sessions import Session, Sessions
 from gateway.people.person import ROLES
+from reconciler.periods.report import Check
 from tests.messages import extracted, kept, translated
 
 HTMX_SHA256 = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
@@ -237,3 +239,21 @@ def test_the_first_stock_has_a_reason_in_every_language() -> None:
     row["detail"] = {"key": "«initial»", "delta": 100, "reason": "initial stock"}
     line = read_line(row, Words("zh_Hans", Locale("zh", "Hans"), "UTC"))
     assert line.rest == [("增减", "100"), ("原因", "初始库存")]
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "says"),
+    [
+        ("hold", "it is open: put it on hold first", "尚未暂停记账。"),
+        ("over", "in Asia/Shanghai it is 2026-11-30: wait until it is over", "Asia/Shanghai 现在是 2026年11月30日。"),
+        ("order", "2026-11-29 and what follows it is open: close it first", "2026年11月29日 及其之后仍未关账。"),
+        ("still", "something was booked meanwhile: try again", "期间有新的入账。"),
+        ("manual", "mj_07 is drafted: decide it", "mj_07 is drafted: decide it"),
+    ],
+)
+def test_what_keeps_a_period_open_is_told_in_words(name: str, found: str, says: str) -> None:
+    """What a check of a close found is said in the reader's language; what is a number of something stays as it is."""
+    told = of_check(
+        Check(name, "period", "", False, {}, [found]), "main", Words("zh_Hans", Locale("zh", "Hans"), "UTC")
+    )
+    assert [part.value for [part] in told.found] == [says]
