@@ -102,7 +102,7 @@ class ShardUnderTest:
 
     def __init__(self, door: Door, campaign: str = "c", number: int = 0) -> None:
         self.door, self.shard = door, Shard(CampaignId(campaign), number)
-        self._adjustments = 0
+        self._adjustments, self._last_id = 0, b"-"
 
     async def publish(self, *, fresh: bool = True, epoch: int = 1, **changes: Any) -> int:
         """publish.lua with some_rules(**changes)."""
@@ -152,6 +152,14 @@ class ShardUnderTest:
     async def entries(self) -> list[Entry]:
         """What is on the stream, decoded."""
         records: Any = await self.door.redis.xrange(self.shard.key("entries"))
+        return [decode_entry(stream_fields(fields)) for _, fields in records]
+
+    async def new_entries(self) -> list[Entry]:
+        """What came on the stream since this was called last."""
+        start = self._last_id if self._last_id == b"-" else b"(" + self._last_id
+        records: Any = await self.door.redis.xrange(self.shard.key("entries"), min=start)
+        if records:
+            self._last_id = records[-1][0]
         return [decode_entry(stream_fields(fields)) for _, fields in records]
 
     async def stock(self) -> int:

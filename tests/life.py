@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from gateway.asks import Rush
-from lua.door import Door, stream_fields
-from lua.entries import Adjusted, Changed, Claimed, Entry, Issued, Step, decode_entry
+from lua.door import Door
+from lua.entries import Adjusted, Changed, Claimed, Entry, Issued, Step
 from lua.scripts import Script, load_script
 from lua.tally import COUNTED
 from tests.builders import HOUR_MS, ShardUnderTest, an_ask, now_ms, pack, unpack
@@ -57,15 +57,6 @@ class LifeShard(ShardUnderTest):
     def __init__(self, door: Door, campaign: str = "c", scripts: Callable[[str], Script] = clocked) -> None:
         super().__init__(door, campaign)
         self.now, self.scripts = now_ms(), scripts
-        self._last_id = b"-"
-
-    async def new_entries(self) -> list[Entry]:
-        """What came on the stream since this was called last."""
-        start = self._last_id if self._last_id == b"-" else b"(" + self._last_id
-        records: Any = await self.door.redis.xrange(self.shard.key("entries"), min=start)
-        if records:
-            self._last_id = records[-1][0]
-        return [decode_entry(stream_fields(fields)) for _, fields in records]
 
     async def move_to(self, at_ms: int) -> None:
         """It is *at_ms* from now on."""

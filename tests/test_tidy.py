@@ -48,14 +48,21 @@ def shown(path: Path) -> str:
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    """The syntax tree of a module."""
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """The syntax tree of a module, walked through once for all tests here."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget() -> Iterator[None]:
+    """Millions of nodes are nothing that the collector of garbage should look through for the tests that follow."""
+    yield
+    nodes.cache_clear()
 
 
 def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
     """Line and room of every import of ours in a module, those inside functions and type-checking blocks too."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -106,7 +113,7 @@ def test_functions_are_short() -> None:
     long = [
         f"{shown(path)}: {node.name} has {node.end_lineno - node.lineno + 1} lines"
         for path in PYTHON
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
@@ -118,7 +125,7 @@ def test_functions_are_short() -> None:
 def identifiers(path: Path) -> Iterator[str]:
     """Every name that a module gives to something of its own, and its own name."""
     yield path.stem
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.arg):
@@ -154,7 +161,7 @@ def test_no_test_is_skipped_or_sleeps() -> None:
     found = [
         f"{shown(path)}:{node.lineno}: {ast.unparse(node)}"
         for path in TESTS
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute)
         and re.fullmatch(r"time\.sleep|pytest\.skip|pytest\.mark\.(skip|skipif|xfail)", ast.unparse(node))
     ]
@@ -167,7 +174,7 @@ def test_no_middleware_that_costs_a_task_a_request() -> None:
     found = [
         shown(path)
         for path in OURS
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.ImportFrom) and "BaseHTTPMiddleware" in {alias.name for alias in node.names}
     ]
 
@@ -179,7 +186,7 @@ def test_no_error_is_swallowed_without_a_word() -> None:
     found = [
         f"{shown(path)}:{node.lineno}"
         for path in OURS
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (len(node.body) == 1 and isinstance(node.body[0], ast.Pass)))
     ]
@@ -189,7 +196,7 @@ def test_no_error_is_swallowed_without_a_word() -> None:
 
 def each_test(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The tests of a module."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             yield node
 

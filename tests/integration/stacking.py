@@ -20,7 +20,7 @@ from gateway.redeeming.stacks import Stacks
 from gateway.settings import Settings
 from gateway.worth.stack import Choose, Mode
 from lua.door import Door
-from lua.entries import Changed
+from lua.entries import Changed, Entry
 from lua.link import Done, Link, ScriptCall
 from tests.builders import ShardUnderTest, an_ask
 from tests.integration.campaigning import Died, Site, Trap, TrappedDoor, TrappedPool, open_pool
@@ -100,6 +100,8 @@ class StackSite:
 
     def __init__(self, site: Site, link: Link) -> None:
         self.site, self.link, self._numbers = site, link, dict[str, int]()
+        self._shards = {place: ShardUnderTest(site.door, *place) for place in PLACES}
+        self._entries: dict[tuple[str, int], list[Entry]] = {place: [] for place in PLACES}
 
     async def publish(self) -> None:
         """Every campaign of CAMPAIGNS."""
@@ -133,25 +135,27 @@ class StackSite:
         codes = []
         for campaign, shard in PLACES:
             code = CodeMaker(self._numbers[campaign], shard).take(1)[0]
-            rush = await self._shard(campaign, shard).claim(an_ask(f"holder of {order} {shard}", code=code))
+            rush = await self._shards[campaign, shard].claim(an_ask(f"holder of {order} {shard}", code=code))
             assert isinstance(rush.replies[0], int)
             assert rush.replies[0] > 0
             codes.append(str(code))
         return tuple(codes)
 
-    def _shard(self, campaign: str, shard: int) -> ShardUnderTest:
-        return ShardUnderTest(self.site.door, campaign, shard)
+    async def _all_entries(self, place: tuple[str, int]) -> list[Entry]:
+        """The whole stream of a shard; what was read before is not read again, for an entry never changes."""
+        self._entries[place] += await self._shards[place].new_entries()
+        return self._entries[place]
 
     async def hold(self, code: str, order: str, place: int) -> None:
         """A hold of somebody else."""
-        shard = self._shard(*PLACES[place])
+        shard = self._shards[PLACES[place]]
         [reply] = await shard.ask("reserve", code, order, "", "other", 600_000, "{}")
         assert reply[0] == 1, reply
 
     async def release_all_of(self, order: str) -> None:
         """Let go what *order* holds."""
         for place in PLACES:
-            shard = self._shard(*place)
+            shard = self._shards[place]
             redis: Any = self.site.door.redis
             for code in await redis.zrange(shard.shard.key("holds"), 0, -1):
                 await shard.ask("release", code.decode(), order, "", "", "{}")
@@ -161,7 +165,7 @@ class StackSite:
         found = []
         for code, place in zip(codes, PLACES, strict=True):
             redis: Any = self.site.door.redis
-            record = await redis.hget(self._shard(*place).shard.key("coupons"), code)
+            record = await redis.hget(self._shards[place].shard.key("coupons"), code)
             found.append(record[:1].decode())
         return "".join(found)
 
@@ -169,7 +173,7 @@ class StackSite:
         """What was taken of each code and did not come back, by the streams."""
         taken = dict.fromkeys(codes, 0)
         for place in PLACES:
-            for entry in await self._shard(*place).entries():
+            for entry in await self._all_entries(place):
                 for step in entry.each if isinstance(entry, Changed) else ():
                     if step.code in taken and step.verb in ("redeemed", "rolled_back"):
                         taken[step.code] += int(step.minor) * (1 if step.verb == "redeemed" else -1)
@@ -178,9 +182,8 @@ class StackSite:
     async def prove_whole(self, held: int = 0) -> None:
         """Every shard's unit book balances with what is out, *held* of it held; no stack is open."""
         holds = 0
-        for campaign, number in PLACES:
-            shard = self._shard(campaign, number)
-            book = unit_book(await shard.entries())
+        for place, shard in self._shards.items():
+            book = unit_book(await self._all_entries(place))
             assert sum(book.values()) == 0
             assert book["stock"] == await shard.stock()
             redis: Any = self.site.door.redis

@@ -84,11 +84,18 @@ class Stack:
     """
     One `fairclaim up` on *data_dir*, started by the command *under*. ``with`` kills what still runs at its end.
 
-    A test that makes Redis differ for a moment has *stocktake_s* so long that no stocktake falls into it.
+    A test that makes Redis differ for a moment has *stocktake_s* so long that no stocktake falls into it; one that
+    counts connections has *keep_alive_s* so long that none of them is idle for it.
     """
 
     def __init__(
-        self, data_dir: Path, *arguments: str, under: Sequence[str] = (), stocktake_s: int = 10, **popen: Any
+        self,
+        data_dir: Path,
+        *arguments: str,
+        under: Sequence[str] = (),
+        stocktake_s: int = 10,
+        keep_alive_s: int = 5,
+        **popen: Any,
     ) -> None:
         self.data_dir, self._ready_file = data_dir, data_dir.parent / f"{data_dir.name}.ready.json"
         self._output = data_dir.parent / f"{data_dir.name}.output"
@@ -97,6 +104,7 @@ class Stack:
             "FAIRCLAIM_PORT": "0",
             "FAIRCLAIM_READY_FILE": str(self._ready_file),
             "FAIRCLAIM_STOCKTAKE_S": str(stocktake_s),
+            "FAIRCLAIM_KEEP_ALIVE_S_MAX": str(keep_alive_s),
         }
         self._ready_file.unlink(missing_ok=True)
         with self._output.open("wb") as output:

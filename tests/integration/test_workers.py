@@ -36,7 +36,8 @@ BUSIEST_MAX = 0.7
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack with two workers, for all tests here; it has to stop well at the end."""
-    with Stack(tmp_path_factory.mktemp("workers") / "data", "--workers", "2", "--no-demo") as stack:
+    data_dir = tmp_path_factory.mktemp("workers") / "data"
+    with Stack(data_dir, "--workers", "2", "--no-demo", keep_alive_s=120) as stack:
         yield stack
         assert stack.stop() == 0, stack.output
 
