@@ -8,7 +8,7 @@ import pytest
 
 from lua.door import Door
 from lua.keys import CampaignId, Shard
-from reconciler import streams
+from reconciler import ownership, streams
 from reconciler.queries import QUERIES
 from tests.builders import ShardUnderTest, open_shard
 from tests.conftest import Eventually
@@ -235,3 +235,17 @@ async def test_two_reconcilers_share_the_shards(
 
     for sale in sales:
         await sale.prove()
+
+
+async def test_whoever_stops_leaves_no_lock_behind(
+    door: Door, redis_url: str, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a reconciler has stopped the next one finds every shard free, and itself alone, however soon it looks."""
+    monkeypatch.setattr(ownership, "LET_GO_S_MAX", 60.0)
+    for campaign in ("c", "d"):
+        await open_sale(door, books, campaign)
+    held = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid WHERE locktype = 'advisory'"
+    for _ in range(20):
+        async with draining(redis_url, books.url):
+            pass
+        assert books.value(f"{held} AND datname = current_database()") == 0
