@@ -119,13 +119,17 @@ class Worker:
         http: type[Any] | None = None,
         **changes: Any,
     ) -> None:
-        # A claim may wait for long: a machine that is busy with other tests is not what these tests are about.
+        # Everything may wait for long: a machine that is busy with other tests is not what these tests are about.
         base = Settings(
             redis_url=redis_url,
             postgres_url=postgres_url,
             jwt_keys=JWT_KEYS,
             data_dir=str(folder),
             claim_wait_ms_max=15_000,
+            redis_call_ms_max=30_000,
+            redis_connect_ms_max=10_000,
+            postgres_ms_max=30_000,
+            code_limiter_ms_max=5000,
         )
         self.settings = msgspec.structs.replace(base, **changes)
         self.app: Starlette = create_app(self.settings, slot=slot)
@@ -145,7 +149,8 @@ class Worker:
             await self._serve(self._protocol)
             transport = httpx2.AsyncHTTPTransport(verify=False)  # nothing is TLS, and reading certificates takes 50 ms
             base_url = f"http://127.0.0.1:{self.port}"
-        self.http = await self._stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=base_url))
+        client = httpx2.AsyncClient(transport=transport, base_url=base_url, timeout=60)
+        self.http = await self._stack.enter_async_context(client)
         return self
 
     async def __aexit__(self, *failure: Any) -> None:

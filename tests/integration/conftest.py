@@ -39,7 +39,7 @@ async def new_desk(tmp_path: Path) -> AsyncIterator[NewDesk]:
     desks: list[Desk] = []
 
     def make(url: str, call_ms_max: int = 5000, **settings: int) -> Desk:
-        links.append(Link(connect(url, connections_max=8, call_ms_max=call_ms_max, connect_ms_max=1000), call_ms_max))
+        links.append(Link(connect(url, connections_max=8, call_ms_max=call_ms_max, connect_ms_max=10_000), call_ms_max))
         desks.append(Desk(links[-1], telemetry, **settings))
         return desks[-1]
 
