@@ -54,7 +54,7 @@ def a_patch(**changes: Any) -> DefinitionPatch:
 
 @asynccontextmanager
 async def open_pool(
-    postgres_url: str, connections_max: int = 4, wait_s_max: float = 60
+    postgres_url: str, connections_max: int = 4, wait_s_max: float = 30
 ) -> AsyncIterator[AsyncConnectionPool[Any]]:
     """A pool like a worker's, with more time: a machine may be busy with other tests."""
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
@@ -66,7 +66,7 @@ async def open_pool(
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
-            "options": "-c role=fairclaim_gateway -c statement_timeout=60000",
+            "options": "-c role=fairclaim_gateway -c statement_timeout=30000",
         },
     )
     await pool.open()

@@ -101,7 +101,7 @@ async def test_a_connection_that_is_cut_loses_its_calls_and_the_next_is_made(
 async def test_a_call_without_a_reply_ends_in_its_time_and_a_new_connection_takes_over(
     redis_server: Valkey, door: Door, redis_url: str, new_link: NewLink, eventually: Eventually
 ) -> None:
-    """A server that is stopped: LostReply after call_ms_max for each call on the way; a more patient link still waits."""
+    """A server that is stopped: LostReply after call_ms_max for each call on the way; a patient link still waits."""
     await open_shard(door)
     link, patient = new_link(redis_url, call_ms_max=200), new_link(redis_url)
 

@@ -10,6 +10,7 @@ import pytest
 from tests.integration.crowding import a_port
 from tests.integration.crowds import Crowd
 from tests.integration.stacks import Stack
+from tests.patience import PATIENT
 
 PORT = a_port()
 TWO = ("--processes", "2", "--master-bind-port", PORT, "--master-port", PORT)
@@ -20,7 +21,7 @@ EVERYTHING = {"junit.xml", "report.html", "result.json", "told.csv.gz"}
 def ready_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The ready file of a system that runs as long as this module."""
     folder = tmp_path_factory.mktemp("system")
-    with Stack(folder / "data", "--no-demo", "--workers", "1", stocktake_s=3600):
+    with Stack(folder / "data", "--no-demo", "--workers", "1", stocktake_s=3600, settings=PATIENT):
         yield folder / "data.ready.json"
 
 

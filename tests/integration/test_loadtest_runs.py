@@ -20,6 +20,7 @@ from loadtest.run.schedule import dues_s
 from loadtest.soak.parts import sample
 from loadtest.told import read_told
 from tests.integration.stacks import Stack, environment, lives
+from tests.patience import PATIENT
 
 ROOT = Path(__file__).parents[2]
 RATE, RUN_S, STALLED_S = 60.0, 7.0, 1.5
@@ -29,7 +30,7 @@ RATE, RUN_S, STALLED_S = 60.0, 7.0, 1.5
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A system that runs as long as this module."""
     folder = tmp_path_factory.mktemp("system")
-    with Stack(folder / "data", "--no-demo", "--workers", "2", stocktake_s=3600) as running:
+    with Stack(folder / "data", "--no-demo", "--workers", "2", stocktake_s=3600, settings=PATIENT) as running:
         yield running
 
 

@@ -85,17 +85,17 @@ def test_serve_and_reconcile_stop_well_on_their_own(redis_url: str, postgres_url
     serve = _start(tmp_path, "serve", "--port", "0", "--workers", "2", "--json", **variables)
     reconcile = _start(tmp_path, "reconcile", **variables)
     try:
-        assert await_until(lambda: (tmp_path / "serve.out").stat().st_size > 0, 30), (
+        assert await_until(lambda: (tmp_path / "serve.out").stat().st_size > 0, 90), (
             tmp_path / "serve.err"
         ).read_text()
         family = descendants(serve.pid)
         assert len(family) == 2
         url = json.loads((tmp_path / "serve.out").read_text())["gateway_url"]
-        assert httpx2.get(f"{url}/readyz").json()["ready"] is True
+        assert httpx2.get(f"{url}/readyz", timeout=60).json()["ready"] is True
         codes = []
         for process in (serve, reconcile):
             process.send_signal(signal.SIGTERM)
-            codes.append(process.wait(20))
+            codes.append(process.wait(60))
         assert codes == [OK, OK]
         assert not [pid for pid in family if lives(pid)]
         assert "drained to the tail" in (tmp_path / "reconcile.err").read_text()

@@ -56,7 +56,7 @@ async def sell(till: Till, eventually: Eventually) -> Told:
     async def shared_is_there() -> bool:
         return (await till.hold("TEATIME")).status_code == 200
 
-    await eventually(shared_is_there, within_s=15)
+    await eventually(shared_is_there)
     done(await till.redeem("TEATIME", an_order("o-s1"), key="s1"))
     done(await till.reserve("TEATIME", "o-s2"))
     first = done(await till.redeem(codes[0], an_order("o-0"), key="k0"))
