@@ -16,7 +16,8 @@ from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done
 
 TODAY = datetime.now(UTC).date()
-DAYS = {"since": str(TODAY - timedelta(days=1)), "until": str(TODAY)}
+DAYS = {"since": str(TODAY - timedelta(days=1)), "until": str(TODAY + timedelta(days=1))}
+"""Of the sale, also where it is another day by the time that it happens."""
 GROUPS = ("matched", "missing_here", "missing_there", "amount_differs", "duplicate")
 WORDS = {"resolution": "it was looked into", "compensation": "what was done"}
 

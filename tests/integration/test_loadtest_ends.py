@@ -31,7 +31,7 @@ def test_ctrl_c_ends_a_run_of_two_processes_with_everything_told(ready_file: Pat
     that was granted, holds. Both workers' are there, the figures agree with the file, and the files are whole.
     """
     with Crowd(tmp_path, ready_file, "-u", "6", "-r", "6", *TWO, "--fail-on", "errors<=5%") as crowd:
-        crowd.until_asked()
+        crowd.until_asked(processes=2)
         crowd.interrupt()
         code = crowd.ended()
         result, told = crowd.result, crowd.told
@@ -82,7 +82,7 @@ def test_a_verdict_that_fails_is_exit_code_1_without_any_gate(ready_file: Path, 
 def test_a_worker_that_is_killed_is_named_and_the_run_is_not_clean(ready_file: Path, tmp_path: Path) -> None:
     """What a dead worker asked is known to nobody, so whatever else holds, the run does not pass."""
     with Crowd(tmp_path, ready_file, "-u", "4", "-r", "4", *TWO, "--fail-on", "errors<=5%") as crowd:
-        crowd.until_asked(10_000)
+        crowd.until_asked(10_000, processes=2)
         os.kill(crowd.workers()[0], signal.SIGKILL)
         crowd.process.send_signal(signal.SIGINT)
         assert crowd.ended() == 1, crowd.output
