@@ -55,7 +55,7 @@ class Watching:
 @asynccontextmanager
 async def open_watching(worker: Worker, door: Door | None = None) -> AsyncIterator[Watching]:
     """A watch beside *worker*'s own, which does not look by itself for a minute."""
-    limiter = Limiter(worker.settings.redis_url, 2000)
+    limiter = Limiter(worker.settings.redis_url, 20_000)
     try:
         yield Watching(worker, limiter, door)
     finally:

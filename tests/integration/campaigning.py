@@ -59,12 +59,12 @@ async def open_pool(postgres_url: str, connections_max: int = 4) -> AsyncIterato
         postgres_url,
         min_size=0,
         max_size=connections_max,
-        timeout=3,
+        timeout=30,
         open=False,
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
-            "options": "-c role=fairclaim_gateway -c statement_timeout=3000",
+            "options": "-c role=fairclaim_gateway -c statement_timeout=30000",
         },
     )
     await pool.open()

@@ -69,7 +69,7 @@ class Outside:
         """A journal that one drafted and another one approved, and that is posted; its number."""
         made = done(await self.draft(settles, *lines, key=key, **more))["id"]
         done(await self.till.ask("POST", f"/v1/ledger/manual-journals/{made}/approve", "admin"), 200)
-        options = connect_options(self.books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+        options = connect_options(self.books.url, postgres_ms_max=30_000, connect_ms_max=30_000, session={})
         async with await AsyncConnection.connect(options, autocommit=True) as connection:
             assert await post_approved(connection) == 1
         number: int = self.books.value("SELECT journal FROM manual_journals WHERE id = %s", made)

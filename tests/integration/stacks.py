@@ -102,7 +102,7 @@ class Stack:
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment(**settings), **popen)
         self.ready: dict[str, Any] = {}
-        self.http = httpx2.Client(timeout=10, trust_env=False, verify=False)  # no TLS: no certificates to read
+        self.http = httpx2.Client(timeout=60, trust_env=False, verify=False)  # no TLS: no certificates to read
 
     def __enter__(self) -> Self:
         came = await_until(lambda: self._ready_file.exists() or self.process.poll() is not None, UP_S_MAX)
@@ -163,7 +163,7 @@ class Stack:
         headers = {"Authorization": f"Bearer {self.ready['finance_key']}", "Idempotency-Key": f"{report} {format}"}
         asked = self.http.post("/v1/exports", json={"report": report, "format": format}, headers=headers)
         path = asked.headers["location"]
-        assert await_until(lambda: self.http.get(path, headers=headers).json()["state"] == "done", 30), self.output
+        assert await_until(lambda: self.http.get(path, headers=headers).json()["state"] == "done", 90), self.output
         return self.http.get(f"{path}/file", headers=headers).content
 
     def prove_clean(self) -> None:
