@@ -43,7 +43,8 @@ async def open_stocked(
         definition,
     )
     books.rows("INSERT INTO checkpoints (shard, campaign) VALUES (%s, %s)", f"{campaign}/0", campaign)
-    midnight = now_ms() - now_ms() % DAY_MS
+    now = now_ms()
+    midnight = now - now % DAY_MS
     shard = ShardUnderTest(door, campaign)
     texts: dict[str, Any] = {"expiry_returns": "stock,slot", "revoke_returns": "slot", **LIMITS, **rules}
     texts["days"] = a_day(midnight) + a_day(midnight + DAY_MS)
