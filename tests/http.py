@@ -24,8 +24,10 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from gateway import gauges
 from gateway.app import create_app
 from gateway.keys import create_key
+from gateway.routes import ops
 from gateway.services import Services
 from gateway.serving import server_config
 from gateway.settings import Settings
@@ -48,6 +50,9 @@ Settings of a worker for whom a machine that is busy with other tests is neither
 
 A program beside the worker gets those of the servers, and beside the other defaults calls to Redis may take no longer.
 """
+
+# As for the settings: who asks how a worker is gets an answer of its servers, if there is any.
+gauges.ANSWER_S_MAX = ops._CHECK_S_MAX = 60.0
 
 ON_SOCKETS = [
     pytest.mark.asyncio(loop_scope="module"),
