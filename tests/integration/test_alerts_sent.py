@@ -117,7 +117,7 @@ async def test_what_fails_is_sent_again_with_the_same_id(
     worker: Worker, hook: Hook, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A receiver that fails, hangs up or redirects gets the same body with the same id later; then it has arrived."""
-    monkeypatch.setattr(sending, "WAITS_S", (0,) * 9)
+    monkeypatch.setattr(sending, "WAITS_S", (0,) * 1000)
     made = await listen(worker, hook.url, "webhook", "low_stock")
     hook.status = 500
     await sell_nearly_out(worker)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from gateway.console.live import pages
+from gateway.console.live import pages, reading
 from gateway.console.live.live import OF_ONE_MAX, Watcher
 from gateway.console.live.reading import Reading, SaleReading
 from gateway.console.sessions import COOKIE
@@ -27,8 +27,11 @@ STREAM = "/console/live-stream"
 
 
 @pytest_asyncio.fixture
-async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
-    """A worker on a socket: a stream over it comes piece by piece."""
+async def site(
+    redis_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Worker]:
+    """A worker on a socket, whose servers may take their time: a stream over it comes piece by piece."""
+    monkeypatch.setattr(reading, "LOOK_S_MAX", 60.0)
     async with Worker(redis_url, postgres_url, tmp_path, http=Lane) as worker:
         await add_user(worker, "olga", "operator")
         yield worker
