@@ -31,7 +31,8 @@ class Ownership:
     """
     The shards held. *changed* is set whenever *owned* differs from before; run() keeps both up to date.
 
-    *looked* is set once the shards there are have been tried for the first time.
+    *looked* is set once the shards there are have been tried for the first time, and not while a lost session is made
+    anew: what is held then is nothing, and says nothing of what there is to drain.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Ownership:
                 try:
                     await self._hold()
                 except (psycopg.Error, OSError, TimeoutError) as error:
+                    self.looked.clear()
                     self._set(frozenset())
                     await asyncio.sleep(self._outage.failed(" ".join(str(error).split()) or type(error).__name__))
         finally:
