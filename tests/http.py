@@ -36,6 +36,8 @@ from tests.conftest import ON_VALKEY
 from tests.phone import request_bytes
 
 JWT_KEYS = "test=" + "t" * 32
+ANSWER_S_MAX = 60.0
+"""For one answer, on a machine that may do something else for seconds: five, as the client has it, are soon over."""
 
 ON_SOCKETS = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -145,7 +147,8 @@ class Worker:
             await self._serve(self._protocol)
             transport = httpx2.AsyncHTTPTransport(verify=False)  # nothing is TLS, and reading certificates takes 50 ms
             base_url = f"http://127.0.0.1:{self.port}"
-        self.http = await self._stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=base_url))
+        client = httpx2.AsyncClient(transport=transport, base_url=base_url, timeout=ANSWER_S_MAX)
+        self.http = await self._stack.enter_async_context(client)
         return self
 
     async def __aexit__(self, *failure: Any) -> None:
