@@ -90,8 +90,8 @@ class Stack:
     """
     One `fairclaim up` on *data_dir*, started by the command *under*. ``with`` kills what still runs at its end.
 
-    A test that makes Redis differ for a moment has *stocktake_s* so long that no stocktake falls into it. *settings*
-    are further ones by name.
+    A test that makes Redis differ for a moment has *stocktake_s* so long that no stocktake falls into it. Of *settings*
+    there are further ones, by their names.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Stack:
         *arguments: str,
         under: Sequence[str] = (),
         stocktake_s: int = 10,
-        settings: Mapping[str, str] | None = None,
+        settings: Mapping[str, object] | None = None,
         **popen: Any,
     ) -> None:
         self.data_dir, self._ready_file = data_dir, data_dir.parent / f"{data_dir.name}.ready.json"
@@ -110,13 +110,12 @@ class Stack:
             "FAIRCLAIM_PORT": "0",
             "FAIRCLAIM_READY_FILE": str(self._ready_file),
             "FAIRCLAIM_STOCKTAKE_S": str(stocktake_s),
-            **{f"FAIRCLAIM_{name.upper()}": value for name, value in (settings or {}).items()},
+            **{f"FAIRCLAIM_{name.upper()}": str(value) for name, value in (settings or {}).items()},
         }
         self._ready_file.unlink(missing_ok=True)
         with self._output.open("wb") as output:
-            self.process = subprocess.Popen(
-                command, stdout=output, stderr=output, env=environment(**variables), **popen
-            )
+            popen["env"] = environment(**variables)
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, **popen)
         self.ready: dict[str, Any] = {}
         self.http = httpx2.Client(timeout=60, trust_env=False, verify=False)  # no TLS: no certificates to read
 
