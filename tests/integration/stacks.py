@@ -17,6 +17,7 @@ import psycopg
 
 from gateway.stack.processes import await_until
 from gateway.tokens import mint_token
+from tests.integration.commands import PATIENT
 from tests.verdict import prove_clean_at
 
 UP_S_MAX = 90.0
@@ -37,7 +38,7 @@ def fairclaim(*arguments: str, **changes: str) -> "subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         timeout=UP_S_MAX,
-        env=environment(**changes),
+        env=environment(**{**PATIENT, **changes}),
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from gateway.cli.output import FAILURE, OK, UNAVAILABLE
 from gateway.stack.processes import await_until
 from tests.http import JWT_KEYS
+from tests.integration.commands import PATIENT
 from tests.integration.stacks import descendants, environment, fairclaim, lives
 
 COMMANDS = (
@@ -33,8 +34,9 @@ COMMANDS = (
 def _start(folder: Path, *arguments: str, **variables: str) -> "subprocess.Popen[bytes]":
     with (folder / f"{arguments[0]}.out").open("wb") as out, (folder / f"{arguments[0]}.err").open("wb") as err:
         return subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli", *arguments], stdout=out, stderr=err, env=environment(**variables)
-        )
+            [sys.executable, "-m", "gateway.cli", *arguments], stdout=out, stderr=err,
+            env=environment(**PATIENT, **variables),
+        )  # fmt: skip
 
 
 def test_migrate_lists_then_applies_then_has_nothing_to_do(postgres_url: str) -> None:
