@@ -115,11 +115,12 @@ class Drain:
     async def _finish(self) -> None:
         """Drain what is on the streams, for at most stop_ms_max."""
         until = monotonic() + self._options.stop_ms_max / 1000
-        with contextlib.suppress(TimeoutError):
-            # A reconciler that is stopped as soon as it was started drains what it finds all the same.
-            await asyncio.wait_for(self._ownership.looked.wait(), self._options.stop_ms_max / 1000)
-        while monotonic() < until:
-            if await self._try_turn(None) == 0:
+        looked = self._ownership.looked
+        while (left_s := until - monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                # Stopped as soon as it was started, or after it was asleep, it drains what it finds all the same.
+                await asyncio.wait_for(looked.wait(), left_s)
+            if await self._try_turn(None) == 0 and looked.is_set():
                 log.info("drained to the tail of %d shards", len(self._owned))
                 return
         log.error("stopped before the tail; the next start goes on from there", extra={"shards": len(self._owned)})

@@ -7,6 +7,7 @@ silent for LEASE_MS, so a reconciler that is stopped loses its shards to the oth
 """
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -23,13 +24,15 @@ CHANNEL = "fairclaim_campaigns"
 REFRESH_S = 1.0
 LEASE_MS = 5000
 assert REFRESH_S * 1000 * 3 <= LEASE_MS, "a late refresh or two must not cost the shards"
+LET_GO_S_MAX = 2.0
 
 
 class Ownership:
     """
     The shards held. *changed* is set whenever *owned* differs from before; run() keeps both up to date.
 
-    *looked* is set once the shards there are have been tried for the first time.
+    *looked* is set once the shards there are have been tried for the first time, and not while a lost session is made
+    anew: what is held then is nothing, and says nothing of what there is to drain.
     """
 
     def __init__(
@@ -49,12 +52,13 @@ class Ownership:
         self.looked = asyncio.Event()
 
     async def run(self) -> None:
-        """Take and share shards until cancelled; then the session ends, and with it every lock."""
+        """Take and share shards until cancelled; then every lock is given back, and the session ends."""
         try:
             while True:
                 try:
                     await self._hold()
                 except (psycopg.Error, OSError, TimeoutError) as error:
+                    self.looked.clear()
                     self._set(frozenset())
                     await asyncio.sleep(self._outage.failed(" ".join(str(error).split()) or type(error).__name__))
         finally:
@@ -63,15 +67,19 @@ class Ownership:
     async def _hold(self) -> None:
         """One session: take shards, and look again on every notification and every REFRESH_S."""
         async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}".encode())
-            await connection.execute(QUERIES["count_me"])
-            while True:
-                async with asyncio.timeout(self._answer_s_max):
-                    await self._share(connection)
-                self.looked.set()
-                self._outage.answered()
-                async for _ in connection.notifies(timeout=REFRESH_S, stop_after=1):
-                    pass
+            try:
+                await connection.execute(f"LISTEN {CHANNEL}".encode())
+                await connection.execute(QUERIES["count_me"])
+                while True:
+                    async with asyncio.timeout(self._answer_s_max):
+                        await self._share(connection)
+                    self.looked.set()
+                    self._outage.answered()
+                    async for _ in connection.notifies(timeout=REFRESH_S, stop_after=1):
+                        pass
+            except asyncio.CancelledError:
+                await _let_go(connection)
+                raise
 
     async def _share(self, connection: AsyncConnection) -> None:
         """Hold an even share of all shards: give away what is above it, take what is free below it."""
@@ -98,6 +106,25 @@ class Ownership:
             log.info("draining %d shards", len(owned), extra={"taken": taken, "left": left})
             self.owned = owned
             self.changed.set()
+
+
+async def _let_go(connection: AsyncConnection) -> None:
+    """
+    Give back every lock, and hear that it is done.
+
+    The server takes note of the end of a session when it gets round to it, and whoever comes in between would find the
+    shards taken, and count one reconciler too many.
+    """
+    letting_go = asyncio.create_task(_unlock_all(connection))
+    while not letting_go.done():
+        with contextlib.suppress(asyncio.CancelledError):  # whoever ends a task cancels it until it has ended
+            await asyncio.wait({letting_go})
+
+
+async def _unlock_all(connection: AsyncConnection) -> None:
+    with contextlib.suppress(psycopg.Error, OSError, TimeoutError):  # the end of the session does it too
+        async with asyncio.timeout(LET_GO_S_MAX):
+            await connection.execute(QUERIES["unlock_all"])
 
 
 async def _rows(connection: AsyncConnection, query: str, **values: object) -> list[tuple[Any, ...]]:

@@ -49,4 +49,4 @@ async def echoing(answer_s: float | None) -> AsyncIterator[Address]:
         ended = list(open_now.values())
         for transport in open_now:
             transport.abort()
-        await asyncio.wait_for(asyncio.gather(*(each.wait() for each in ended)), 3)
+        await asyncio.wait_for(asyncio.gather(*(each.wait() for each in ended)), 60)

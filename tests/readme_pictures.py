@@ -16,6 +16,7 @@ from loadtest.system import System
 from tests.acceptance import test_console_sale as sale
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.watching import PICTURES
+from tests.patience import PATIENT
 from tests.planting import ROOT, build
 
 NAMES = ("wizard", "live", "coupon", "books")
@@ -33,7 +34,7 @@ async def take(folder: Path) -> None:
     )  # fmt: skip
     results = folder / "results"
     results.mkdir()
-    with System(folder, source=build(folder / "source", sale.CLOCK), no_demo="true") as system:
+    with System(folder, source=build(folder / "source", sale.CLOCK), no_demo="true", **PATIENT) as system:
         async with async_playwright() as playwright:
             path = find_chromium(Path(playwright.chromium.executable_path))
             browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))

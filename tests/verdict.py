@@ -27,7 +27,7 @@ async def prove_books(postgres_url: str, *names: str) -> None:
 
 async def prove_clean_at(redis_url: str, postgres_url: str) -> None:
     """The same of a system of its own, by the addresses of its servers."""
-    door = Door(connect(redis_url, connections_max=2, call_ms_max=5000, connect_ms_max=5000))
+    door = Door(connect(redis_url, connections_max=2, call_ms_max=30_000, connect_ms_max=30_000))
     try:
         await prove_clean(door, postgres_url)
     finally:

@@ -36,6 +36,9 @@ WHERE locked
 -- name: unlock_shards
 SELECT pg_advisory_unlock(hashtextextended(shard, 0)) FROM unnest(%(shards)s::text[]) AS shard
 
+-- name: unlock_all
+SELECT pg_advisory_unlock_all()
+
 -- name: load_checkpoints
 -- unranged: the last records of the shard were quarantined without telling what they covered.
 SELECT shard, epoch, seq, entry_id, head, state,

@@ -8,6 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from time import monotonic
+from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
@@ -18,12 +21,16 @@ from loadtest.system import System
 from loadtest.trace.__main__ import main as replay
 from loadtest.trace.generate import Size, write
 from tests.conftest import Eventually
+from tests.patience import PATIENT
+
+BOOKED_S_MAX, TRIES_MAX = 1.0, 5
+"""The quickest of some tries: a machine that does other things too may stand still for a second at any time."""
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system, started once for this module, stopped as Ctrl-C stops it (exit 0 or the fixture fails)."""
-    with System(tmp_path_factory.mktemp("system")) as system:
+    with System(tmp_path_factory.mktemp("system"), **PATIENT) as system:
         yield system
 
 
@@ -35,8 +42,26 @@ def printed_curl(system: System) -> list[str]:
     return shlex.split(lines[0].replace("\\\n", " "))
 
 
+def booked_after_s(system: System, holder: str, eventually: Eventually) -> float:
+    """How long after the answer to *holder*'s claim it is in the books."""
+    target, found = system.target, "SELECT FROM coupons WHERE holder = %s"
+    head = {
+        "Authorization": f"Bearer {target.tokens().token(holder)}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": holder,
+    }
+    url = f"{target.gateway_url}/v1/campaigns/demo/claims"
+    asked = Request(url, b"{}", head, method="POST")  # noqa: S310 - http
+    with psycopg.connect(target.postgres_url, autocommit=True) as books:
+        with urlopen(asked, timeout=60) as answer:  # noqa: S310 - as above
+            assert answer.status == 201
+        answered_s = monotonic()
+        asyncio.run(eventually(lambda: books.execute(found, [holder]).rowcount))
+        return monotonic() - answered_s
+
+
 def test_the_printed_claim_wins_replays_and_is_in_the_books(system: System, eventually: Eventually) -> None:
-    """Paste the printed line: 201; again: 200, same code; within a second it is in a balanced book."""
+    """Paste the printed line: 201; again: 200, same code; it is in a balanced book, where others are in a second."""
     command = printed_curl(system)
 
     first, again = (
@@ -61,13 +86,14 @@ def test_the_printed_claim_wins_replays_and_is_in_the_books(system: System, even
             )
         return coupon == entry == (bodies[0]["seq"],) and sum(balances.values()) == 0 and balances["outstanding"] == 1
 
-    asyncio.run(eventually(in_the_books, within_s=1.0))
+    asyncio.run(eventually(in_the_books))
     wallet = [part.replace("/v1/campaigns/demo/claims", "/v1/coupons") for part in command]
     plain = [part for part in wallet if part not in ("-X", "POST", "-d", "{}")]
     items = json.loads(
         subprocess.run([*plain, "-s"], capture_output=True, text=True, check=True).stdout.split("\n")[-1]
     )
     assert [item["code"] for item in items["items"]] == [bodies[0]["code"]]
+    assert any(booked_after_s(system, f"hasty-{number}", eventually) < BOOKED_S_MAX for number in range(TRIES_MAX))
 
 
 def test_a_sharded_campaign_is_as_exact(system: System, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,24 +128,40 @@ def test_a_trace_replays_to_the_truth(
     assert report["verdict"]["holds"] is True
 
 
+def taken(system: System) -> int:
+    """How often stock was taken so far, of all shards together."""
+    with psycopg.connect(system.target.postgres_url) as books:
+        [(count,)] = books.execute("SELECT count(*) FROM stocktakes").fetchall()
+    return int(count)
+
+
 def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
-    system: System, capsys: pytest.CaptureFixture[str]
+    system: System, capsys: pytest.CaptureFixture[str], eventually: Eventually
 ) -> None:
     """
     Through HTTP: exactly 100,000 granted, no holder over the limit, Redis equal to the books, seq without a gap.
 
-    Stock is taken a hundred times meanwhile, and never does a figure, a coupon or a holder differ.
+    Stock is taken a hundred times and more meanwhile, and never does a figure, a coupon or a holder differ.
     """
-    ready = system.folder / "ready.json"
+    ready, is_over, before = system.folder / "ready.json", Event(), taken(system)
     size = ["--claims", "200000", "--holders", "150000", "--stock", "100000", "--campaign", "big"]
 
-    with ThreadPoolExecutor(1) as beside:
+    def stocktakes() -> Iterator["subprocess.CompletedProcess[str]"]:
         asked = ("stocktake", "--times", "100", "--interval", "0.05", "--samples", "20", "--json")
-        stocktaking = beside.submit(system.command, *asked, timeout_s=600)
-        code = rush(["--ready-file", str(ready), *size, "--json"])
-        stocktakes = stocktaking.result()
+        yield system.command(*asked, timeout_s=600)
+        while not is_over.is_set():
+            yield system.command(*asked, timeout_s=600)
+
+    with ThreadPoolExecutor(1) as beside:
+        stocktaking = beside.submit(list, stocktakes())
+        try:
+            asyncio.run(eventually(lambda: taken(system) > before + 10, within_s=60))
+            code = rush(["--ready-file", str(ready), *size, "--json"])
+        finally:
+            is_over.set()
+        rounds = stocktaking.result()
     report = json.loads(capsys.readouterr().out)
-    assert (stocktakes.returncode, json.loads(stocktakes.stdout)["found"]) == (0, 0), stocktakes
+    assert {(each.returncode, json.loads(each.stdout)["found"]) for each in rounds} == {(0, 0)}, rounds
     with psycopg.connect(system.target.postgres_url) as books:
         seqs = books.execute("SELECT DISTINCT seq FROM stocktakes WHERE shard = 'big/0'").fetchall()
         assert len(seqs) > 10, "the stocktakes did not see the rush"

@@ -7,13 +7,14 @@ import redis
 
 from loadtest.codes import CAMPAIGN, run
 from loadtest.system import System
+from tests.patience import PATIENT
 
 COUNT, SHARDS = 20_000, 2
 
 
 def test_20_000_codes_through_a_kill(tmp_path: Path) -> None:
     """Every worker is killed half-way; the next ones finish it: 20,000 distinct codes in Redis and in the books."""
-    with System(tmp_path, workers=1, no_demo="true") as system:
+    with System(tmp_path, workers=1, no_demo="true", **PATIENT) as system:
         report, ended = run(system, COUNT, SHARDS, as_json=True)
         with redis.Redis.from_url(system.target.redis_url, decode_responses=True) as store:
             keys = [f"fc:{{{CAMPAIGN}/{number}}}" for number in range(SHARDS)]

@@ -28,6 +28,7 @@ from redis.asyncio import Redis
 from gateway.codes import show_code
 from loadtest.system import System
 from tests.browser.watching import DESK, PICTURES, Watch
+from tests.patience import PATIENT
 from tests.planting import ROOT, Bug, build
 
 NIGHT = "night_ms"
@@ -53,7 +54,7 @@ WAIT_MS_MAX = 60_000
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """`fairclaim up` without its demo, two workers, where a night can fall."""
     source = build(tmp_path_factory.mktemp("build") / "source", CLOCK)
-    with System(tmp_path_factory.mktemp("system"), source=source, no_demo="true") as system:
+    with System(tmp_path_factory.mktemp("system"), source=source, no_demo="true", **PATIENT) as system:
         yield system
 
 
@@ -103,6 +104,7 @@ class Desk:
 
     async def figures(self, table: str) -> list[list[str]]:
         """A table on the page, row by row, its sums too."""
+        await self.page.wait_for_load_state()
         rows = await self.page.get_by_role("region", name=table, exact=True).locator("tr").all()
         return [await row.locator("th, td").all_inner_texts() for row in rows]
 
@@ -183,8 +185,9 @@ async def make_the_campaign(mia: Desk) -> None:
     await mia.page.locator("[name=ends_at]").fill(f"{ends:%Y-%m-%dT%H:%M}")
     await mia.see(re.compile(rf"one per person, .*{starts:%H:%M}.*{ends:%H:%M}"))
     await mia.picture("wizard")
-    for _ in range(2):
+    for step in (4, 5):
         await mia.press("Next")
+        await mia.page.locator(f".steps li:nth-child({step}) [aria-current]").wait_for()
     await mia.press("Create the draft")
     await mia.see("The draft is made.")
     await expect(mia.page.locator(".head .badge")).to_have_text("Draft")

@@ -16,6 +16,7 @@ from loadtest.verdict import Expected, Verdict, judge, waiting
 from loadtest.verdict.found import row_text
 from tests.conftest import Eventually
 from tests.crowds import Crowd
+from tests.patience import PATIENT
 from tests.planting import BUGS, CAUGHT, Bug, build, plant
 
 STOCK, LIMIT, HOLDERS = 150, 2, 100
@@ -74,7 +75,7 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """One for all bugs: to start a system costs many times what a sale does."""
     source, at = tmp_path_factory.mktemp("build") / "source", tmp_path_factory.mktemp("system")
-    with System(at, workers=1, source=build(source, None), no_demo="true") as system:
+    with System(at, workers=1, source=build(source, None), no_demo="true", **PATIENT) as system:
         yield Bench(system, source)
 
 

@@ -22,7 +22,8 @@ def read_axe() -> str:
 
 
 async def violations(page: Page) -> list[str]:
-    """Every rule that an element of *page* breaks. It comes by the debugger, whatever the page's policy."""
+    """Every rule that an element of *page*, once loaded, breaks. It comes by the debugger, whatever its policy."""
+    await page.wait_for_load_state()
     await page.evaluate(read_axe())
     found: Any = await page.evaluate(RUN)
     return [str(each) for each in found]

@@ -7,20 +7,31 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from gateway.lane import Lane
 from tests.browser.chromium import FLAGS, NoChromium, find_chromium
 from tests.browser.shop import Shop
-from tests.browser.watching import DESK, Watch
+from tests.browser.watching import DESK, WAIT_MS_MAX, Watch
 from tests.http import Worker
 
 NewPage = Callable[..., Awaitable[Page]]
+PATIENT: dict[str, Any] = {
+    "claim_wait_ms_max": 20_000,
+    "redis_call_ms_max": 15_000,
+    "postgres_ms_max": 20_000,
+    "code_limiter_ms_max": 5000,
+    "receipt_s_max": 60,
+    "keep_alive_s_max": 600,
+    "alerts_look_s": 60,
+}
+"""Settings of a worker that sends nobody away: a browser takes its time, and what waits beside it on a busy machine."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium, started once a session."""
+    """Chromium, started once a session; from then on whoever expects something has patience."""
+    expect.set_options(timeout=WAIT_MS_MAX)
     async with async_playwright() as playwright:
         try:
             path = await asyncio.to_thread(find_chromium, Path(playwright.chromium.executable_path))
@@ -34,8 +45,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """One worker behind the lane on a free port of 127.0.0.1, on an emptied Redis and a fresh database."""
-    # A browser takes its time, and so does whatever waits beside it on a busy machine.
-    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, claim_wait_ms_max=20_000) as worker:
+    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, **PATIENT) as worker:
         yield worker
 
 
@@ -59,7 +69,7 @@ async def new_page(browser: Browser, site: Worker, watch: Watch) -> AsyncIterato
     async def make(**options: Any) -> Page:
         base = f"http://127.0.0.1:{site.port}"
         context = await browser.new_context(**{"base_url": base, "viewport": DESK, "locale": "en-GB", **options})
-        context.set_default_timeout(30_000)  # the suite shares its cores with itself
+        context.set_default_timeout(WAIT_MS_MAX)
         contexts.append(context)
         watch.follow(context)
         return await context.new_page()

@@ -57,7 +57,9 @@ FROM_THE_TOP = """() => {
     return isOurs ? '' : `is below ${over ? says(over) : 'nothing'}`
   }
 
-  window.walked = {stops, stopsOf, hasMenu, wrong, at: [], says, look}
+  window.walked = {stops, stopsOf, hasMenu, wrong, at: [], says, look, isOn: true}
+  const stay = (asked) => { if (window.walked.isOn) asked.preventDefault() }
+  if (!window.isWalked) for (const each of ['htmx:beforeRequest', 'htmx:beforeSwap']) addEventListener(each, stay)
   if (!window.isWalked) addEventListener('keydown', (pressed) => {
     if (pressed.key !== 'Tab') return
     const at = document.activeElement, {at: been, wrong} = window.walked
@@ -74,11 +76,15 @@ FROM_THE_TOP = """() => {
   scrollTo(0, 0)
   return [stops.length, stops.some((each) => /date|time|month|week/.test(each.type))]
 }"""
-"""From the top of the page: how many stops there should be. Each press notes where the one before it led."""
+"""
+From the top of the page: how many stops there should be. Each press notes where the one before it led. No piece of the
+page is brought up to date while it is walked: its stops would be others than those that were counted.
+"""
 
 IS_ROUND = "() => walked.at.length > 1 && document.activeElement === walked.at[0]"
 
 FOUND = """() => {
+  walked.isOn = false
   for (const row of document.querySelectorAll('tr[inert]')) row.inert = false
   const {stops, at, wrong, says, hasMenu} = walked, first = at[0], here = document.activeElement
   for (let i = 0; i < Math.max(stops.length, at.length); i += 1) {

@@ -119,7 +119,18 @@ class Shop:
         await page.get_by_label("Your name").fill(STAFF)
         await page.get_by_label("Currency").select_option(currency)
         await page.get_by_role("button", name="Sign in").click()
-        await page.get_by_role("heading", name="New order").wait_for()
+        await came(page, "New order")
+
+
+async def came(page: Page, heading: str) -> None:
+    """Wait until the page of this *heading* is there, all of it."""
+    await page.get_by_role("heading", name=heading).wait_for()
+    await page.wait_for_load_state()
+
+
+async def lines(page: Page, what: str) -> list[str]:
+    """The texts of all that *what* selects of a page that came."""
+    return [" ".join(text.split()) for text in await page.locator(what).all_inner_texts()]
 
 
 async def enter(page: Page, code: str, total: str = "40.00", order_id: str = "R-1001") -> None:
@@ -134,4 +145,4 @@ async def redeem(page: Page, code: str, total: str = "40.00", order_id: str = "R
     """The same, and redeem it; the receipt is there."""
     await enter(page, code, total, order_id)
     await page.get_by_role("button", name="Redeem").click()
-    await page.get_by_role("heading", name="Redeemed").wait_for()
+    await came(page, "Redeemed")

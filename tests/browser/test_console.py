@@ -2,7 +2,7 @@
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
@@ -52,6 +52,7 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
     """Sign in, skip the menu, walk it, open a page, filter, sign out: without touching a pointer, focus always seen."""
     keys = page.keyboard
     await page.goto("/console/users")
+    await expect(page.locator("#name")).to_be_focused()
     await keys.type("ann")
     await keys.press("Tab")
     await keys.type(PASSWORD)
@@ -62,14 +63,14 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
     assert await _focused(page) == "Skip to the page"
     assert await page.evaluate("document.activeElement.getBoundingClientRect().left >= 0")
     await keys.press("Enter")
-    assert await page.evaluate("document.activeElement.id") == "main"
+    await expect(page.locator("#main")).to_be_focused()
     await keys.press("Tab")
     assert await _focused(page) == "New user"
     assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     await keys.press("Tab")
     await keys.type("bob")
     await page.get_by_role("row").filter(has_text="ann").wait_for(state="detached")
-    assert "/console/users?text=bob&role=" in page.url
+    await page.wait_for_url(lambda url: "/console/users?text=bob&role=" in url)  # who types slowly is shown bo before
 
     await page.goto("/console")
     walked = []
@@ -115,11 +116,11 @@ async def test_what_is_wrong_and_the_menu_of_a_phone(new_page: NewPage, watch: W
     keys = Keys(page)
     await keys.to("菜单")
     await keys.press("Enter", "Tab")
-    assert await page.evaluate("document.activeElement.matches('#menu a')")
+    await page.wait_for_function("document.activeElement.matches('#menu a')")
     await picture(page, "console-menu")
     assert await violations(page) == []
     await keys.press("Escape")
-    assert not await page.locator("nav").is_visible()
+    await expect(page.locator("nav")).to_be_hidden()
     await keys.is_at("菜单")
 
 
@@ -132,7 +133,7 @@ async def test_it_works_without_javascript(new_page: NewPage) -> None:
     await page.goto("/console/users")
     await page.locator("#text").fill("bob")
     await page.get_by_role("button", name="Filter").click()
-    assert await page.locator("tbody tr").count() == 1
+    await expect(page.locator("tbody tr")).to_have_count(1)
     await page.goto("/console/new-user")
     await page.locator("#name").fill("cleo")
     await page.get_by_label("Marketer").check()
@@ -140,7 +141,7 @@ async def test_it_works_without_javascript(new_page: NewPage) -> None:
     assert len(await page.locator("[data-password]").inner_text()) == 29
     await page.get_by_role("button", name="Menu").click()
     await page.get_by_role("button", name="Sign out").click()
-    assert page.url.endswith("/console/sign-in?ended")
+    await page.wait_for_url(lambda url: url.endswith("/console/sign-in?ended"))
 
 
 @pytest.mark.usefixtures("people")
@@ -155,9 +156,8 @@ async def test_a_person_s_look_goes_before_the_browser_s(page: Page) -> None:
     await page.get_by_role("button", name="Save").click()
     await page.get_by_text("已保存。").wait_for()
 
-    ground = await page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
-    assert ground == "rgb(27, 31, 39)"
-    assert "Asia/Shanghai" in await page.locator("#zone-hint").inner_text()
+    await expect(page.locator(".card").first).to_have_css("background-color", "rgb(27, 31, 39)")
+    await expect(page.locator("#zone-hint")).to_contain_text("Asia/Shanghai")
 
 
 @pytest.mark.usefixtures("people")

@@ -1,6 +1,6 @@
 """The room Books in a browser: a figure down to its entries."""
 
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.conftest import NewPage
 from tests.browser.watching import IN_BROWSER
@@ -31,4 +31,4 @@ async def test_down_to_the_entries(site: Worker, new_page: NewPage) -> None:
     await plain.goto("/console/books/reports/trial-balance")
     await plain.locator("tbody tr").filter(has_text="payable:m-1").first.locator("td.num a").first.click()
     await plain.locator("tbody td.num a").first.click()
-    assert await plain.locator("#changes").count() == 1
+    await expect(plain.locator("#changes")).to_have_count(1)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from gateway.console.campaigns.fields import STEP_OF
 from gateway.console.campaigns.kept import write_kept
@@ -30,12 +30,6 @@ TYPED = write_kept(
 )  # fmt: skip
 
 
-async def focused(page: Page) -> str:
-    """The name, or the id, of what has the focus."""
-    found: Any = await page.evaluate("document.activeElement.name || document.activeElement.id")
-    return str(found)
-
-
 async def sign_in(page: Page, name: str = "ann") -> None:
     """By hand, and on to the campaigns."""
     await page.goto(f"/console/sign-in?next={PAGE}")
@@ -49,6 +43,11 @@ async def fill(page: Page, **values: str) -> None:
     """Type into fields, named with _ for the dot."""
     for name, value in values.items():
         await page.locator(f'main [name="{name.replace("__", ".")}"]:visible').fill(value)
+
+
+async def at_step(page: Page, number: int) -> None:
+    """Wait until the wizard is there."""
+    await page.locator(f".steps li:nth-child({number}) [aria-current]").wait_for()
 
 
 def ahead(**more: float) -> str:
@@ -73,18 +72,22 @@ async def test_the_wizard(site: Worker, new_page: NewPage, watch: Watch, *, scri
     assert await page.locator('[name="value.basis_points"]').is_hidden()
     next_step = page.get_by_role("button", name="Next", exact=True)
     await next_step.click()
+    await at_step(page, 2)
     await next_step.click()  # without stock
     await page.locator('[id="stock-error"]').wait_for()
-    assert await focused(page) == "stock"
+    await expect(page.locator('[name="stock"]:visible')).to_be_focused()
     await fill(page, stock="100")
     await next_step.click()
     await fill(page, timezone="UTC", starts_at=ahead(hours=-1), ends_at=ahead(hours=1))
     await page.get_by_role("button", name="Back").click()
+    await at_step(page, 2)
     assert await page.locator('[name="stock"]').input_value() == "100"
     await next_step.click()
+    await at_step(page, 3)
     assert await page.locator('[name="timezone"]').input_value() == "UTC"
-    await next_step.click()
-    await next_step.click()
+    for step in (4, 5):
+        await next_step.click()
+        await at_step(page, step)
     await page.reload()
     await page.go_back()
     await page.locator('[name="scope.stores"]').wait_for()
@@ -93,7 +96,7 @@ async def test_the_wizard(site: Worker, new_page: NewPage, watch: Watch, *, scri
     await page.get_by_text("The draft is made.").wait_for()
     await page.get_by_role("button", name="Start").click()
     await page.get_by_text("It is started").wait_for()
-    assert await page.locator(".head .badge").inner_text() == "Active"
+    await expect(page.locator(".head .badge")).to_have_text("Active")
     assert await overflow(page) == 0
 
 
@@ -139,7 +142,7 @@ async def test_by_keyboard_alone_and_signed_out_meanwhile(site: Worker, new_page
             assert await page.locator('[name="stock"]').input_value() == "100"
             await tab_to(page, "stock")
             await page.keyboard.press("Enter")
-        await page.locator(f".steps li:nth-child({number + 2}) [aria-current]").wait_for()
+        await at_step(page, number + 2)
     await tab_to(page, "create")
     await page.keyboard.press("Enter")
     await page.get_by_text("The draft is made.").wait_for()

@@ -3,12 +3,10 @@ Live, and a close, while parts of a whole system go away: the page says so, and 
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any
 
 import httpx2
@@ -19,23 +17,29 @@ from playwright.async_api import Browser, Page, expect
 
 from gateway.console.sessions import COOKIE
 from tests.browser.test_console import sign_in
-from tests.browser.watching import picture
+from tests.browser.watching import WAIT_MS_MAX, picture
 from tests.conftest import Eventually
+from tests.http import ANSWER_S_MAX
 from tests.integration.consoling import add_user_at
 from tests.integration.stacks import Stack, send_signal
+from tests.patience import PATIENT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CLAIMS = 12
 """On as many connections: the kernel gives them to both workers."""
-COMES_BACK_MS_MAX = 30_000
-STOP_S_MAX = 15.0
+COMES_BACK_MS_MAX = 60_000
+CLOSES_MS_MAX = 120_000
+"""A verdict is a process of its own, and the machine is shared."""
+CUT_OFF = "graceful shutdown exceeded"
+"""What a worker's log says that was stopped and in its time did not come to the end of what it was at."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Two workers, and Olga, who sees how they run."""
-    with Stack(tmp_path_factory.mktemp("away") / "data", "--workers", "2", stocktake_s=3600) as stack:
+    folder, settings = tmp_path_factory.mktemp("away"), {**PATIENT, "postgres_ms_max": "3000"}
+    with Stack(folder / "data", "--workers", "2", stocktake_s=3600, settings=settings) as stack:
         await add_user_at(stack.ready["postgres_url"], "olga", "operator")
         await add_user_at(stack.ready["postgres_url"], "fay", "finance")
         yield stack
@@ -45,6 +49,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 async def signed_in(browser: Browser, stack: Stack, name: str, path: str) -> AsyncIterator[Page]:
     """The page at *path*, in a browser of *name*'s own."""
     context = await browser.new_context(base_url=stack.ready["gateway_url"], locale="en-GB")
+    context.set_default_timeout(WAIT_MS_MAX)
     page = await context.new_page()
     await sign_in(page, name)
     await page.goto(path)
@@ -80,14 +85,15 @@ async def day(browser: Browser, stack: Stack, eventually: Eventually) -> AsyncIt
         await eventually(waits)
         await expect(page.locator("#checks progress")).to_be_visible()
         for worker in stack.parts("worker --fd"):
-            os.kill(worker, signal.SIGKILL)
+            send_signal(worker, signal.SIGKILL)
         await books.rollback()
         yield page
 
 
 def asked(stack: Stack, path: str, **headers: str) -> httpx2.Response:
     """On a connection of its own."""
-    answer = httpx2.get(f"{stack.ready['gateway_url']}{path}", headers=headers, timeout=20, trust_env=False)
+    url = f"{stack.ready['gateway_url']}{path}"
+    answer = httpx2.get(url, headers=headers, timeout=ANSWER_S_MAX, trust_env=False)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -97,17 +103,20 @@ def claimed(stack: Stack, *holders: str) -> None:
     for holder in holders:
         headers = {**stack.holder(holder), "Idempotency-Key": holder}
         url = f"{stack.ready['gateway_url']}/v1/campaigns/demo/claims"
-        assert httpx2.post(url, json={}, headers=headers, timeout=20, trust_env=False).status_code == 201
+        answer = httpx2.post(url, json={}, headers=headers, timeout=ANSWER_S_MAX, trust_env=False)
+        assert answer.status_code == 201, answer.text
 
 
 @contextmanager
 def still(stack: Stack, word: str) -> Iterator[None]:
-    """Processes of *word* stand still for the length of the block."""
-    pids = stack.parts(word)
-    assert pids
-    for pid in pids:
-        send_signal(pid, signal.SIGSTOP)
+    """Processes of *word*, also those that one of them began before it stood, stand still while the block lasts."""
+    pids = set[int]()
     try:
+        while more := set(stack.parts(word)) - pids:
+            for pid in more:
+                send_signal(pid, signal.SIGSTOP)
+            pids |= more
+        assert pids
         yield
     finally:
         for pid in pids:
@@ -127,9 +136,12 @@ async def test_workers_agree(stack: Stack, page: Page, eventually: Eventually) -
         f"{each['name']}={each['value']}" for each in await page.context.cookies() if each["name"] == COOKIE
     )
 
-    def told() -> set[tuple[int, int, int]]:
+    def told() -> set[tuple[int, ...]]:
         frames = [asked(stack, "/console/live-stream", cookie=cookie).json() for _ in range(CLAIMS)]
-        return {(frame["totals"].get("claimed"), frame["sales"][0]["claimed"], frame["stock"]) for frame in frames}
+        return {
+            (frame["totals"].get("claimed"), *(sale["claimed"] for sale in frame["sales"]), frame["stock"])
+            for frame in frames
+        }
 
     said = {(CLAIMS, CLAIMS, 1000 - CLAIMS)}
     await eventually(lambda: told() == said)  # what was read before they came is told for two seconds
@@ -145,6 +157,7 @@ async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page, day
     says so by itself meanwhile and has closed nothing; asked for again it is done.
     """
     redis, books = page.locator("[data-away=has_redis]"), page.locator("[data-away=has_books]")
+    stock = int(stack.http.get("/v1/campaigns/demo", headers=stack.holder("somebody")).json()["remaining"])
     await page.evaluate("window.stayed = true")
     await figure(page, "lag_s").to_have_text("0", timeout=COMES_BACK_MS_MAX)
     with still(stack, "valkey-server"):
@@ -152,31 +165,31 @@ async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page, day
         await figure(page, "stock").to_have_text("–")
         await picture(page, "console-live-no-redis")
     await expect(redis).to_be_hidden(timeout=COMES_BACK_MS_MAX)
-    await figure(page, "stock").to_have_text("988")
+    await figure(page, "stock").to_have_text(f"{stock:,}")
 
     with still(stack, "postgres"):
         await expect(books).to_be_visible(timeout=COMES_BACK_MS_MAX)
         await figure(page, "breaks").to_have_text("–")
         await asyncio.to_thread(claimed, stack, "while-away")
-        await figure(page, "stock").to_have_text("987", timeout=COMES_BACK_MS_MAX)
+        await figure(page, "stock").to_have_text(f"{stock - 1:,}", timeout=COMES_BACK_MS_MAX)
         await picture(page, "console-live-no-books")
-        assert await page.locator("[data-stale]").is_hidden()
+        await expect(page.locator("[data-stale]")).to_be_hidden()
     await expect(books).to_be_hidden(timeout=COMES_BACK_MS_MAX)
     await figure(page, "breaks").to_have_text("0")
 
     for number, worker in enumerate(stack.parts("worker --fd")):  # one of them has the stream
-        os.kill(worker, signal.SIGKILL)
+        send_signal(worker, signal.SIGKILL)
         await asyncio.to_thread(claimed, stack, f"after-{number}")
-        await figure(page, "stock").to_have_text(str(986 - number), timeout=COMES_BACK_MS_MAX)
+        await figure(page, "stock").to_have_text(f"{stock - 2 - number:,}", timeout=COMES_BACK_MS_MAX)
     assert await page.evaluate("window.stayed")
 
     await day.locator("[data-close=none]").wait_for(timeout=COMES_BACK_MS_MAX)
     await picture(day, "console-closing-killed")
     assert await day.locator("#closes li").count() == 0
     await day.locator("button[value=close]").click()
-    await day.locator("[data-close=closed]").wait_for(timeout=COMES_BACK_MS_MAX)
+    await day.locator("[data-close=closed]").wait_for(timeout=CLOSES_MS_MAX)
 
-    began = monotonic()
     assert await asyncio.to_thread(stack.stop) == 0, stack.output
-    assert monotonic() - began < STOP_S_MAX
+    logs = [log.read_text() for log in (stack.data_dir / "logs").glob("worker-*.log")]
+    assert [CUT_OFF in log for log in logs] == [False, False]
     await expect(page.locator("[data-stale]")).to_be_visible(timeout=COMES_BACK_MS_MAX)

@@ -19,6 +19,7 @@ from gateway.lane import Lane
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from tests.browser.accessible import violations
+from tests.browser.conftest import PATIENT
 from tests.browser.keys import refresh, walk
 from tests.browser.nasty_shop import ATTACK, WRITTEN, NastyShop, attack
 from tests.browser.test_console import sign_in
@@ -74,7 +75,7 @@ async def shop(
     """The one worker of this module, and all that was written into it."""
     folder: Path = tmp_path_factory.mktemp("looks")
     with a_database(postgres_server) as database:
-        worker = Worker(redis_server.url, database, folder, http=Lane, claim_wait_ms_max=20_000)
+        worker = Worker(redis_server.url, database, folder, http=Lane, **PATIENT)
         async with worker:
             await worker.services.door.redis.flushall()
             shop = NastyShop(worker)

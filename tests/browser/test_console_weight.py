@@ -38,8 +38,10 @@ NAMED = {
     "{rest:path}": "nothing",
 }
 """What paths name."""
-LOADED = """() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
-  .map(each => each.encodedBodySize)"""
+LOADED = """() => [...new Map(
+  [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+  .map(each => [each.name, each.encodedBodySize])).values()]"""
+"""Each address once: what is asked for every few seconds would weigh more in a page that was slow to come."""
 
 
 async def everything(site: Worker) -> dict[str, str]:

@@ -12,12 +12,12 @@ import pytest
 import pytest_asyncio
 import zxingcpp
 from PIL import Image
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from gateway.codes import read_code
 from gateway.lane import Lane
 from tests.browser.accessible import violations
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import PATIENT, NewPage
 from tests.browser.keys import Keys
 from tests.browser.watching import IN_BROWSER, PHONE, PICTURES, Watch, overflow, picture
 from tests.http import Worker
@@ -31,9 +31,7 @@ CLAIMS = "**/v1/campaigns/*/claims"
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """As everywhere here, with a demo of the campaign flash."""
-    async with Worker(
-        redis_url, postgres_url, tmp_path, http=Lane, claim_wait_ms_max=20_000, demo_campaign="flash"
-    ) as worker:
+    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, demo_campaign="flash", **PATIENT) as worker:
         yield worker
 
 
@@ -44,7 +42,15 @@ async def _open(new_page: NewPage, **options: Any) -> Page:
 
 
 async def _is(page: Page, state: str) -> None:
-    await expect(page.locator(f"main[data-state={state}]")).to_be_attached(timeout=20_000)
+    await expect(page.locator(f"main[data-state={state}]")).to_be_attached()
+
+
+async def _code_picture(page: Page) -> Locator:
+    """The picture of the code, once it is drawn: it comes by itself after the code."""
+    image = page.locator("[data-qr]")
+    await image.wait_for()
+    await image.evaluate("(image) => image.decode()")
+    return image
 
 
 async def _granted(site: Worker, stock: int = 100) -> int:
@@ -133,7 +139,7 @@ async def test_every_state(new_page: NewPage, site: Worker, watch: Watch, look: 
     await look_at("won")
     assert await page.evaluate("document.activeElement.className") == "code", "not on a button that is gone"
     code = await page.locator("[data-code]").inner_text()
-    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(await page.locator("[data-qr]").screenshot())))
+    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(await (await _code_picture(page)).screenshot())))
     assert read_code(read.text) == read_code(code)
     await page.reload()
     await look_at("yours")
@@ -159,7 +165,7 @@ async def test_the_picture_of_the_readme(new_page: NewPage, site: Worker) -> Non
     shots = [await picture(page, "demo-1")]
     await page.get_by_role("button").click()
     await _is(page, "won")
-    await page.locator("[data-qr]").evaluate("(image) => image.decode()")
+    await _code_picture(page)
     in_the_air = "(each, n) => { each.pause(); each.currentTime = 1200 + (n * 353) % 2300; }"
     await page.evaluate(f"document.getAnimations().forEach({in_the_air})")
     shots.append(await picture(page, "demo-2"))
@@ -251,7 +257,8 @@ async def test_sold_out_paused_ended(new_page: NewPage, site: Worker, watch: Wat
     await site.publish(stock=1)
     page = await _open(new_page)
     await _is(page, "open")
-    await page.route("**/demo/sale", lambda route: route.abort())  # it does not see that somebody else is faster
+    async with page.expect_event("requestfailed"):  # it does not see that somebody else is faster, from now on
+        await page.route("**/demo/sale", lambda route: route.abort())
     assert (await site.claim("faster")).status_code == 201
     await page.get_by_role("button").click()
     await _is(page, "sold_out")
@@ -285,7 +292,7 @@ async def test_it_waits_for_the_start_by_the_servers_clock(new_page: NewPage, si
     assert await page.get_by_role("button").is_disabled()
     starts = datetime.now(UTC) + timedelta(seconds=2)
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    await expect(page.get_by_role("button")).to_be_enabled(timeout=40_000)
+    await expect(page.get_by_role("button")).to_be_enabled()
     assert datetime.now(UTC) >= starts
     await page.get_by_role("button").click()
     await _is(page, "won")

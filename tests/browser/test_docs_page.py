@@ -1,12 +1,16 @@
 """The page at /docs, in a browser: every operation is found on it, and it asks nobody but us."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.async_api import expect
 
 from tests.browser.conftest import NewPage
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, overflow, picture
+from tests.conftest import Eventually
 from tests.http import Worker
 
 pytestmark = IN_BROWSER
@@ -26,12 +30,13 @@ async def test_the_page_begins_with_its_headings(
     await picture(page, f"docs-{name}")
 
     headings = [each["name"] for each in json.loads(site.app.state.document())["tags"]]
+    await expect(page.locator(".opblock-tag")).to_have_count(len(headings))
     assert await page.locator(".opblock-tag").all_inner_texts() == headings
     assert await page.locator(".opblock").count() == 0
     assert await overflow(page) == 0
 
 
-async def test_every_operation_is_found(site: Worker, new_page: NewPage) -> None:
+async def test_every_operation_is_found(site: Worker, new_page: NewPage, eventually: Eventually) -> None:
     """
     By a part of its path, its method, its heading, its name or what it does, all words of it; the page loads ours only.
 
@@ -42,29 +47,31 @@ async def test_every_operation_is_found(site: Worker, new_page: NewPage) -> None
     page.on("request", lambda request: asked.append(urlsplit(request.url).path))
     operations, box = page.locator(".opblock"), page.get_by_label("Find operations")
 
-    async def found(words: str) -> list[tuple[str, str]]:
+    async def are_found(words: str, wanted: list[tuple[str, str]], order: Callable[..., Any] = list) -> None:
         await box.fill(words)
-        each: list[tuple[str, str]] = await operations.evaluate_all(
-            "all => all.map(one => [one.querySelector('.opblock-summary-method').innerText, one.id])"
-        )
-        return [(method, identity) for method, identity in each]
+
+        async def are_shown() -> bool:
+            each: list[tuple[str, str]] = await operations.evaluate_all(
+                "all => all.map(one => [one.querySelector('.opblock-summary-method').innerText, one.id])"
+            )
+            assert order((method, identity) for method, identity in each) == order(wanted)
+            return True
+
+        await eventually(are_shown)
 
     await page.goto("/docs")
-    every = await found("/")
-    await picture(page, "docs-every-operation")
     paths = json.loads(site.app.state.document())["paths"].values()
     told = [(method.upper(), each) for path in paths for method, each in path.items()]
+    every = [(method, f"operations-{each['tags'][0]}-{each['operationId']}") for method, each in told]
 
-    assert sorted(every) == sorted(
-        (method, f"operations-{each['tags'][0]}-{each['operationId']}") for method, each in told
-    )
-    assert await found("POST  claims") == [
-        ("POST", "operations-Holders-claimCoupon"),
-        ("POST", "operations-Stocktake-takeStock"),
-    ]
-    assert await found("holders claimcoupon") == [("POST", "operations-Holders-claimCoupon")]
-    assert await found("no operation says this") == []
-    assert await found("") == []
+    await are_found("/", every, sorted)
+    await picture(page, "docs-every-operation")
+    claim, stocktake = ("POST", "operations-Holders-claimCoupon"), ("POST", "operations-Stocktake-takeStock")
+    await are_found("POST  claims", [claim, stocktake])
+    await are_found("holders claimcoupon", [claim])
+    await are_found("no operation says this", [])
+    await are_found("holders claimcoupon", [claim])
+    await are_found("", [])
     assert set(asked) >= {"/docs", "/openapi.json"}
     assert all(path in ("/docs", "/openapi.json") or path.startswith("/docs/") for path in asked)
 
@@ -78,8 +85,8 @@ async def test_an_operation_opens_with_its_refusals_and_example(site: Worker, ne
     await block.locator(".responses-table").wait_for()
     await picture(page, "docs-claim")
 
-    assert "sold_out" in await block.inner_text()
-    assert '"channel": "app"' in await block.inner_text()
+    await expect(block).to_contain_text("sold_out", use_inner_text=True)
+    await expect(block).to_contain_text('"channel": "app"', use_inner_text=True)
 
 
 async def test_tried_out_it_asks_this_gateway(site: Worker, new_page: NewPage) -> None:
@@ -104,8 +111,8 @@ async def test_tried_out_it_asks_this_gateway(site: Worker, new_page: NewPage) -
     answer = block.locator(".live-responses-table .response")
     await answer.wait_for()
 
-    assert await answer.locator(".response-col_status").inner_text() == "201"
-    assert '"state": "claimed"' in await answer.inner_text()
+    await expect(answer.locator(".response-col_status")).to_have_text("201", use_inner_text=True)
+    await expect(answer).to_contain_text('"state": "claimed"', use_inner_text=True)
     assert site.decided() == 1
 
 

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from loadtest.report.html import render
 from loadtest.report.result import Mark, Result
-from tests.browser.watching import DESK, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, PHONE, WAIT_MS_MAX, Watch, overflow, picture
 from tests.run_results import a_red_result, a_result, an_empty_result
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -85,7 +85,7 @@ async def opened(browser: Browser, tmp_path: Path) -> AsyncIterator[Opened]:
         file = tmp_path / "report.html"
         file.write_text(render(result), encoding="utf-8")
         context = await browser.new_context(**{"viewport": DESK, "locale": "en-GB", **options})
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(WAIT_MS_MAX)
         contexts.append(context)
         watch.follow(context)
         page = await context.new_page()

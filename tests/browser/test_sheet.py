@@ -45,7 +45,7 @@ async def test_a_sheet_is_whole_and_is_read(site: Worker, new_page: NewPage, eve
         async def is_there() -> bool:
             return bool((await site.http.get(sheet, headers=marketer)).status_code == 200)
 
-        await eventually(is_there, within_s=15)
+        await eventually(is_there)
 
     page = await new_page(extra_http_headers=marketer, viewport={"width": 900, "height": 1300})
     await page.goto(sheet)

@@ -4,12 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from gateway.errors import PROBLEMS, Refusal
 from gateway.till.words import notice_of
 from tests.browser.conftest import NewPage
-from tests.browser.shop import MERCHANT, STAFF, STORE, Shop, enter, redeem
+from tests.browser.shop import MERCHANT, STAFF, STORE, Shop, came, enter, lines, redeem
 from tests.browser.watching import IN_BROWSER, Watch, picture
 
 pytestmark = IN_BROWSER
@@ -35,11 +35,11 @@ async def test_an_order_from_quote_to_receipt(shop: Shop, page: Page) -> None:
     await page.get_by_label("Quantity").nth(2).fill("3")
     await page.get_by_label("Price each").nth(2).fill("1 010,5")
     await page.get_by_role("button", name="See what it takes off").click()
-    rows = [" ".join((await row.inner_text()).split()) for row in await page.locator("tbody tr").all()]
-    sums = [" ".join((await row.inner_text()).split()) for row in await page.locator(".sum > div").all()]
+    await came(page, "It takes off")
+    rows, sums = await lines(page, "tbody tr"), await lines(page, ".sum > div")
     await picture(page, "till-quote")
     await page.get_by_role("button", name="Redeem").click()
-    await page.get_by_role("heading", name="Redeemed").wait_for()
+    await came(page, "Redeemed")
     receipt = " ".join((await page.locator(".receipt").inner_text()).split())
     await picture(page, "till-receipt")
 
@@ -71,7 +71,7 @@ async def test_a_double_click_redeems_once(shop: Shop, page: Page) -> None:
     await enter(page, await shop.coupon())
 
     await page.get_by_role("button", name="Redeem").dblclick()
-    await page.get_by_role("heading", name="Redeemed").wait_for()
+    await came(page, "Redeemed")
 
     assert len(set(shop.acts)) == 1
     assert page.url.endswith((await shop.only())["id"])
@@ -107,7 +107,7 @@ async def test_a_lost_answer_is_asked_again_and_redeems_once(shop: Shop, page: P
     await page.reload()
     second = await said(page)
     await page.get_by_role("button", name="Redeem again").click()
-    await page.get_by_role("heading", name="Redeemed").wait_for()
+    await came(page, "Redeemed")
 
     assert first == second
     assert "it counts only once" in first
@@ -122,7 +122,7 @@ async def test_a_reload_of_the_receipt_redeems_nothing(shop: Shop, page: Page) -
     await redeem(page, await shop.coupon())
 
     await page.reload()
-    await page.get_by_role("heading", name="Redeemed").wait_for()
+    await came(page, "Redeemed")
 
     assert len(shop.acts) == 1
 
@@ -141,8 +141,8 @@ async def test_a_part_and_then_the_rest_is_given_back(shop: Shop, page: Page, wa
     wrong = await said(page)
     await page.get_by_label("Reason").fill("broken cup")
     await back.click()
-    await page.get_by_role("heading", name="partly given back").wait_for()
-    partly = [" ".join((await row.inner_text()).split()) for row in await page.locator(".sum > div").all()]
+    await came(page, "partly given back")
+    partly = await lines(page, ".sum > div")
     await picture(page, "till-partly")
     await page.get_by_text("Give it back").first.click()
     await page.get_by_label("A part of it").check()
@@ -152,7 +152,7 @@ async def test_a_part_and_then_the_rest_is_given_back(shop: Shop, page: Page, wa
     too_much = await said(page)
     await page.get_by_label("All of it").check()
     await back.click()
-    await page.get_by_role("heading", name="Given back").wait_for()
+    await came(page, "Given back")
 
     assert "Enter why it is given back." in wrong
     assert partly[2].startswith("Given back broken cup")
@@ -161,7 +161,7 @@ async def test_a_part_and_then_the_rest_is_given_back(shop: Shop, page: Page, wa
     assert "up to 3.75 CNY" in too_much
     rollbacks = [(each["amount"]["minor"], each["reason"]) for each in (await shop.only())["rollbacks"]]
     assert rollbacks == [(125, "broken cup"), (375, "returned")]
-    assert await back.count() == 0
+    await expect(back).to_have_count(0)
 
 
 async def test_a_lost_answer_to_a_rollback_gives_back_once(shop: Shop, page: Page, watch: Watch) -> None:
@@ -178,7 +178,7 @@ async def test_a_lost_answer_to_a_rollback_gives_back_once(shop: Shop, page: Pag
     await page.get_by_role("button", name="Give it back").click()
     unknown = await said(page)
     await page.get_by_role("button", name="Give it back").click()
-    await page.get_by_role("heading", name="partly given back").wait_for()
+    await came(page, "partly given back")
 
     assert "it counts only once" in unknown
     assert (await shop.only())["rolled_back"]["minor"] == 100
@@ -199,7 +199,7 @@ async def test_an_earlier_redemption_is_found_by_its_id(shop: Shop, page: Page, 
     await picture(page, "till-look-up")
     await page.get_by_label("Redemption").fill(f" {(await shop.only())['id'].lower()} ")
     await page.get_by_role("button", name="Look up").click()
-    await page.get_by_role("heading", name="Redeemed").wait_for()
+    await came(page, "Redeemed")
 
     assert {text for text, _ in answers} == {
         "There is no such redemption. Compare the number with the receipt and type it again."
@@ -267,7 +267,7 @@ async def test_a_gift_balance_says_what_is_left(shop: Shop, page: Page) -> None:
     await page.get_by_label("The part in").fill("15")
     await page.get_by_label("Reason").fill("returned")
     await page.get_by_role("button", name="Give it back").click()
-    await page.get_by_role("heading", name="partly given back").wait_for()
+    await came(page, "partly given back")
 
     assert "60.00 CNY" in " ".join(before.split())
     assert "Left on the coupon 75.00 CNY" in " ".join((await page.locator(".sum").inner_text()).split())
@@ -336,6 +336,7 @@ async def test_markup_in_any_field_is_text(shop: Shop, new_page: NewPage, watch:
         await page.get_by_role("button", name="See what it takes off").click()
         if text != code:
             typed = await page.get_by_label("Coupon code").input_value()
+    await came(page, "It takes off")
     quoted = await page.locator("main").inner_text()
     await page.get_by_role("button", name="Redeem").click()
     await page.get_by_text("Give it back").first.click()
@@ -343,7 +344,7 @@ async def test_markup_in_any_field_is_text(shop: Shop, new_page: NewPage, watch:
     await page.get_by_label("The part in").fill("1")
     await page.get_by_label("Reason").fill(HOSTILE)
     await page.get_by_role("button", name="Give it back").click()
-    await page.get_by_role("heading", name="partly given back").wait_for()
+    await came(page, "partly given back")
     receipt = await page.locator("main").inner_text()
 
     assert looked_up == "<script>"

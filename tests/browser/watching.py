@@ -16,6 +16,8 @@ IN_BROWSER = [
 """The marks of a module that uses the browser, which lives in the session's loop."""
 
 PICTURES = Path(__file__).parent / "pictures"
+WAIT_MS_MAX = 60_000
+"""For one condition, on a machine that does other things too."""
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 
@@ -60,14 +62,16 @@ class Watch:
 
 
 async def picture(page: Page, name: str) -> Path:
-    """The whole page as tests/browser/pictures/<name>.png, for people to look at."""
+    """The whole page, once it is loaded, as tests/browser/pictures/<name>.png, for people to look at."""
     PICTURES.mkdir(exist_ok=True)
+    await page.wait_for_load_state()
     path = PICTURES / f"{name}.png"
     await page.screenshot(path=path, full_page=True)
     return path
 
 
 async def overflow(page: Page) -> int:
-    """How many pixels of the page are beyond its right edge. Works with JavaScript off in the page too."""
+    """How many pixels of the loaded page are beyond its right edge. Works with JavaScript off in the page too."""
+    await page.wait_for_load_state()
     found: Any = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return int(found)

@@ -180,7 +180,7 @@ class Scribe:
     def __init__(self, books: Books, shard: str, entity: str, hours_ahead: int) -> None:
         self.books, self.shard, self.entity, self.hours_ahead = books, Shard.parse(shard), entity, hours_ahead
         self.at = Position(1, 0, "0-0", b"")
-        self.ledger = Ledger(books.url, postgres_ms_max=20_000, connect_ms_max=9000)
+        self.ledger = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000)
         self.done: list[Done] = []
 
     async def put(

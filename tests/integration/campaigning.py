@@ -53,18 +53,20 @@ def a_patch(**changes: Any) -> DefinitionPatch:
 
 
 @asynccontextmanager
-async def open_pool(postgres_url: str, connections_max: int = 4) -> AsyncIterator[AsyncConnectionPool[Any]]:
-    """A pool like a worker's."""
+async def open_pool(
+    postgres_url: str, connections_max: int = 4, wait_s_max: float = 30
+) -> AsyncIterator[AsyncConnectionPool[Any]]:
+    """A pool like a worker's, with more time: a machine may be busy with other tests."""
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
         postgres_url,
         min_size=0,
         max_size=connections_max,
-        timeout=3,
+        timeout=wait_s_max,
         open=False,
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
-            "options": "-c role=fairclaim_gateway -c statement_timeout=3000",
+            "options": "-c role=fairclaim_gateway -c statement_timeout=30000",
         },
     )
     await pool.open()

@@ -38,8 +38,8 @@ async def new_desk(tmp_path: Path) -> AsyncIterator[NewDesk]:
     links: list[Link] = []
     desks: list[Desk] = []
 
-    def make(url: str, call_ms_max: int = 5000, **settings: int) -> Desk:
-        links.append(Link(connect(url, connections_max=8, call_ms_max=call_ms_max, connect_ms_max=1000), call_ms_max))
+    def make(url: str, call_ms_max: int = 30_000, **settings: int) -> Desk:
+        links.append(Link(connect(url, connections_max=8, call_ms_max=call_ms_max, connect_ms_max=30_000), call_ms_max))
         desks.append(Desk(links[-1], telemetry, **settings))
         return desks[-1]
 

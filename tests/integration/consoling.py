@@ -1,13 +1,16 @@
 """What the tests of the console share: people who may sign in, and a browser that is none."""
 
+import asyncio
 import csv
 import re
 from html import unescape
+from time import monotonic
 from typing import Any
 
 import httpx2
 import psycopg
 
+from gateway.console import throttle
 from gateway.console.books import reports
 from gateway.console.sessions import COOKIE
 from gateway.people.passwords import hash_password
@@ -15,8 +18,11 @@ from gateway.people.person import ROLES
 from gateway.people.store import create_user
 from tests.http import Worker
 
-# What a report does when it takes long has a test of its own; a busy machine is not what the others are about.
+# What a report does when it takes long, and what signing in does without a limiter, have tests of their own; a busy
+# machine is not what the others are about.
 reports.PATIENCE_S = 60.0
+throttle.LIMITER_MS_MAX = 60_000
+POLL_S_MAX = 120.0
 
 PASSWORD = "correct horse battery"
 _HASH = hash_password(PASSWORD)
@@ -96,11 +102,13 @@ async def signed_in(worker: Worker, name: str) -> Browser:
 
 async def poll(browser: Browser, path: str, until: str) -> str:
     """The page when it says *until*, which it asks after by itself until then."""
-    for _ in range(600):
+    give_up = monotonic() + POLL_S_MAX
+    while monotonic() < give_up:
         answer = await browser.get(path)
         if until in answer.text:
             return answer.text
         assert 'hx-trigger="every' in answer.text, answer.text
+        await asyncio.sleep(0.02)
     raise AssertionError(f"{path} never said {until}")
 
 

@@ -25,8 +25,8 @@ Grant = tuple[int, str, str, str]
 
 
 def options_for(redis_url: str, postgres_url: str, **changes: Any) -> DrainOptions:
-    """Options with short waits; *changes* override."""
-    waits = {"block_ms": 100, "retry_ms_max": 200, "call_ms_max": 1000, "postgres_ms_max": 3000, "stop_ms_max": 5000}
+    """Options with short waits, but time enough to drain to the tail at the end; *changes* override."""
+    waits = {"block_ms": 100, "retry_ms_max": 200, "call_ms_max": 1000, "postgres_ms_max": 3000, "stop_ms_max": 60_000}
     return DrainOptions(redis_url=redis_url, postgres_url=postgres_url, **{**waits, **changes})
 
 

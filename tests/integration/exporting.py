@@ -27,7 +27,7 @@ class Exports:
 
     def options(self, **changes: Any) -> ExportOptions:
         """A clerk's options; *changes* override."""
-        kept = {"rows_part": ROWS_PART, "keep_days": 30, "connect_ms_max": 5000, "postgres_ms_max": 5000}
+        kept = {"rows_part": ROWS_PART, "keep_days": 30, "connect_ms_max": 30_000, "postgres_ms_max": 30_000}
         return ExportOptions(postgres_url=self.url, folder=self.folder, **{**kept, **changes})
 
     async def work(self, **changes: Any) -> bool:
@@ -71,7 +71,7 @@ class Exports:
         self.set(export, f"worker = '{worker}', state = 'running', tries = tries + 1, leased_until = now() + '1 min'")
         return Order(
             postgres_url=self.url,
-            connect_ms_max=5000,
+            connect_ms_max=30_000,
             folder=str(self.folder / _id(export)),
             export=_id(export),
             worker=worker,

@@ -111,7 +111,8 @@ async def open_life(door: Door, books: Books, campaign: str = "c", stock: int = 
     terms: dict[str, Any] = {
         end: {RETURNS[what]: "restore" for what in told.split(",")} for end, told in ends.items() if told
     }
-    books.add_campaign(campaign, value={"type": kind, "minor": minor}, **terms)
+    zone = rules.get("timezone", "UTC")
+    books.add_campaign(campaign, timezone=zone, value={"type": kind, "minor": minor}, **terms)
     return LifeSale(await open_shard(door, stock, campaign, **rules), books)
 
 

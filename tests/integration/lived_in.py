@@ -4,6 +4,7 @@ from typing import Any
 
 from lua.door import Door
 from reconciler.verdict.judging import Verdict, judge
+from tests.builders import amid_a_day
 from tests.integration.draining import Books, draining
 from tests.integration.life import LifeSale, open_life
 
@@ -15,8 +16,9 @@ async def live_in(door: Door, redis_url: str, books: Books) -> tuple[LifeSale, L
     Of `c`: ann's coupon is redeemed, bob's redeemed and given back in part, cy's given back whole, di's is held, ed's
     revoked, flo's only claimed. Of `g`: one is spent from, and one whole.
     """
-    sale = await open_life(door, books, "c", stock=20)
-    gifts = await open_life(door, books, "g", stock=5, kind="balance", unit_minor=1000)
+    zone = amid_a_day("UTC", "Etc/GMT+12")  # all of it is of one day
+    sale = await open_life(door, books, "c", stock=20, timezone=zone)
+    gifts = await open_life(door, books, "g", stock=5, kind="balance", unit_minor=1000, timezone=zone)
     ann, bob, cy, di, ed, _ = [await sale.claim_one(name) for name in ("ann", "bob", "cy", "di", "ed", "flo")]
     async with draining(redis_url, books.url):
         pass

@@ -16,7 +16,8 @@ from tests.integration.site_http import open_http
 from tests.integration.tilling import Till, an_order, done
 
 TODAY = datetime.now(UTC).date()
-DAYS = {"since": str(TODAY - timedelta(days=1)), "until": str(TODAY)}
+DAYS = {"since": str(TODAY - timedelta(days=1)), "until": str(TODAY + timedelta(days=1))}
+"""Of the sale, also where it is another day by the time that it happens."""
 GROUPS = ("matched", "missing_here", "missing_there", "amount_differs", "duplicate")
 WORDS = {"resolution": "it was looked into", "compensation": "what was done"}
 
@@ -69,7 +70,7 @@ class Outside:
         """A journal that one drafted and another one approved, and that is posted; its number."""
         made = done(await self.draft(settles, *lines, key=key, **more))["id"]
         done(await self.till.ask("POST", f"/v1/ledger/manual-journals/{made}/approve", "admin"), 200)
-        options = connect_options(self.books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+        options = connect_options(self.books.url, postgres_ms_max=30_000, connect_ms_max=30_000, session={})
         async with await AsyncConnection.connect(options, autocommit=True) as connection:
             assert await post_approved(connection) == 1
         number: int = self.books.value("SELECT journal FROM manual_journals WHERE id = %s", made)

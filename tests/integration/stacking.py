@@ -213,7 +213,7 @@ def a_redemption(order: str, codes: tuple[str, ...], mode: Mode = Mode.ALL) -> R
 async def open_stack_site(postgres_url: str, door: Door) -> AsyncIterator[StackSite]:
     """A site with its campaigns published."""
     async with open_pool(postgres_url, connections_max=8) as pool:
-        link = Link(door.redis, call_ms_max=5000)
+        link = Link(door.redis, call_ms_max=30_000)
         site = StackSite(Site(pool, door, postgres_url), link)
         await site.publish()
         yield site

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ import psycopg
 
 from gateway.stack.processes import await_until
 from gateway.tokens import mint_token
+from tests.integration.commands import PATIENT
 from tests.verdict import prove_clean_at
 
 UP_S_MAX = 90.0
@@ -37,7 +38,7 @@ def fairclaim(*arguments: str, **changes: str) -> "subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         timeout=UP_S_MAX,
-        env=environment(**changes),
+        env=environment(**{**PATIENT, **changes}),
     )
 
 
@@ -66,6 +67,12 @@ def _stat(pid: int) -> list[str] | None:
     return _read(pid, "stat").rpartition(")")[2].split() or None
 
 
+def _started_at(pid: int) -> int:
+    """When it was started, in ticks since the machine was."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
+
+
 def _read(pid: int, name: str) -> str:
     """/proc/<pid>/<name>; nothing where the process ended since it was listed."""
     try:
@@ -84,8 +91,8 @@ class Stack:
     """
     One `fairclaim up` on *data_dir*, started by the command *under*. ``with`` kills what still runs at its end.
 
-    A test that makes Redis differ for a moment has *stocktake_s* so long that no stocktake falls into it; one that
-    counts connections has *keep_alive_s* so long that none of them is idle for it.
+    A test that makes Redis differ for a moment has *stocktake_s* so long that no stocktake falls into it. Of *settings*
+    there are further ones, by their names.
     """
 
     def __init__(
@@ -94,23 +101,24 @@ class Stack:
         *arguments: str,
         under: Sequence[str] = (),
         stocktake_s: int = 10,
-        keep_alive_s: int = 5,
+        settings: Mapping[str, object] | None = None,
         **popen: Any,
     ) -> None:
         self.data_dir, self._ready_file = data_dir, data_dir.parent / f"{data_dir.name}.ready.json"
         self._output = data_dir.parent / f"{data_dir.name}.output"
         command = [*under, sys.executable, "-m", "gateway.cli", "up", "--data-dir", str(data_dir), *arguments]
-        settings = {
+        variables = {
             "FAIRCLAIM_PORT": "0",
             "FAIRCLAIM_READY_FILE": str(self._ready_file),
             "FAIRCLAIM_STOCKTAKE_S": str(stocktake_s),
-            "FAIRCLAIM_KEEP_ALIVE_S_MAX": str(keep_alive_s),
+            **{f"FAIRCLAIM_{name.upper()}": str(value) for name, value in (settings or {}).items()},
         }
         self._ready_file.unlink(missing_ok=True)
         with self._output.open("wb") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment(**settings), **popen)
+            popen["env"] = environment(**variables)
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, **popen)
         self.ready: dict[str, Any] = {}
-        self.http = httpx2.Client(timeout=10, trust_env=False, verify=False)  # no TLS: no certificates to read
+        self.http = httpx2.Client(timeout=60, trust_env=False, verify=False)  # no TLS: no certificates to read
 
     def __enter__(self) -> Self:
         came = await_until(lambda: self._ready_file.exists() or self.process.poll() is not None, UP_S_MAX)
@@ -137,9 +145,9 @@ class Stack:
         return self.process.wait(STOP_S_MAX)
 
     def parts(self, word: str) -> list[int]:
-        """Processes of this stack whose command line contains *word*."""
-        found = descendants(self.process.pid)
-        return sorted(pid for pid in found if word in _read(pid, "cmdline").replace("\0", " "))
+        """Processes of this stack whose command line contains *word*, in the order in which they were started."""
+        found = [pid for pid in descendants(self.process.pid) if word in _read(pid, "cmdline").replace("\0", " ")]
+        return sorted(found, key=lambda pid: (_started_at(pid), pid))  # numbers begin anew when they are used up
 
     def holder(self, name: str) -> dict[str, str]:
         """The Authorization header of a holder."""
@@ -171,7 +179,7 @@ class Stack:
         headers = {"Authorization": f"Bearer {self.ready['finance_key']}", "Idempotency-Key": f"{report} {format}"}
         asked = self.http.post("/v1/exports", json={"report": report, "format": format}, headers=headers)
         path = asked.headers["location"]
-        assert await_until(lambda: self.http.get(path, headers=headers).json()["state"] == "done", 30), self.output
+        assert await_until(lambda: self.http.get(path, headers=headers).json()["state"] == "done", 90), self.output
         return self.http.get(f"{path}/file", headers=headers).content
 
     def prove_clean(self) -> None:

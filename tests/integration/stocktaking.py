@@ -1,7 +1,9 @@
 """A sale to take stock of: a campaign with limits and a budget, coupons in every state, drained."""
 
 import json
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import AsyncConnection
@@ -10,7 +12,7 @@ from lua.door import Door
 from lua.keys import Shard
 from lua.scripts import load_script
 from reconciler.stocktake import Stocktake, Wanted, take
-from tests.builders import ShardUnderTest, a_day, now_ms, pack
+from tests.builders import ShardUnderTest, a_day, amid_a_day, now_ms, pack
 from tests.integration.draining import Books, draining
 from tests.integration.life import HOUR_MS, LifeSale
 
@@ -22,10 +24,11 @@ ENDS = {"on_expiry": {"stock": "restore", "holder_slot": "restore"}, "on_revoke"
 async def open_stocked(
     door: Door, books: Books, campaign: str = "c", stock: int = 100, kind: str = "amount_off", **rules: Any
 ) -> LifeSale:
-    """A published campaign of one shard in zone UTC, its definition in the books as the gateway writes it."""
+    """A published campaign of one shard, its definition in the books as the gateway writes it; all is of one day."""
+    zone = amid_a_day("UTC", "Etc/GMT+12")
     definition = json.dumps(
         {
-            "timezone": "UTC",
+            "timezone": zone,
             "currency": "CNY",
             "shards": 1,
             "value": {"type": kind, "minor": 500},
@@ -43,7 +46,7 @@ async def open_stocked(
         definition,
     )
     books.rows("INSERT INTO checkpoints (shard, campaign) VALUES (%s, %s)", f"{campaign}/0", campaign)
-    midnight = now_ms() - now_ms() % DAY_MS
+    midnight = round(datetime.now(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
     shard = ShardUnderTest(door, campaign)
     texts: dict[str, Any] = {"expiry_returns": "stock,slot", "revoke_returns": "slot", **LIMITS, **rules}
     texts["days"] = a_day(midnight) + a_day(midnight + DAY_MS)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from gateway.alerts import sending
+from gateway.alerts import mail, outward, sending
 from gateway.alerts.sending import Due
 from tests.conftest import ON_VALKEY, Eventually
 from tests.http import Worker
@@ -27,8 +27,14 @@ async def mails() -> AsyncIterator[MailServer]:
 
 
 @pytest.fixture
-async def worker(redis_url: str, postgres_url: str, tmp_path: Path, mails: MailServer) -> AsyncIterator[Worker]:
-    """A worker that looks every second, sends to loopback, and knows the mail server."""
+async def worker(
+    redis_url: str, postgres_url: str, tmp_path: Path, mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Worker]:
+    """A worker that looks every second, sends to loopback, and knows the mail server; no answer is late to it."""
+    monkeypatch.setattr(outward, "SECONDS_MAX", 80.0)
+    monkeypatch.setattr(outward, "_PHASES_S", dict.fromkeys(("connect", "write", "read", "pool"), 80.0))
+    monkeypatch.setattr(mail, "STEP_S_MAX", 80.0)
+    monkeypatch.setattr(mail, "SECONDS_MAX", 80.0)
     known: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_port": mails.port, "smtp_security": "none"}
     known |= {"alerts_look_s": 1, "alert_networks": LOOPBACK, "public_url": "https://sale.example.com/"}
     async with Worker(redis_url, postgres_url, tmp_path, **known) as worker:
@@ -111,7 +117,7 @@ async def test_what_fails_is_sent_again_with_the_same_id(
     worker: Worker, hook: Hook, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A receiver that fails, hangs up or redirects gets the same body with the same id later; then it has arrived."""
-    monkeypatch.setattr(sending, "WAITS_S", (0,) * 9)
+    monkeypatch.setattr(sending, "WAITS_S", (0,) * 1000)
     made = await listen(worker, hook.url, "webhook", "low_stock")
     hook.status = 500
     await sell_nearly_out(worker)

@@ -24,7 +24,7 @@ LONG_S = 60.0
 @pytest.fixture
 async def worker(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """A worker whose own watch does not look while a test runs."""
-    limits: dict[str, Any] = {"code_failures_alarm": 5, "code_limiter_ms_max": 2000, "code_failures_holder_max": 100}
+    limits: dict[str, Any] = {"code_failures_alarm": 5, "code_failures_holder_max": 100}
     async with Worker(redis_url, postgres_url, tmp_path, alerts_look_s=60, **limits) as worker:
         yield worker
 
@@ -173,7 +173,7 @@ async def test_redis_is_away(worker: Worker, redis_url: str) -> None:
     await worker.publish(stock=10)
     await claim_many(worker, 1, 9)
     async with Proxy(redis_url) as proxy:
-        door = Door(connect(proxy.url, connections_max=8, call_ms_max=2000, connect_ms_max=1000))
+        door = Door(connect(proxy.url, connections_max=8, call_ms_max=30_000, connect_ms_max=30_000))
         async with open_watching(worker, door) as watching:
             await watching.look()
             assert await watching.open("low_stock") == [("flash", 10.0)]

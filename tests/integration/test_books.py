@@ -26,7 +26,7 @@ async def books(postgres_url: str) -> AsyncIterator[Books]:
 async def fill(books: Books) -> None:
     """Six coupons in two commits."""
     books.add_campaign()
-    ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000)
+    ledger = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000)
     at = EMPTY
     for first_seq in (1, 4):
         records = [record(first_seq, 3, code=f"{first_seq}")]
@@ -224,7 +224,7 @@ def test_the_roles_are_refused_by_the_server(books: Books) -> None:
 
 async def test_a_row_changed_behind_the_books_breaks_the_chain(books: Books) -> None:
     """An owner who disables the triggers and edits one posting is found out at exactly that journal."""
-    ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000)
+    ledger = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000)
     head = books.value("SELECT head FROM checkpoints")
     assert broken_link(head, await ledger.journals("c/0")) is None
 
@@ -249,7 +249,7 @@ async def test_a_row_changed_behind_the_books_breaks_the_chain(books: Books) -> 
 )
 async def test_a_stale_position_writes_nothing(books: Books, stale: Position) -> None:
     """A commit, a stop and a resume from any other epoch, seq, entry or head than the books' are fenced."""
-    ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000)
+    ledger = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000)
     head = books.value("SELECT head FROM checkpoints")
     if not stale.head:
         stale = Position(stale.epoch, stale.seq, stale.entry_id, head)

@@ -114,7 +114,7 @@ async def test_what_is_gone_for_good_is_made_good_by_a_manual_journal(found: Fou
         "checked_at) VALUES ('mj_1', 'main', '2026-11-29', 'c/0', 'lost', %s, 'approved', 'ann', 'bob', now())",
         json.dumps([line]),
     )
-    conninfo = connect_options(books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+    conninfo = connect_options(books.url, postgres_ms_max=30_000, connect_ms_max=30_000, session={})
     async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
         assert await post_approved(connection) == 1
 
@@ -235,15 +235,19 @@ async def test_one_clerk_takes_stock_and_writes_down_what_is_new(
             await clerk.close()
 
 
-async def test_a_clerk_whose_servers_went_away_starts_anew(found: Found, redis_url: str, postgres_url: str) -> None:
+async def test_a_clerk_whose_servers_went_away_starts_anew(
+    found: Found, redis_url: str, postgres_url: str, eventually: Eventually
+) -> None:
     """A session that ends in between fails one round, and the next one takes stock again."""
     clerk = Stocktaking(redis_url, postgres_url, every_s=3600, samples=0)
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fairclaim-clerk'"
+    his = "FROM pg_stat_activity WHERE application_name = 'fairclaim-clerk'"
     kept = "SELECT count(*) FROM stocktakes WHERE asked_by = 'clerk'"
     try:
         await clerk.once("worker")
         clerk._due = 0.0
-        found.sale.books.rows(end)
+        found.sale.books.rows(f"SELECT pg_terminate_backend(pid) {his}")
+        # With its session it had the lock, which the next one could not take before.
+        await eventually(lambda: found.sale.books.value(f"SELECT count(*) = 0 {his}"))
         with pytest.raises(Exception, match=r"terminat|connection"):
             await clerk.once("worker")
         await clerk.once("worker")

@@ -10,12 +10,10 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.campaigns.life import State
 from gateway.campaigns.service import Seen
 from gateway.errors import Refusal
-from gateway.wire import rfc3339
 from lua.door import Door
 from lua.entries import Claimed
 from lua.keys import CampaignId, Shard
 from lua.outcomes import Outcome
-from tests.builders import HOUR_MS, now_ms
 from tests.integration.campaigning import (
     ACTOR,
     Site,
@@ -101,22 +99,6 @@ async def test_publishing_opens_every_shard_with_all_its_stock(site: Site) -> No
         {"shard": f"flash/{n}", "epoch": 1, "seq": 0} for n in range(4)
     ]
     await prove_whole(site, "flash", 4)
-
-
-async def test_a_campaign_lives_by_the_clock_of_redis(site: Site, eventually: Any) -> None:
-    """A scheduled campaign becomes active, and then ended, with nobody doing anything, for status and claim alike."""
-    opens_ms = now_ms() + 2500
-    campaign = await site.publish(starts_at=rfc3339(opens_ms), ends_at=rfc3339(opens_ms + 1500))
-    assert (await site.campaigns.see(campaign)).effective == "scheduled"
-    assert await site.claim("flash", 0, "early") == Outcome.NOT_STARTED
-
-    async def is_now(state: str) -> bool:
-        return (await site.campaigns.see(campaign)).effective == state
-
-    await eventually(lambda: is_now("active"))
-    assert await site.claim("flash", 0, "ann") > 0
-    await eventually(lambda: is_now("ended"))
-    assert await site.claim("flash", 0, "late") == Outcome.ENDED
 
 
 async def test_a_whole_life(site: Site) -> None:
@@ -380,16 +362,3 @@ async def test_redis_or_postgres_away_is_not_ready(site: Site, postgres_url: str
     assert (await refused(no_redis.campaigns.set_state(campaign, State.PAUSED, ACTOR))).code == "not_ready"
     assert (await site.campaigns.set_state(campaign, State.PAUSED, ACTOR)).effective == "paused"
     await nowhere.close()
-
-
-async def test_day_limits_begin_at_midnight_of_the_zone(site: Site) -> None:
-    """A limit by day that is set while a campaign runs counts what the day has had before."""
-    campaign = await site.publish(
-        limits={"per_holder": 1}, timezone="Asia/Kathmandu", ends_at=rfc3339(now_ms() + 30 * 24 * HOUR_MS)
-    )
-    assert await site.claim("flash", 0, "ann") > 0
-    assert await site.claim("flash", 0, "bob") > 0
-
-    await site.campaigns.patch(campaign, a_patch(limits={"per_day": 2}), ACTOR)
-
-    assert await site.claim("flash", 0, "eve") == Outcome.PERIOD_LIMIT

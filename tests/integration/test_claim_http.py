@@ -20,6 +20,7 @@ from gateway.codes import parse_code
 from gateway.errors import PROBLEMS
 from gateway.guard import Guard
 from gateway.lane import Lane
+from tests.builders import amid_a_day
 from tests.conftest import Eventually, redis_binaries
 from tests.http import Worker, a_campaign
 from tests.proxy import Proxy
@@ -155,7 +156,8 @@ async def test_each_refusal_has_its_status_and_what_helps(worker: Worker) -> Non
     await worker.publish("shops", channels=["pos"])
     problem(await worker.claim("ann", campaign="shops", body={"channel": "app"}), "not_eligible")
 
-    await worker.publish("daily", limits={"per_holder": 2, "per_holder_per_day": 1})
+    zone = amid_a_day("Asia/Shanghai", "America/New_York")
+    await worker.publish("daily", limits={"per_holder": 2, "per_holder_per_day": 1}, timezone=zone)
     await worker.claim("ann", campaign="daily", key="1")
     tomorrow = await worker.claim("ann", campaign="daily", key="2")
     assert problem(tomorrow, "period_limit")

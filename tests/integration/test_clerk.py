@@ -52,9 +52,9 @@ async def test_no_work_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(clerk, "LOOK_EVERY_S", 0.01)
     endless, failing, stop = Endless(), Failing(), asyncio.Event()
     running = asyncio.create_task(clerk.run([endless, failing], stop, retry_ms_max=10))
-    await asyncio.wait_for(failing.done.wait(), 5)
+    await asyncio.wait_for(failing.done.wait(), 30)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
     assert endless.ended
     assert len(set(failing.workers)) == len(failing.workers) >= 4
@@ -71,13 +71,13 @@ async def test_the_command_makes_exports_and_ends_at_once(
     command = [sys.executable, "-m", "gateway.cli", "clerk", *urls, "--exports-dir", str(site.folder)]
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:
-        await eventually(lambda: site.row(export).state == "done", within_s=30)
+        await eventually(lambda: site.row(export).state == "done", within_s=60)
         with psycopg.connect(postgres_url) as blocker:
             blocker.execute("LOCK TABLE journals IN ACCESS EXCLUSIVE MODE")
             stuck = await site.ask("csv")
-            await eventually(lambda: site.row(stuck).state == "running", within_s=30)
+            await eventually(lambda: site.row(stuck).state == "running", within_s=60)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 20) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         with suppress(ProcessLookupError):
             process.kill()

@@ -1,5 +1,6 @@
 """The command line against a running `fairclaim up`: every command, its JSON, its exit codes, its complaints."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from gateway.keys import ROLES
 from gateway.settings import PREFIX
 from gateway.tokens import TokenVerifier
 from lua.keys import CampaignId, Shard
+from tests.conftest import Eventually
 from tests.integration.commands import Cli
 from tests.integration.stacks import Stack, environment, fairclaim
 
@@ -168,14 +170,25 @@ def test_every_role_is_in_the_help_of_key_create(cli: Cli, role: str) -> None:
     assert role in cli("key", "create", "--help").out
 
 
-def test_status_is_what_was_claimed(cli: Cli, stack: Stack) -> None:
+async def status_once_drained(cli: Cli, eventually: Eventually, campaign: str) -> tuple[Any, Any]:
+    """What status says, and what of *campaign*, once the books have all that it ever did; commands have their loop."""
+
+    async def drained() -> tuple[Any, Any] | None:
+        found = await asyncio.to_thread(cli.json, "status")
+        [one] = [each for each in found["campaigns"] if each["id"] == campaign]
+        return (found, one) if one["books"]["seq"] == one["seq"] else None
+
+    seen: tuple[Any, Any] = await eventually(drained, within_s=60)
+    return seen
+
+
+async def test_status_is_what_was_claimed(cli: Cli, eventually: Eventually) -> None:
     """After claims through HTTP, status shows stock and claims, the books catch up, and all is equal."""
     a_campaign(cli, "sale", stock=10)
     for number in range(10):
         cli.json("claim", "sale", "--holder", f"h{number}")
     cli.json("claim", "sale", "--holder", "late", code=CONFLICT)
-    found = cli.json("status")
-    [sale] = [each for each in found["campaigns"] if each["id"] == "sale"]
+    found, sale = await status_once_drained(cli, eventually, "sale")
 
     assert found["ok"]
     assert sale["equal"]
@@ -189,15 +202,16 @@ def test_status_is_what_was_claimed(cli: Cli, stack: Stack) -> None:
     assert found["totals"]["claimed"] >= 10
 
 
-def test_status_that_finds_something_ends_with_one(cli: Cli, stack: Stack) -> None:
+async def test_status_that_finds_something_ends_with_one(cli: Cli, stack: Stack, eventually: Eventually) -> None:
     """A difference is exit code 1, in JSON and for people, and says what it is."""
     a_campaign(cli, "off", stock=4)
+    await status_once_drained(cli, eventually, "off")
     key = Shard(CampaignId("off"), 0).key("stock")
     with Redis.from_url(stack.ready["redis_url"]) as client:
         client.incr(key)
         try:
-            found = cli.json("status", code=FAILURE)
-            shown = cli("status")
+            found = await asyncio.to_thread(cli.json, "status", code=FAILURE)
+            shown = await asyncio.to_thread(cli, "status")
         finally:
             client.decr(key)
 
@@ -205,7 +219,7 @@ def test_status_that_finds_something_ends_with_one(cli: Cli, stack: Stack) -> No
     assert shown.code == FAILURE
     assert "NOT EQUAL" in shown.out
     assert "! off: stock at the same seq: Redis 5, book 4" in shown.out
-    assert cli("status").code == OK
+    assert (await asyncio.to_thread(cli, "status")).code == OK
 
 
 USAGES = [

@@ -46,7 +46,7 @@ async def exported(cli: Cli, eventually: Eventually, file: Path, campaign: str, 
         assert ran.code in (OK, UNAVAILABLE), ran
         return ran.data["files"] if ran.code == OK else None
 
-    files: list[str] = await eventually(done, within_s=15)
+    files: list[str] = await eventually(done, within_s=60)
     return files
 
 

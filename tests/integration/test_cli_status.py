@@ -19,6 +19,7 @@ from lua.door import Door
 from lua.keys import PROBING_KEY
 from tests.builders import HOUR_MS, now_ms
 from tests.conftest import ON_VALKEY, Eventually
+from tests.http import PATIENT
 from tests.integration.draining import Books, Sale, draining, open_sale
 
 pytestmark = ON_VALKEY
@@ -335,5 +336,5 @@ async def test_the_alarm_is_a_line_and_no_verdict(
     for on in (True, False):
         await (sale.on.door.redis.set(PROBING_KEY, 301) if on else sale.on.door.redis.delete(PROBING_KEY))
         assert (await status_of(sale)).code_probing is on
-        assert await show_status(Settings(), redis_url, sale.books.url, None, False)
+        assert await show_status(Settings(**PATIENT), redis_url, sale.books.url, None, False)
         assert ("! Codes are being guessed" in capsys.readouterr().out) is on

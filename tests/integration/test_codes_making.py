@@ -12,6 +12,7 @@ from gateway.campaigns.stock import StockBody
 from gateway.codes import parse_code
 from gateway.errors import Refusal
 from gateway.issuing import batch as batches
+from gateway.issuing import making
 from gateway.issuing.batch import BatchState
 from lua.door import Door
 from lua.keys import CampaignId
@@ -25,8 +26,9 @@ pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items
 
 @pytest.fixture
 async def site(postgres_url: str, door: Door, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    """Services on an empty Redis and an empty database, whose chunks are of four codes."""
+    """Services on an empty Redis and an empty database, whose chunks are of four codes; leases end when told to."""
     monkeypatch.setattr(batches, "CHUNK_CODES", 4)
+    monkeypatch.setattr(making, "LEASE_S", 3600.0)
     async with open_pool(postgres_url) as pool:
         yield Site(pool, door, postgres_url)
 

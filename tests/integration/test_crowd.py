@@ -7,6 +7,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,14 +17,18 @@ from loadtest.told import KINDS, Attempt
 from tests.conftest import Eventually
 from tests.integration.crowding import Crowd, a_port, without_log_lines
 
-FEW = ("--headless", "--only-summary", "-u", "30", "-r", "30", "--slow-ms", "60000")
-"""Until they are stopped: a busy machine may take its time to show what a test waits for."""
+FEW = ("--headless", "--only-summary", "-u", "30", "-r", "30", "--slow-ms", "60000", "--patience", "30")
+"""Until they are stopped: a busy machine may take its time to show what a test waits for, and to answer the crowd."""
+SLOW: dict[str, Any] = dict.fromkeys(
+    ("claim_wait_ms_max", "redis_call_ms_max", "redis_connect_ms_max", "postgres_ms_max"), "9000"
+)
+"""Settings of a system that refuses nobody because the machine is busy."""
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One system for all crowds of this module."""
-    with System(tmp_path_factory.mktemp("system"), workers=1, no_demo="true") as system:
+    with System(tmp_path_factory.mktemp("system"), workers=1, no_demo="true", **SLOW) as system:
         yield system
 
 
@@ -122,7 +127,7 @@ async def test_processes_share_the_people_out_and_tags_choose(system: System, tm
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 async def test_ctrl_c_and_term_lose_nothing(system: System, tmp_path: Path, by: signal.Signals) -> None:
     """A run ends at once, judged; each request that Locust counted is recorded, and so is each that was on its way."""
-    with Crowd(tmp_path / "run", system.ready_file, *FEW, "--tags", "claim", "--patience", "30", judged=True) as crowd:
+    with Crowd(tmp_path / "run", system.ready_file, *FEW, "--tags", "claim", judged=True) as crowd:
         assert await crowd.seen("claim: claimed", "claim: replayed"), crowd.text()
         crowd.stop(by)
         ran = crowd.ended()

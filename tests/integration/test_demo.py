@@ -112,9 +112,7 @@ async def test_a_rush_for_tickets_leaves_the_limits_on_codes_alone(
     redis_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     """Where every connection that tickets are counted by is taken, who guesses codes is counted as ever."""
-    async with Worker(
-        redis_url, postgres_url, tmp_path, demo_campaign="demo", code_limiter_ms_max=2000, code_failures_holder_max=2
-    ) as worker:
+    async with Worker(redis_url, postgres_url, tmp_path, demo_campaign="demo", code_failures_holder_max=2) as worker:
         await worker.publish("demo")
         pool: Any = worker.services.demo._limiter.redis.connection_pool
         taken = [await pool.get_connection() for _ in range(CONNECTIONS_MAX)]

@@ -18,6 +18,7 @@ from gateway.stack.findings import SKEW_MS_FAIL, SKEW_MS_WARN, Finding, check_di
 from gateway.stack.processes import StackError, await_until
 from lua.door import Door
 from reconciler.migrations import ROLES
+from tests.integration.commands import PATIENT
 from tests.integration.stacks import fairclaim
 
 
@@ -49,16 +50,16 @@ def _set_durability(url: str, value: str) -> None:
         for setting in settings:
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
         connection.execute("SELECT pg_reload_conf()")
-    assert await_until(has_it, 10)
+    assert await_until(has_it, 60)
 
 
 async def _redis_findings(url: str) -> dict[str, Finding]:
-    found = await check_redis(url, call_ms_max=2000, connect_ms_max=1000)
+    found = await check_redis(url, call_ms_max=30_000, connect_ms_max=30_000)
     return {finding.name: finding for finding in found}
 
 
 def _postgres_findings(url: str) -> dict[str, Finding]:
-    return {finding.name: finding for finding in check_postgres(url, ROLES, connect_ms_max=2000)}
+    return {finding.name: finding for finding in check_postgres(url, ROLES, connect_ms_max=30_000)}
 
 
 async def test_good_servers_have_no_findings(redis_url: str, durable_url: str) -> None:
@@ -175,13 +176,13 @@ def test_fatal_finding_stops_with_its_advice() -> None:
 
 def test_command_tells_the_schema_and_exits_by_the_worst_finding(redis_url: str, durable_url: str) -> None:
     """A current schema is exit code 0; a database nobody migrated is 1, with the command that helps."""
-    good = fairclaim("doctor", "--json", "--redis-url", redis_url, "--postgres-url", durable_url)
+    good = fairclaim("doctor", "--json", "--redis-url", redis_url, "--postgres-url", durable_url, **PATIENT)
     assert good.returncode == OK, good.stdout
     with psycopg.connect(durable_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE untouched")
         try:
             empty = durable_url.rpartition("/")[0] + "/untouched"
-            bad = fairclaim("doctor", "--redis-url", redis_url, "--postgres-url", empty)
+            bad = fairclaim("doctor", "--redis-url", redis_url, "--postgres-url", empty, **PATIENT)
         finally:
             connection.execute("DROP DATABASE untouched WITH (FORCE)")
     assert bad.returncode == FAILURE

@@ -134,8 +134,11 @@ async def test_a_redis_behind_the_books_stays_closed(
 ) -> None:
     """A Redis that lost what the books have does not sell: claims are told not ready until it has caught up."""
     async with two_sales(door, redis_url, books, eventually) as (broken, other):
-        await broken.on.rule(server="an earlier life")
-        await door.redis.hset(broken.on.shard.key("counters"), "seq", 2)
+        # At once: a reconciler that looks in between would attach the shard to this Redis.
+        lost = door.redis.pipeline(transaction=True)
+        lost.hset(broken.on.shard.key("rules"), "server", "an earlier life")
+        lost.hset(broken.on.shard.key("counters"), "seq", "2")
+        await lost.execute()
 
         expected, found = await prove_stopped_alone(broken, other, "behind", eventually)
         assert (expected["seq"], found["seq"]) == (4, 2)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -48,7 +49,7 @@ async def test_killed_at_any_point_it_goes_on_without_loss_or_double(
 
     how = signal.SIGKILL
     with reconciler_process(redis_url, books.url, step=step, nth=3, how=how, log=tmp_path / "log") as process:
-        await eventually(lambda: process.poll() == -how, within_s=20)
+        await eventually(lambda: process.poll() == -how, within_s=60)
     assert is_whole(books)
     assert books.seq() < await sale.last_seq()
     await sale.claim("late")
@@ -75,9 +76,9 @@ async def test_a_reconciler_that_was_asleep_writes_nothing(
 
     log = tmp_path / "log"
     with reconciler_process(redis_url, books.url, step=step, nth=2, how=signal.SIGSTOP, log=log) as sleeper:
-        await eventually(lambda: is_stopped(sleeper), within_s=20)
+        await eventually(lambda: is_stopped(sleeper), within_s=60)
         async with draining(redis_url, books.url):
-            await eventually(sale.drained, within_s=20)
+            await eventually(sale.drained, within_s=60)
             await sale.claim("while asleep")
             await eventually(sale.drained)
             sleeper.send_signal(signal.SIGCONT)
@@ -86,25 +87,25 @@ async def test_a_reconciler_that_was_asleep_writes_nothing(
             await sale.claim("when woken")
             await eventually(sale.drained)
         sleeper.send_signal(signal.SIGTERM)
-        await eventually(lambda: sleeper.poll() == 0, within_s=10)
+        await eventually(lambda: sleeper.poll() == 0, within_s=60)
 
     await sale.prove()
 
 
-async def test_a_sleeper_in_the_middle_of_a_copy_is_evicted(books: Books) -> None:
+async def test_a_sleeper_in_the_middle_of_a_copy_is_evicted(books: Books, eventually: Eventually) -> None:
     """A session that holds a shard's row and waits for COPY data, which no timeout of the server ends, is ended."""
     books.add_campaign()
-    conninfo = connect_options(books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+    conninfo = connect_options(books.url, postgres_ms_max=3000, connect_ms_max=30_000, session={})
     sleeper = await psycopg.AsyncConnection.connect(conninfo)
     await sleeper.execute("UPDATE checkpoints SET updated_at = now()")
     sleeper.pgconn.send_query(b"COPY coupons FROM STDIN")
 
-    ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000)
+    ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=30_000)
     after = await ledger.commit(SHARD, Position(1, 0, "0-0", b""), Batch(7, "5-1"), Booking({}))
 
     assert (after.seq, books.seq()) == (7, 7)
-    sessions = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
-    assert books.value(sessions, sleeper.info.backend_pid) == 0
+    gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %s"
+    await eventually(lambda: books.value(gone, sleeper.info.backend_pid))  # it lets go of the row before it ends
     assert conninfo_to_dict(conninfo)["application_name"] == APPLICATION
     await ledger.close()
     await sleeper.close()
@@ -179,15 +180,17 @@ async def test_postgres_going_away_loses_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """While PostgreSQL is stopped, claims go on and wait on the stream; one log line says that it went away."""
-    sale = await open_sale(door, books, stock=5000)
-    async with draining(redis_url, books.url):
+    sale, over = await open_sale(door, books, stock=1_000_000), asyncio.Event()
+    async with draining(redis_url, books.url, postgres_ms_max=30_000):  # a server that is slow is not away
         await sale.claim("before")
         await eventually(sale.drained)
 
         async def rush() -> None:
-            for call in range(150):
+            for call in count():
                 await sale.claim(*(f"{call} {n}" for n in range(10)))
                 await asyncio.sleep(0.01)
+                if over.is_set():
+                    return
 
         rushing = asyncio.create_task(rush())
         await eventually(lambda: len(sale.grants) > 100)
@@ -197,6 +200,7 @@ async def test_postgres_going_away_loses_nothing(
             await eventually(lambda: len(sale.grants) > granted + 100)
         finally:
             postgres_server.start()  # on this thread: the server dies with the thread that started it
+        over.set()
         await rushing
         await eventually(sale.drained)
 

@@ -232,9 +232,9 @@ async def test_a_killed_process_is_tried_again_and_not_for_ever(
         blocker.execute("LOCK TABLE journals IN ACCESS EXCLUSIVE MODE")
         for _ in range(2):
             at_work = asyncio.create_task(site.work())
-            pid = await eventually(lambda: _pid_of_making(export.id), within_s=20)
+            pid = await eventually(lambda: _pid_of_making(export.id), within_s=60)
             os.kill(pid, signal.SIGKILL)
-            assert await asyncio.wait_for(at_work, 20) is True
+            assert await asyncio.wait_for(at_work, 60) is True
             assert (site.row(export).state, site.row(export).worker) == ("running", None)
     assert await site.work() is True
     failed = site.row(export)
@@ -264,9 +264,9 @@ async def test_an_export_that_is_cancelled_ends_at_once(
     with psycopg.connect(site.url) as blocker:
         blocker.execute("LOCK TABLE journals IN ACCESS EXCLUSIVE MODE")
         at_work = asyncio.create_task(site.work())
-        await eventually(lambda: _pid_of_making(export.id), within_s=20)
+        await eventually(lambda: _pid_of_making(export.id), within_s=60)
         assert (await _end(site, export.id)).state == "cancelled"
-        assert await asyncio.wait_for(at_work, 20) is True
+        assert await asyncio.wait_for(at_work, 60) is True
     other = await site.ask()
     site.make(other)
     await site.work()

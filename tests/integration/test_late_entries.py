@@ -126,7 +126,7 @@ async def test_a_close_and_a_batch_cannot_cross(door: Door, redis_url: str, book
 async def test_a_batch_booked_before_the_close_is_not_written(books: Books) -> None:
     """Dates that were made before a close, or before a reopening, are refused whole and made again."""
     books.add_campaign()
-    ledger, start = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=1000), Position(1, 0, "0-0", b"")
+    ledger, start = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000), Position(1, 0, "0-0", b"")
     batch = read_batch(start, [record(1)], unranged=False)
     closed = date(1970, 3, 31)
     for assumed, now in (({}, closed), ({"main": closed}, None)):
@@ -156,6 +156,6 @@ async def test_a_late_replay_is_booked_as_a_late_entry(door: Door, redis_url: st
 
     moved = (closed + timedelta(days=1),)
     assert dates(books, "coupon_entries") == before | {moved}
-    late_journals = books.rows("SELECT effective_date, original_date FROM journals WHERE original_date IS NOT NULL")
-    assert late_journals == [(*moved, *day) for day in before][:1]
+    [late_journal] = books.rows("SELECT effective_date, original_date FROM journals WHERE original_date IS NOT NULL")
+    assert late_journal in [(*moved, *day) for day in before]
     await sale.prove_life()

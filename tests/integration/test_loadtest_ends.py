@@ -10,6 +10,7 @@ import pytest
 from tests.integration.crowding import a_port
 from tests.integration.crowds import Crowd
 from tests.integration.stacks import Stack
+from tests.patience import PATIENT
 
 PORT = a_port()
 TWO = ("--processes", "2", "--master-bind-port", PORT, "--master-port", PORT)
@@ -20,7 +21,7 @@ EVERYTHING = {"junit.xml", "report.html", "result.json", "told.csv.gz"}
 def ready_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The ready file of a system that runs as long as this module."""
     folder = tmp_path_factory.mktemp("system")
-    with Stack(folder / "data", "--no-demo", "--workers", "1", stocktake_s=3600):
+    with Stack(folder / "data", "--no-demo", "--workers", "1", stocktake_s=3600, settings=PATIENT):
         yield folder / "data.ready.json"
 
 
@@ -30,7 +31,7 @@ def test_ctrl_c_ends_a_run_of_two_processes_with_everything_told(ready_file: Pat
     that was granted, holds. Both workers' are there, the figures agree with the file, and the files are whole.
     """
     with Crowd(tmp_path, ready_file, "-u", "6", "-r", "6", *TWO, "--fail-on", "errors<=5%") as crowd:
-        crowd.until_asked()
+        crowd.until_asked(processes=2)
         crowd.interrupt()
         code = crowd.ended()
         result, told = crowd.result, crowd.told
@@ -81,7 +82,7 @@ def test_a_verdict_that_fails_is_exit_code_1_without_any_gate(ready_file: Path, 
 def test_a_worker_that_is_killed_is_named_and_the_run_is_not_clean(ready_file: Path, tmp_path: Path) -> None:
     """What a dead worker asked is known to nobody, so whatever else holds, the run does not pass."""
     with Crowd(tmp_path, ready_file, "-u", "4", "-r", "4", *TWO, "--fail-on", "errors<=5%") as crowd:
-        crowd.until_asked(10_000)
+        crowd.until_asked(10_000, processes=2)
         os.kill(crowd.workers()[0], signal.SIGKILL)
         crowd.process.send_signal(signal.SIGINT)
         assert crowd.ended() == 1, crowd.output

@@ -172,7 +172,7 @@ async def posted(http: Http, books: Books, key: str, **changes: Any) -> dict[str
     """One that was drafted, approved and posted."""
     made = await drafted(http, key=key, **changes)
     assert (await http.ask("POST", f"{PATH}/{made['id']}/approve", "admin")).status_code == 200
-    conninfo = connect_options(books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+    conninfo = connect_options(books.url, postgres_ms_max=60_000, connect_ms_max=30_000, session={})
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         assert await post_approved(connection) == 1
     found: dict[str, Any] = (await http.ask("GET", f"{PATH}/{made['id']}", "auditor")).json()

@@ -44,7 +44,7 @@ def approve(books: Books, number: str, *lines: dict[str, Any], **changes: Any) -
 
 async def post(books: Books) -> int:
     """One look of a poster, in the role of the reconciler."""
-    conninfo = connect_options(books.url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+    conninfo = connect_options(books.url, postgres_ms_max=60_000, connect_ms_max=30_000, session={})
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         return await post_approved(connection)
 

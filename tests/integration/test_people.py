@@ -205,7 +205,7 @@ async def test_up_makes_one_admin_and_knows_him_again(owner: Connection) -> None
 async def test_people_need_the_books(postgres_url: str) -> None:
     """Where PostgreSQL does not answer nobody is told that his password is wrong."""
     passwords = Passwords()
-    async with open_pool(postgres_url.replace("@127.0.0.1:", "@127.0.0.1:1")) as pool:
+    async with open_pool(postgres_url.replace("@127.0.0.1:", "@127.0.0.1:1"), wait_s_max=1) as pool:
         with pytest.raises(Refusal) as caught:
             await People(pool, passwords).sign_in("ann", PASSWORD)
     passwords.close()

@@ -115,7 +115,7 @@ async def test_a_worker_leaves_who_approved_some_time(site: Site) -> None:
     site.rows("UPDATE proposals SET state = 'approved', checker = 'b', checker_name = 'b', decided_at = now()")
     site.rows("UPDATE proposals SET state = 'pending', checker_name = NULL, expires_at = now() WHERE id = %s", late.id)
 
-    await Applying(site.pool, site.door).once("w")
+    await Applying(site.pool, site.door, rest_s=600).once("w")
 
     states = site.rows("SELECT id, state FROM proposals ORDER BY kind DESC")
     assert states == [{"id": made.id, "state": "approved"}, {"id": late.id, "state": "expired"}]

@@ -1,6 +1,6 @@
 """The clerk's register: the head of each day that is over is in a file of its own, and stays what it was written as."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from stat import S_IMODE
 
@@ -32,6 +32,12 @@ async def test_every_day_has_its_head_once(
         book(books, some_journals())
     folder = tmp_path / "exports" / "heads"
     oldest, middle, last = await heads(postgres_url, 3)
+    today = date.fromisoformat(str(last.day))
+
+    async def last_day_over(connection: object) -> date:
+        return today  # whatever day is over by the time that the test is
+
+    monkeypatch.setattr("reconciler.books.register.last_day_over", last_day_over)
 
     await Register(postgres_url, folder).once("a")
     assert {each.name: each.read_text() for each in folder.iterdir()} == {f"head-{last.day}.txt": last.text}

@@ -17,6 +17,7 @@ from loadtest.verdict.__main__ import main
 from loadtest.verdict.found import SAYS
 from loadtest.verdict.rows import PAIRS
 from tests.integration.small_sale import CAMPAIGN, EXPECTED, LIMIT, STOCK, SmallSale
+from tests.patience import PATIENT
 from tests.planting import CAUGHT
 
 Attempts = list[Attempt]
@@ -26,7 +27,7 @@ Damage = Callable[[Attempts], Attempts]
 @pytest.fixture(scope="module")
 def sale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallSale]:
     """A sale that everything happened in, on a whole system, drained."""
-    with System(tmp_path_factory.mktemp("system"), workers=1, no_demo="true") as system:
+    with System(tmp_path_factory.mktemp("system"), workers=1, no_demo="true", stocktake_s="3600", **PATIENT) as system:
         sale = SmallSale(system)
         sale.live()
         assert judged(sale, sale.attempts).holds

@@ -159,7 +159,7 @@ def test_log_is_put_aside_when_it_has_grown(tmp_path: Path) -> None:
     log = tmp_path / "part.log"
     with log.open("wb") as file:
         file.truncate(LOG_BYTES_MAX + 1)
-    spawn(["/bin/sh", "-c", "echo hello"], log=log, environment=base_environment()).wait(10)
+    spawn(["/bin/sh", "-c", "echo hello"], log=log, environment=base_environment()).wait(60)
     assert tail(log) == ["hello"]
     assert (tmp_path / "part.old.log").stat().st_size == LOG_BYTES_MAX + 1
 

@@ -15,6 +15,7 @@ from gateway.stack.postgres import Postgres, packaged_programs
 from gateway.stack.privilege import identity_for
 from gateway.stack.processes import Identity, StackError, base_environment, spawn, tail
 from tests.integration.stacks import Stack
+from tests.patience import PATIENT
 
 NOBODY = 65534
 
@@ -48,7 +49,7 @@ def test_root_in_a_namespace_is_not_root_and_reads_closed_directories(tmp_path: 
         ["/bin/sh", "-c", f"id -u; cat {closed}/file; echo >{closed}/made"],
         log=log, environment=base_environment(), identity=Identity(namespace=True), directory=closed,
     )  # fmt: skip
-    if process.wait(10) != 0:  # a container that forbids namespaces says so, and root takes the other way
+    if process.wait(60) != 0:  # a container that forbids namespaces says so, and root takes the other way
         assert "unshare" in "".join(tail(log))
         return
     assert tail(log) == ["1000", "read me"]
@@ -92,11 +93,12 @@ def test_up_as_an_ordinary_user(open_folder: Path) -> None:
         os.chown(open_folder, NOBODY, NOBODY)
         owner = NOBODY
         stack = Stack(
-            open_folder / "data", "--workers", "1", user=NOBODY, group=NOBODY, extra_groups=[], cwd=open_folder
-        )
+            open_folder / "data", "--workers", "1", settings=PATIENT, user=NOBODY, group=NOBODY, extra_groups=[],
+            cwd=open_folder,
+        )  # fmt: skip
     else:
         owner, under = 0, ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-        stack = Stack(open_folder / "data", "--workers", "1", under=under, cwd=open_folder)
+        stack = Stack(open_folder / "data", "--workers", "1", settings=PATIENT, under=under, cwd=open_folder)
     with stack:
         assert (open_folder / "data" / "postgres" / "data").stat().st_uid == owner
         assert stack.claim("ann").status_code == 201

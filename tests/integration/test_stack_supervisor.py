@@ -14,16 +14,16 @@ from gateway.stack.processes import StackError, base_environment, spawn
 from gateway.stack.supervisor import Supervisor
 from tests.conftest import Eventually
 
-SLEEP = "import time; time.sleep(60)"
+SLEEP = "import time; time.sleep(600)"
 STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 )
 
 
 class Script:
     """A part that runs one line of Python. It is ready when it has printed something, or at once."""
 
-    def __init__(self, title: str, code: str, folder: Path, patience_s: float = 5.0, prints: bool = False) -> None:
+    def __init__(self, title: str, code: str, folder: Path, patience_s: float = 60.0, prints: bool = False) -> None:
         self.title, self._code, self._prints = title, code, prints
         self.log: Path | None = folder / f"{title}.log"
         self.stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, patience_s),)
@@ -53,7 +53,9 @@ def said() -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("steady_s", "pauses"), [(10.0, ("0.01", "0.02", "0.04", "0.04")), (0.0, ("0.01",) * 4)], ids=["at once", "steady"]
+    ("steady_s", "pauses"),
+    [(3600.0, ("0.01", "0.02", "0.04", "0.04")), (0.0, ("0.01",) * 4)],
+    ids=["at once", "steady"],
 )
 async def test_crashed_part_comes_back_after_pauses(
     steady_s: float,
@@ -125,7 +127,7 @@ async def test_deaf_part_is_killed_when_its_time_is_up(tmp_path: Path, said: lis
     part = Script("part", STUBBORN, tmp_path, patience_s=0.1, prints=True)
     supervisor = Supervisor(said.append)
     await supervisor.start(part)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(50):
         await supervisor.stop()
     assert part.process.returncode == -signal.SIGKILL
     assert said == ["part does not stop; killed"]
@@ -141,7 +143,7 @@ async def test_second_interrupt_cuts_the_wait_short(
     await supervisor.start(part)
     stopping = asyncio.create_task(supervisor.stop())
     supervisor.hurry()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(50):
         await stopping
     assert part.process.returncode == -signal.SIGKILL
 
@@ -150,14 +152,14 @@ async def test_stop_reaches_a_part_that_is_being_restarted(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch, eventually: Eventually
 ) -> None:
     """stop() in the middle of a pause before a restart leaves nothing running and starts nothing more."""
-    monkeypatch.setattr(supervisor_module, "RESTART_S_MIN", 30.0)
+    monkeypatch.setattr(supervisor_module, "RESTART_S_MIN", 3600.0)
     part = Script("part", SLEEP, tmp_path)
     supervisor = Supervisor(said.append)
     supervisor.settled()
     await supervisor.start(part)
     part.process.kill()
     await eventually(lambda: said)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(50):
         await supervisor.stop()
     assert len(part.starts) == 1
     assert part.process.poll() is not None

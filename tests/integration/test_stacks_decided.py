@@ -193,7 +193,7 @@ async def test_two_workers_do_not_recover_one_stack_at_once(site: StackSite) -> 
     """Of two at the same time one takes each stack; what is tried is left alone for a while."""
     for n in range(4):
         await left_half_done(site, f"o-{n}")
-    site.site.rows("UPDATE stacks SET updated_at = now() - interval '1 minute' RETURNING id")
+    site.site.rows("UPDATE stacks SET updated_at = now() - interval '1 day' RETURNING id")
     tried: list[str] = []
 
     class Watching:
@@ -203,7 +203,7 @@ async def test_two_workers_do_not_recover_one_stack_at_once(site: StackSite) -> 
             await asyncio.sleep(0.05)
             raise Refusal("not_ready")
 
-    workers = [Recovery(site.site.pool, Watching(), idle_s=10) for _ in range(2)]  # type: ignore[arg-type]
+    workers = [Recovery(site.site.pool, Watching(), idle_s=3600) for _ in range(2)]  # type: ignore[arg-type]
     for _ in range(2):
         await asyncio.gather(*(worker.once("worker") for worker in workers))
 

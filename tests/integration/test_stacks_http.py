@@ -287,7 +287,7 @@ async def test_many_stacks_at_once(till: Till, eventually: Eventually) -> None:
         assert answer.status_code in (200, 201, 503), answer.text
         return answer.status_code != 503
 
-    await asyncio.gather(*(eventually(partial(redeemed, n), within_s=30) for n in range(40)))
+    await asyncio.gather(*(eventually(partial(redeemed, n)) for n in range(40)))
 
     for codes in all_codes:
         assert [await till.state(code) for code in codes] == ["redeemed"] * 3

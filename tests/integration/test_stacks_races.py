@@ -81,7 +81,7 @@ async def test_two_shops_that_number_their_orders_alike(till: Till, eventually: 
     async def issued() -> bool:
         return all([(await till.quote(code, order)).status_code == 200 for code in codes])
 
-    await eventually(issued, within_s=30)
+    await eventually(issued)
 
     stacks = [done(await till.redeem(codes, order, key=store, store=store)) for store in ("north", "south")]
 

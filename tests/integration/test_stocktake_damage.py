@@ -122,7 +122,7 @@ async def test_what_is_paid_to_a_merchant_was_spent_all_the_same(door: Door, red
             " checked_at) VALUES ('mj_1', 'main', '2026-11-29', 'balance/0', 'paid', %s, 'approved', 'a', 'b', now())",
             json.dumps([line]),
         )
-        conninfo = connect_options(postgres_url, postgres_ms_max=3000, connect_ms_max=1000, session={})
+        conninfo = connect_options(postgres_url, postgres_ms_max=60_000, connect_ms_max=30_000, session={})
         async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
             assert await post_approved(connection) == 1
         assert books.value("SELECT state FROM manual_journals") == "posted"

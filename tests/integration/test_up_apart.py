@@ -14,6 +14,7 @@ import pytest
 from gateway.cli.output import FAILURE, OK, UNAVAILABLE
 from gateway.stack.processes import await_until
 from tests.http import JWT_KEYS
+from tests.integration.commands import PATIENT
 from tests.integration.stacks import descendants, environment, fairclaim, lives
 
 COMMANDS = (
@@ -33,8 +34,9 @@ COMMANDS = (
 def _start(folder: Path, *arguments: str, **variables: str) -> "subprocess.Popen[bytes]":
     with (folder / f"{arguments[0]}.out").open("wb") as out, (folder / f"{arguments[0]}.err").open("wb") as err:
         return subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli", *arguments], stdout=out, stderr=err, env=environment(**variables)
-        )
+            [sys.executable, "-m", "gateway.cli", *arguments], stdout=out, stderr=err,
+            env=environment(**PATIENT, **variables),
+        )  # fmt: skip
 
 
 def test_migrate_lists_then_applies_then_has_nothing_to_do(postgres_url: str) -> None:
@@ -85,17 +87,17 @@ def test_serve_and_reconcile_stop_well_on_their_own(redis_url: str, postgres_url
     serve = _start(tmp_path, "serve", "--port", "0", "--workers", "2", "--json", **variables)
     reconcile = _start(tmp_path, "reconcile", **variables)
     try:
-        assert await_until(lambda: (tmp_path / "serve.out").stat().st_size > 0, 30), (
+        assert await_until(lambda: (tmp_path / "serve.out").stat().st_size > 0, 90), (
             tmp_path / "serve.err"
         ).read_text()
         family = descendants(serve.pid)
         assert len(family) == 2
         url = json.loads((tmp_path / "serve.out").read_text())["gateway_url"]
-        assert httpx2.get(f"{url}/readyz").json()["ready"] is True
+        assert httpx2.get(f"{url}/readyz", timeout=60).json()["ready"] is True
         codes = []
         for process in (serve, reconcile):
             process.send_signal(signal.SIGTERM)
-            codes.append(process.wait(20))
+            codes.append(process.wait(60))
         assert codes == [OK, OK]
         assert not [pid for pid in family if lives(pid)]
         assert "drained to the tail" in (tmp_path / "reconcile.err").read_text()

@@ -13,12 +13,13 @@ import pytest
 from gateway.stack.demo import publish_demo
 from gateway.stack.processes import await_until
 from tests.integration.stacks import Stack, fairclaim
+from tests.patience import PATIENT
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack with one worker, for all tests here; at the end every invariant holds, and it has to stop well."""
-    with Stack(tmp_path_factory.mktemp("running") / "data", "--workers", "1") as stack:
+    with Stack(tmp_path_factory.mktemp("running") / "data", "--workers", "1", settings=PATIENT) as stack:
         yield stack
         stack.prove_clean()
         assert stack.stop() == 0, stack.output
@@ -31,11 +32,11 @@ def test_killed_part_comes_back(stack: Stack, word: str) -> None:
     backs = stack.output.count("is back")
     victim = stack.parts(word)[0]
     os.kill(victim, signal.SIGKILL)
-    assert await_until(lambda: stack.output.count("is back") > backs, 20), stack.output
+    assert await_until(lambda: stack.output.count("is back") > backs, 90), stack.output
     assert victim not in stack.parts(word)
     assert "ended (signal SIGKILL); it starts again in 0.25 s" in stack.output
-    assert await_until(lambda: _status(stack, holder) in (200, 201), 30), stack.output
-    assert await_until(lambda: _wallet(stack, holder) == 1, 15)
+    assert await_until(lambda: _status(stack, holder) in (200, 201), 90), stack.output
+    assert await_until(lambda: _wallet(stack, holder) == 1, 90)
 
 
 def test_every_role_has_its_key(stack: Stack) -> None:
@@ -90,7 +91,7 @@ def test_servers_listen_on_loopback_alone(stack: Stack) -> None:
             address, _, port = line.split()[1].partition(":")
             assert not (address == anywhere and int(port, 16) in ports)
     for number in ports:
-        socket.create_connection(("127.0.0.1", number), 2).close()
+        socket.create_connection(("127.0.0.1", number), 60).close()
 
 
 def test_servers_want_their_passwords(stack: Stack) -> None:

@@ -217,7 +217,7 @@ async def test_a_verdict_holds_while_a_sale_goes_on(door: Door, redis_url: str, 
             assert broken(await judged(door, books)) == {}
             verdicts += 1
         await selling
-        assert await wait_for_drain(door, books.url, 20)
+        assert await wait_for_drain(door, books.url, 60)
     found = await judged(door, books, "rush")
     assert broken(found) == {}
     assert {each.name: each.figures for each in found.invariants}["answers"]["claims"] == 200

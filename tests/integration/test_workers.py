@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -25,9 +25,10 @@ from gateway.stack.processes import await_until
 from gateway.stack.programs import worker_programs
 from tests.conftest import Eventually
 from tests.integration.stacks import Stack, environment
+from tests.patience import PATIENT
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
-ANSWER_S_MAX = 10.0
+ANSWER_S_MAX = 60.0
 CONNECTIONS = 128
 BUSIEST_MAX = 0.7
 """Of two workers. Were each connection as likely to come to one as to the other, 5 in a million rounds were above."""
@@ -36,8 +37,7 @@ BUSIEST_MAX = 0.7
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack with two workers, for all tests here; it has to stop well at the end."""
-    data_dir = tmp_path_factory.mktemp("workers") / "data"
-    with Stack(data_dir, "--workers", "2", "--no-demo", keep_alive_s=120) as stack:
+    with Stack(tmp_path_factory.mktemp("workers") / "data", "--workers", "2", "--no-demo", settings=PATIENT) as stack:
         yield stack
         assert stack.stop() == 0, stack.output
 
@@ -60,25 +60,33 @@ def _sockets(port: int, state: str) -> set[str]:
     return {f"socket:[{row[9]}]" for row in rows if row[3] == state and int(row[1].partition(":")[2], 16) == port}
 
 
+def _open_files(pid: int) -> set[str]:
+    """What the links of /proc/<pid>/fd name, but for what was closed since they were listed."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(os.readlink(file))
+    return found
+
+
 def _busiest_share(stack: Stack) -> float:
     """Open connections at once, and see how many of them the worker has that got most."""
     with ExitStack() as opened:
         for _ in range(CONNECTIONS):
             opened.enter_context(closing(_connect(stack)))
         established = _sockets(_port(stack), "01")
-        counts = []
-        for worker in stack.parts("worker --fd"):
-            open_files = [os.readlink(file) for file in Path(f"/proc/{worker}/fd").iterdir() if file.is_symlink()]
-            counts.append(len(established.intersection(open_files)))
+        counts = [len(established & _open_files(worker)) for worker in stack.parts("worker --fd")]
     assert sum(counts) >= CONNECTIONS
     return max(counts) / sum(counts)
 
 
 def test_connections_are_shared_out(stack: Stack) -> None:
-    """Each of two workers has a listening socket of its own, and about half of the connections."""
+    """
+    Each of two workers has a listening socket of its own, and about half of the connections: most of the time, for of a
+    worker that the machine keeps waiting the other one takes them.
+    """
     assert len(_sockets(_port(stack), "0A")) == 2
-    assert await_until(lambda: _busiest_share(stack) <= BUSIEST_MAX, 20), "one of them has not started"
-    assert statistics.median(_busiest_share(stack) for _ in range(5)) <= BUSIEST_MAX
+    assert await_until(lambda: statistics.median(_busiest_share(stack) for _ in range(5)) <= BUSIEST_MAX, 90)
 
 
 def test_a_worker_that_does_not_accept_keeps_nobody_waiting(stack: Stack) -> None:
@@ -96,13 +104,13 @@ def test_a_killed_worker_comes_back_to_its_socket(stack: Stack) -> None:
     """From the kill until the worker is back no new connection fails; then it gets its share again."""
     backs, victim = stack.output.count("is back"), stack.parts("worker --fd")[0]
     os.kill(victim, signal.SIGKILL)
-    answered, give_up = 0, monotonic() + 30
+    answered, give_up = 0, monotonic() + 120
     while stack.output.count("is back") == backs:
         assert monotonic() < give_up, stack.output
         _connect(stack).close()
         answered += 1
     assert answered
-    assert await_until(lambda: _busiest_share(stack) <= BUSIEST_MAX, 20)
+    assert await_until(lambda: _busiest_share(stack) <= BUSIEST_MAX, 90)
     assert len(_sockets(_port(stack), "0A")) == 2
 
 
@@ -179,7 +187,7 @@ def test_auto_on_one_core_with_few_files(tmp_path: Path) -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
 
-    with Stack(tmp_path / "data", "--workers", "auto", "--no-demo", preexec_fn=confine) as stack:
+    with Stack(tmp_path / "data", "--workers", "auto", "--no-demo", settings=PATIENT, preexec_fn=confine) as stack:
         assert "is up: 1 gateway worker" in stack.output
         [worker] = stack.parts("worker --fd")
         assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (4096, 4096)

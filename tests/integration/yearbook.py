@@ -268,7 +268,7 @@ async def book_entries(
     books: Books, shard: Shard, entries: Sequence[Entry], closed_through: ClosedThrough = NOTHING_CLOSED
 ) -> None:
     """Book what follows on what is booked of *shard*, as the drain does."""
-    ledger = Ledger(books.url, postgres_ms_max=5000, connect_ms_max=1000)
+    ledger = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000)
     [before] = [each.position for each in (await ledger.checkpoints([str(shard)])).values()]
     terms = await ledger.terms(shard.campaign, [1])
     for first in range(0, len(entries), 40):

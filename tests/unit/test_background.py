@@ -40,7 +40,7 @@ async def test_no_work_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> Non
     failing = Failing()
     tasks = [asyncio.create_task(loop) for loop in Background([Endless(), failing]).loops()]
     try:
-        await asyncio.wait_for(failing.done.wait(), 5)
+        await asyncio.wait_for(failing.done.wait(), 60)
     finally:
         for task in tasks:
             task.cancel()

@@ -87,7 +87,7 @@ async def test_a_distant_server_hears_later() -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", near_port)
             began_s = perf_counter()
             writer.write(b"a claim")
-            assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 3) == ANSWER
+            assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), 60) == ANSWER
             assert perf_counter() - began_s >= 0.05
             writer.close()
             await writer.wait_closed()

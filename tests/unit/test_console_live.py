@@ -162,7 +162,7 @@ async def test_one_reader_whoever_looks_and_none_when_nobody_does() -> None:
     assert len(live.past) == PAST_MAX
     for watcher in watchers:
         live.leave(watcher)
-    await asyncio.wait_for(asyncio.shield(live._reader or asyncio.sleep(0)), 1)
+    await asyncio.wait_for(asyncio.shield(live._reader or asyncio.sleep(0)), 60)
     seen = looks
     assert await slow.next(0.05) is None
     assert looks == seen

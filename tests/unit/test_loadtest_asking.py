@@ -95,7 +95,8 @@ class Somebody:
 
     def __init__(self, url: str, **changes: Any) -> None:
         self.rows = list[tuple[str, str]]()
-        parsed = {argument.dest: argument.default for argument in ARGUMENTS} | changes
+        patient = {"patience": 60.0, "slow_ms": 60_000}  # a busy machine is no gateway that is slow
+        parsed = {argument.dest: argument.default for argument in ARGUMENTS} | patient | changes
         options = Options.of(SimpleNamespace(**parsed))
         part = Part(options, url)
         part.host = url
@@ -248,16 +249,18 @@ def test_patience_ends_and_slowness_is_named() -> None:
         assert ann.claim() == "claimed"
         wait.set()
 
-    assert ann.rows == [("claim: unanswered", "no answer within 0.3 s"), ("claim: claimed", "slower than 50 ms")]
+    *given_up, answered = ann.rows  # on a busy machine the second answer may be too late as well
+    assert {*given_up} == {("claim: unanswered", "no answer within 0.3 s")}
+    assert answered == ("claim: claimed", "slower than 50 ms")
 
 
 def test_a_gateway_that_is_gone_is_given_up_after_twenty_tries() -> None:
     """Each of them is a failure of its own; all are recorded, for nobody knows what came of them."""
-    with answering(lambda request, number: b"") as url:
-        pass
-    ann = Somebody(url)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and nobody listens
+        ann = Somebody(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert ann.claim() == "unanswered"
 
-    assert ann.claim() == "unanswered"
     assert [name for name, _ in ann.rows] == ["claim: unanswered"] * 20
     assert all(says.startswith("no connection: ") for _, says in ann.rows)
     assert len(ann.attempts) == 20
