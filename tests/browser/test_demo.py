@@ -17,7 +17,7 @@ from playwright.async_api import Locator, Page, Route, expect
 from gateway.codes import read_code
 from gateway.lane import Lane
 from tests.browser.accessible import violations
-from tests.browser.conftest import PATIENT, NewPage
+from tests.browser.conftest import SELDOM_S, NewPage
 from tests.browser.keys import Keys
 from tests.browser.watching import IN_BROWSER, PHONE, PICTURES, Watch, overflow, picture
 from tests.http import Worker
@@ -31,7 +31,9 @@ CLAIMS = "**/v1/campaigns/*/claims"
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """As everywhere here, with a demo of the campaign flash."""
-    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, demo_campaign="flash", **PATIENT) as worker:
+    async with Worker(
+        redis_url, postgres_url, tmp_path, http=Lane, demo_campaign="flash", alerts_look_s=SELDOM_S
+    ) as worker:
         yield worker
 
 
