@@ -78,6 +78,29 @@ async def test_the_page_says_the_figures_without_javascript(site: Worker) -> Non
     assert (await browser.get("/console/live/NO%20id")).status_code == 404
 
 
+async def test_outcomes_are_told_in_words(site: Worker) -> None:
+    """
+    Before the first claim the page says that there was none. Then each outcome has its words, in one's language; and a
+    sale that is sold out looks as on the campaign's own page.
+    """
+    await site.publish("flash", stock=1)
+    browser = await signed_in(site, "olga")
+    before = (await browser.get("/console/live")).text
+    assert re.search(r"data-no-claims><p><strong>No claim was answered yet\.<", before)
+    for holder, key in (("a", "1"), ("a", "2"), ("b", "3")):
+        await site.claim(holder, key)
+    site.services.live.past.clear()
+
+    for language, words in (("en-GB", ("Claimed", "Had as many as one person may")), ("zh-CN", ("已领取", "已达每人上限"))):
+        page = (await browser.get("/console/live", accept_language=language)).text
+        told = re.findall(r'<tr data-outcome="(\w+)"><th scope="row">([^<]+)<', page)
+        assert set(zip(("claimed", "limit_reached"), words, strict=True)) <= set(told)
+        assert "data-no-claims hidden" in page
+        assert [words for code, words in told if code == words] == []
+    one = (await browser.get("/console/live/flash")).text
+    assert '<span class="badge bad" data-state>Sold out<' in one
+
+
 async def test_a_stream_tells_and_goes_on_where_it_was(site: Worker) -> None:
     """Frames come by themselves, with rates from the second on; who comes back gets what he missed and no more."""
     await site.publish("flash", stock=10)

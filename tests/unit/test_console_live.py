@@ -7,6 +7,7 @@ import pytest
 
 from gateway.console.live.frame import GROUPS, Course, group_of, quantile_ms
 from gateway.console.live.live import OF_ONE_MAX, PAST_MAX, WATCHERS_MAX, Live
+from gateway.console.live.outcomes import OUTCOME_WORDS
 from gateway.console.live.pace import Pace, sold_out_in_s
 from gateway.console.live.reading import Reading, SaleReading
 from gateway.console.live.view import left
@@ -104,6 +105,21 @@ async def test_a_clock_that_is_set_back_stops_nothing(monkeypatch: pytest.Monkey
     assert [frame.at_ms for frame in live.past] == [1_000_000, 1_001_000]
 
 
+async def test_who_comes_gets_nothing_of_who_looked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading that somebody left behind is no beginning of a chart; one that took long to take is part of it."""
+    clock = iter((1_000_000, 1_012_000, 1_013_000, 1_018_000))
+
+    async def look() -> Reading:
+        return a_reading(next(clock), 100)
+
+    live = Live(look)
+    monkeypatch.setattr("gateway.console.live.live.FRESH_MS", 0)
+    frames = [await live.now() for _ in range(4)]
+
+    assert [frame.at_ms for frame in live.since(0)] == [1_012_000, 1_013_000, 1_018_000]
+    assert [frame.answers_per_s for frame in frames] == [None, None, 0.0, 0.0]
+
+
 def test_what_is_away_is_not_zero() -> None:
     """Without Redis there is no stock, without the books no lag: None, and never a nought."""
     course = Course()
@@ -132,9 +148,18 @@ def test_every_outcome_has_its_group() -> None:
     assert {group_of(outcome) for outcome in OUTCOMES} == set(GROUPS)
 
 
+def test_every_outcome_has_its_words() -> None:
+    """Whatever a claim may come to is told in words, in Chinese too, and no two are told alike."""
+    assert list(OUTCOME_WORDS) == list(OUTCOMES)
+    words = Words(*choose("zh_Hans", ""), "UTC")
+    told = [words.say(each) for each in OUTCOME_WORDS.values()]
+    assert len(set(told)) == len(told)
+    assert [each for each in told if each in OUTCOME_WORDS.values()] == []
+
+
 @pytest.mark.parametrize(
     ("stock", "seconds", "shown"),
-    [(5, None, "–"), (0, None, "Sold out"), (5, 59.6, "1:00"), (5, 3_845, "1:04:05"), (5, 90_000, "more than a day")],
+    [(5, None, "–"), (0, None, "Sold out"), (5, 59.6, "1:00"), (5, 3_845, "1:04:05"), (5, 90_000, "> 1 day")],
 )
 def test_when_it_is_sold_out(stock: int, seconds: float | None, shown: str) -> None:
     """A clock that counts down, or words."""

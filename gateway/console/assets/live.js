@@ -5,11 +5,12 @@
 (() => {
   const root = document.getElementById('live');
   if (!root) return;
-  const FRAMES = 30, POINTS = 1200, SPAN_MS = 3600e3, STEP_MS = 250, STALE_MS = 5000, GAP_S = 15, BACK_MS = 60e3;
+  const FRAMES = 30, POINTS = 1200, SPAN_MS = 3600e3, STEP_MS = 250, STALE_MS = 5000, GAP_S = 10, BACK_MS = 60e3;
   const BACK_OFF_MS = [1000, 30000], HIDDEN_MS = 30e3, CALM_FRAMES = 2;
   const calm = matchMedia('(prefers-reduced-motion: reduce)'), perSecond = () => (calm.matches ? CALM_FRAMES : FRAMES);
   const { campaign, locale, zone, soldOut, long } = root.dataset;
-  const states = JSON.parse(root.dataset.states);
+  const states = JSON.parse(root.dataset.states), badges = JSON.parse(root.dataset.badges);
+  const outcomes = JSON.parse(root.dataset.outcomes);
   const fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 });
@@ -175,7 +176,7 @@
     const badge = document.querySelector('[data-state]');
     if (badge && sale) {
       put(badge, states[sale.state]);
-      badge.className = `badge ${sale.state === 'active' ? 'good' : 'note'}`;
+      badge.className = `badge ${badges[sale.state]}`;
     }
   }
   function rows(table, template, key, wanted, fill) {
@@ -209,8 +210,11 @@
       $('[data-some]').hidden = !frame.sales.length;
       $('[data-more]').hidden = !frame.has_more;
     }
+    const hasClaims = Object.keys(frame.totals).length > 0;
+    $('[data-no-claims]').hidden = hasClaims;
+    $('[data-claims]').hidden = !hasClaims;
     rows($('#outcome-rows'), $('#outcome-row'), 'outcome', Object.entries(frame.totals), (row, total, name) => {
-      put($('th', row), name);
+      put($('th', row), outcomes[name] ?? name);
       put($('[data-is=rate]', row), number(frame.rates?.[name] ?? 0));
       put($('[data-is=total]', row), number(total));
     });

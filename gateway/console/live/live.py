@@ -18,8 +18,8 @@ PAUSE_S = 1.0
 """From one reading to the next."""
 FRESH_MS = 2000
 """A frame as old as this is still shown to who asks for one."""
-GAP_MS_MAX = 60_000
-"""Readings further apart than this have nothing to do with each other."""
+GAP_MS_MAX = 10_000
+"""Readings further apart than this have nothing to do with each other: more than two that wait for a server take."""
 PAST_MAX = 300
 """Frames that are kept for who comes, or comes back."""
 WATCHERS_MAX, OF_ONE_MAX = 64, 8

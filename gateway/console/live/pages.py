@@ -13,7 +13,8 @@ from gateway.campaigns.service import Campaigns
 from gateway.console.access import HOME
 from gateway.console.live.frame import GROUPS, Frame
 from gateway.console.live.live import Live, Watcher, as_event
-from gateway.console.live.view import STATES, figures, left, number, sale_of
+from gateway.console.live.outcomes import OUTCOME_WORDS
+from gateway.console.live.view import BADGES, STATES, figures, left, number, sale_of
 from gateway.console.locales import N_
 from gateway.console.page import Page, Visit
 from gateway.console.render import HEADERS
@@ -78,6 +79,8 @@ def _page(visit: Visit, frame: Frame, campaign: str, name: str = "", state: str 
         state=sale.state if sale else state,
         figures=figures(frame, words, sale),
         states={key: words.say(text) for key, text in STATES.items()},
+        badges=BADGES,
+        outcomes={key: words.say(text) for key, text in OUTCOME_WORDS.items()},
         groups=[(key, words.say(text)) for key, text in _GROUP_WORDS.items()],
         charts={key: words.say(text) for key, text in _CHARTS.items()},
         amount=lambda value: number(value, words),

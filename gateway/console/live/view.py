@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from gateway.console.campaigns.listing import STATE_WORDS
 from gateway.console.figures import LAG_S_HIGH
 from gateway.console.live.frame import Frame, SaleNow
 from gateway.console.locales import N_, Words
@@ -15,6 +16,8 @@ STATES = {
     "draft": N_("Draft"),
     "archived": N_("Archived"),
 }
+BADGES = {state: look or "plain" for state, (_, look) in STATE_WORDS.items()}
+"""How a state looks: as in the list of campaigns."""
 UNKNOWN = "–"
 
 
@@ -99,7 +102,7 @@ def left(stock: int | None, seconds: float | None, words: Words) -> str:
     if seconds is None:
         return UNKNOWN
     if seconds >= 86_400:
-        return words.say(N_("more than a day"))
+        return words.say(N_("> 1 day"))
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
