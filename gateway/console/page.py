@@ -34,12 +34,15 @@ from gateway.console.words import Trouble, trouble_of
 from gateway.errors import Refusal, draw_retry_after_s
 from gateway.forms import Fields, NotOurs, is_from_elsewhere, one
 from gateway.people.person import Look, Person
+from gateway.proposals.deciding import Proposals
 from gateway.services import Services, services
 from gateway.zones import zone_of
 
 log = logging.getLogger("fairclaim.console")
 
 SIGN_IN, ACCOUNT = f"{HOME}/sign-in", f"{HOME}/account"
+BY_ITSELF = "x-by-itself"
+"""The header of what a page asks for by itself every few seconds: nobody may be there, so it keeps nobody signed in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,7 @@ class Visit:
         self.session: Session = session_of(request)
         self.person: Person | None = None
         self.must_change = False
-        self.alerts = Count()
+        self.alerts, self.waiting = Count(), 0
         self.fields: Fields = {}
 
     @property
@@ -111,6 +114,12 @@ class Visit:
     def place(self) -> str:
         """The path that is marked in the menu."""
         return self.page.under or self.page.path
+
+    @property
+    def again(self) -> str:
+        """The address that was asked for, for a page that brings itself up to date."""
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query else url.path
 
     def one(self, name: str) -> str:
         """The one value of a posted field."""
@@ -163,7 +172,8 @@ def _behind_the_door(page: Page, pages: Sequence[Page]) -> Callable[[Request], A
             about = {"request_id": request.state.request_id, "path": request.url.path}
             log.exception("a page failed", extra=about)
             response = visit.trouble(trouble_of(Refusal("internal")), 500)
-        if page.is_looked_at and "set-cookie" not in response.headers:
+        is_looked_at = page.is_looked_at and BY_ITSELF not in request.headers
+        if is_looked_at and "set-cookie" not in response.headers:
             keep(request, response, visit.session)
         return response
 
@@ -180,7 +190,9 @@ async def _enter(visit: Visit) -> Response:
             return visit.go(ACCOUNT)
         check_role(known.person, *page.roles)
         if page.is_looked_at:
-            visit.alerts = await visit.here.alerts.count(known.person)
+            here = visit.here
+            visit.alerts = await here.alerts.count(known.person)
+            visit.waiting = await Proposals(here.pool, here.door, here.settings).count_waiting(known.person)
     if request.method != "POST":
         return await page.show(visit)
     assert page.act is not None, "the route has the methods of the page"

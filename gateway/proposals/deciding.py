@@ -88,6 +88,16 @@ class Proposals:
             found = await rows(connection, QUERIES["waiting_about"], kinds=kinds_seen(who), subject=subject)
         return msgspec.convert(found, list[Proposal])
 
+    async def count_waiting(self, who: Somebody) -> int:
+        """How many *who* may approve or reject now. Errors: Refusal("not_ready")."""
+        checked = [each for each in kinds_seen(who) if may_make(who, each)]
+        if not checked:
+            return 0
+        his = {"name": fold_name(who.name), "checked": checked, "admin": "admin" in who.roles}
+        async with postgres(self._pool) as connection:
+            found = await rows(connection, QUERIES["count_waiting"], **his)
+        return int(found[0]["waiting"])
+
     async def list(
         self,
         who: Somebody,

@@ -49,6 +49,19 @@ WHERE kind = ANY(%(kinds)s)
         AND (%(admin)s OR kind <> 'period_reopening' OR before ->> 'state' <> 'closed')))
     AND (%(made_by)s::text IS NULL OR maker_name = %(made_by)s)
 
+-- name: count_waiting
+-- What waits for somebody to decide, as of those above; read from the indexes of what is pending and of the first state.
+SELECT (
+    SELECT count(*) FROM proposals
+    WHERE state = 'pending' AND expires_at > now() AND maker_name <> %(name)s AND kind = ANY(%(checked)s)
+        AND (%(admin)s OR kind <> 'period_reopening' OR before ->> 'state' <> 'closed')
+) + (
+    SELECT count(*) FROM manual_journals
+    WHERE array_position(ARRAY['drafted', 'approved', 'posted', 'rejected'], state) = 1
+        AND 'manual_journal' = ANY(%(checked)s)
+        AND lower(regexp_replace(made_by, '^(key:\S+ |user:)', '')) <> %(name)s
+) AS waiting
+
 -- name: manuals_of
 SELECT * FROM manual_journals WHERE id = ANY(%(ids)s)
 

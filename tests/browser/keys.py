@@ -98,7 +98,6 @@ FOUND = """() => {
 }"""
 
 REFRESHED = """async () => {
-  for (const each of document.querySelectorAll('[style=""]')) each.removeAttribute('style') // which axe has left behind
   const {says, stopsOf} = walked, wrong = [], pieces = '[hx-get][hx-trigger^=every], form.filters[hx-get]'
   const name = (each) => [each.tagName, each.id, each.name, each.value, each.href, each.ariaLabel].join()
   for (let i = document.querySelectorAll(pieces).length - 1; i >= 0; i -= 1) {

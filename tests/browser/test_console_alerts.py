@@ -8,7 +8,7 @@ from playwright.async_api import Page
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -109,13 +109,13 @@ async def test_what_an_admin_does(site: Worker, alerts: None, page: Page) -> Non
     await page.wait_for_url("**/console/alerts/3")
     await page.locator("#note").fill(NASTY)
     await page.locator("button[value=acknowledge]").click()
-    await page.wait_for_url("**?done=1")
+    await told(page)
     assert await page.locator("button[value=acknowledge]").count() == 0
 
     await page.goto("/console/alert-thresholds")
     await page.locator("#value-drain_lag").fill("7")
     await page.locator("form:has(#value-drain_lag) button[value=choose]").click()
-    await page.wait_for_url("**?done=1")
+    await told(page)
     await page.locator("#campaign").fill("flash")
     await page.locator("#value").fill("500")
     await page.locator("form:has(#campaign) button[value=choose]").click()
@@ -132,7 +132,7 @@ async def test_what_an_admin_does(site: Worker, alerts: None, page: Page) -> Non
     await look_at(page, "alert-secret")
     await page.goto("/console/alert-receivers")
     await page.locator("article:has-text('On call') button[value=off]").click()
-    await page.wait_for_url("**?done=off")
+    await told(page)
     assert "s3cret" not in await page.content()
 
 
@@ -147,7 +147,7 @@ async def test_a_marketer_by_keyboard_alone(site: Worker, alerts: None, page: Pa
     await page.keyboard.type("second pallet is on its way")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**?done=1")
+    await told(page)
     assert "user:mia" in await page.locator("main").inner_text()
 
     await page.goto("/console/alerts")

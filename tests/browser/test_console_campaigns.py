@@ -11,7 +11,7 @@ from gateway.console.campaigns.kept import write_kept
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -234,7 +234,7 @@ async def test_a_campaign_by_keys_alone(site: Worker, page: Page, watch: Watch) 
     await keys.led_to(f"{PAGE}/autumn")
     for step, says in (("pause", "Paused"), ("resume", "Active")):
         await keys.go(step)
-        await page.wait_for_url("**?done=*")
+        await told(page)
         assert await page.locator(".head .badge").inner_text() == says
     await keys.to("way")
     await keys.press("Tab")

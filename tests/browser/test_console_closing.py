@@ -10,7 +10,7 @@ from lua.door import Door
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
-from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import add_user
 from tests.integration.draining import Books
@@ -55,7 +55,7 @@ async def mend(page: Page, keys: Keys, put_back: Callable[[], Awaitable[object]]
     """From what stands in the way: stock is taken, its break explained, and resolved once it is *put_back*."""
     await follow(page, keys, "[data-item=live] .todo a")
     await follow(page, keys, "form button.primary")
-    await page.wait_for_url("**done=broken")
+    await page.locator("main .note.bad").wait_for()
     await shown(page, "stocktakes")
     await follow(page, keys, "td a.badge.bad")
     await follow(page, keys, "tbody a")
@@ -71,7 +71,7 @@ async def mend(page: Page, keys: Keys, put_back: Callable[[], Awaitable[object]]
     await shown(page, "break-remains")
     await put_back()
     await keys.go("resolve")
-    await page.wait_for_url("**done=resolved")
+    await told(page)
 
 
 async def test_a_day_is_closed(site: Worker, new_page: NewPage, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
 from tests.browser.test_console import BYTES_MAX, sign_in
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import add_user
 from tests.integration.draining import draining
@@ -88,7 +88,7 @@ async def test_a_coupon_is_found_and_revoked(
     assert await violations(page) == []
     await page.locator("#reason").fill("misprint")
     await page.locator("button.danger").click()
-    await page.wait_for_url("**?done=revoked")
+    await told(page)
     async with draining(site.settings.redis_url, site.settings.postgres_url):
         await expect(page.get_by_text("user:ann · misprint")).to_be_visible()  # without a reload
     await expect(page.locator("#behind")).to_have_count(0)
@@ -122,7 +122,7 @@ async def test_by_keys_alone(page: Page, site: Worker, watch: Watch) -> None:
     await keys.is_at("reason")
     await keys.type("misprint")
     await keys.press("Enter")
-    await page.wait_for_url("**?done=revoked")
+    await told(page)
     assert await page.locator(".head .badge").inner_text() == "Revoked"
 
     await keys.go("Coupons")

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -76,16 +76,16 @@ async def test_two_people_decide(site: Worker, new_page: NewPage, watch: Watch, 
     assert await his.locator("article button[value=withdraw]").count() == await his.locator("article").count() == 3
 
     await hers.locator(f"#{stock['id']} button[value=approve]").click()
-    await hers.wait_for_url("**?done=approved")
+    await told(hers)
     await hers.locator(f"#{change['id']} button[value=reject]").click()
     await hers.get_by_role("alert").wait_for()
     await picture(hers, f"console-waiting-wrong-{kind}")
     assert await violations(hers) == []
     await hers.locator(f"#said-{change['id']}").fill("too dear")
     await hers.locator(f"#{change['id']} button[value=reject]").click()
-    await hers.wait_for_url("**?done=rejected")
+    await told(hers)
     await his.locator(f"#{revocation['id']} button[value=withdraw]").click()
-    await his.wait_for_url("**?done=withdrawn")
+    await told(his)
 
     assert await hers.locator("article").count() == 2 + 1  # his, which he takes back beside her
     assert await his.locator("article").count() == 0
@@ -124,8 +124,83 @@ async def test_by_keys_alone(site: Worker, page: Page, watch: Watch) -> None:
         await keys.type("too many")
         await keys.to("reject")
         await keys.press("Space")
-        await page.wait_for_url("**?done=rejected")
+        await told(page)
         await keys.go("approve")
         await page.wait_for_url("**/revoke-coupons/**")
         assert books.value("SELECT state FROM proposals WHERE id = %s", last) == "rejected"
         assert books.value("SELECT count(*) FROM proposals WHERE state = 'pending'") == 0
+
+
+async def test_what_waits_comes_by_itself(site: Worker, page: Page, watch: Watch) -> None:
+    """
+    What is made and decided elsewhere comes and goes, and so does its number in the menu; not while somebody has typed
+    or is among the buttons. What was done is said once: reloaded, gone back to or sent on, the address says it no more.
+    """
+    await add_user(site, "ann", "admin")
+    await site.publish(stock=10)
+    with Books(site.settings.postgres_url) as books:
+        office = Office(Http(site), books)
+        await office.hire("dee", "marketer")
+        await sign_in(page, "ann")
+        cards, count = page.locator("article"), page.locator("#waiting-count .badge")
+        await page.get_by_text("Nothing waits for you.").wait_for()
+        stock = await office.make(STOCK, "dee", "s")
+        await expect(cards).to_have_count(1)
+        await expect(count).to_have_text("for you: 1")
+
+        await page.locator(f"#said-{stock['id']}").fill("on")
+        await page.locator("h1").click()  # so that only what was typed is in the way
+        change = await office.make(CHANGE, "dee", "c")
+        await asked_again(page)
+        await asked_again(page)
+        await expect(cards).to_have_count(1)
+        await page.locator(f"#said-{stock['id']}").fill("")
+        await page.locator(f"#{stock['id']} button[value=reject]").focus()
+        await asked_again(page)
+        await asked_again(page)
+        await expect(page.locator(f"#{stock['id']} button[value=reject]")).to_be_focused()
+        await expect(cards).to_have_count(1)
+        await page.locator("h1").click()
+        await expect(cards).to_have_count(2)
+        await office.act("withdraw", change, "dee")
+        await expect(cards).to_have_count(1)
+
+        await page.locator(f"#{stock['id']} button[value=approve]").click()
+        await told(page)
+        assert page.url.endswith(PAGE)
+        await expect(count).to_have_count(0)
+        await page.reload()
+        assert await page.locator("main .note").count() == 0
+        await page.goto("/console/account")
+        await page.go_back()
+        await page.get_by_text("Nothing waits for you.").wait_for()
+        assert await page.locator("main .note").count() == 0
+
+
+async def asked_again(page: Page) -> None:
+    """Wait until the page has asked for itself, and has what came of it."""
+    async with page.expect_response(f"**{PAGE}") as answer:
+        pass
+    await (await answer.value).finished()
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+async def test_a_page_that_nobody_sees_asks_for_nothing(site: Worker, page: Page) -> None:
+    """Hidden it stands still; seen again, it brings itself up to date."""
+    await add_user(site, "ann", "admin")
+    await site.publish(stock=10)
+    hides = "(is) => Object.defineProperty(document, 'hidden', {value: is, configurable: true})"
+    with Books(site.settings.postgres_url) as books:
+        office = Office(Http(site), books)
+        await office.hire("dee", "marketer")
+        await sign_in(page, "ann")
+        await page.evaluate(hides, True)
+        asked = list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        held = "() => new Promise((done) => document.body.addEventListener('htmx:configRequest', done, {once: true}))"
+        await page.evaluate(held)
+        await page.evaluate(held)
+        assert asked == []
+        await office.make(STOCK, "dee", "s")
+        await page.evaluate(hides, False)
+        await expect(page.locator("article")).to_have_count(1)

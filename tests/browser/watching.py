@@ -70,6 +70,11 @@ async def picture(page: Page, name: str) -> Path:
     return path
 
 
+async def told(page: Page) -> None:
+    """Wait until *page* says that something was done; its address says it no more by then."""
+    await page.locator("main .note.good").wait_for()
+
+
 async def overflow(page: Page) -> int:
     """How many pixels of the loaded page are beyond its right edge. Works with JavaScript off in the page too."""
     await page.wait_for_load_state()

@@ -91,7 +91,8 @@ async def test_outcomes_are_told_in_words(site: Worker) -> None:
         await site.claim(holder, key)
     site.services.live.past.clear()
 
-    for language, words in (("en-GB", ("Claimed", "Had as many as one person may")), ("zh-CN", ("已领取", "已达每人上限"))):
+    english, chinese = ("Claimed", "Had as many as one person may"), ("已领取", "已达每人上限")
+    for language, words in (("en-GB", english), ("zh-CN", chinese)):
         page = (await browser.get("/console/live", accept_language=language)).text
         told = re.findall(r'<tr data-outcome="(\w+)"><th scope="row">([^<]+)<', page)
         assert set(zip(("claimed", "limit_reached"), words, strict=True)) <= set(told)

@@ -55,6 +55,42 @@ async def test_two_people_at_the_console(redis_url: str, postgres_url: str, tmp_
         assert "Nothing of yours waits." in (await ann.get(PAGE)).text
 
 
+COUNTED = re.compile(r"for you: </span>(\d+)<")
+
+
+async def test_the_menu_counts_what_waits_for_me(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """
+    Each has the number of what he may decide now beside Waiting, on any page: nothing of his own, of other roles, of a
+    closed period where he is no admin, or that is decided or has waited too long. Who decides nothing has none.
+    """
+    async with open_office(redis_url, postgres_url, tmp_path) as office:
+        worker, users = office.http.worker, {"ann": "marketer", "cho": "marketer", "fay": "finance", "root": "admin"}
+        for name, role in {**users, "aud": "auditor"}.items():
+            await add_user(worker, name, role)
+        browsers = {name: await signed_in(worker, name) for name in (*users, "aud")}
+        office.period("2026-03-01", "2026-03-31", "closed")
+
+        async def counted() -> dict[str, int]:
+            pages = {name: (await each.get("/console/account")).text for name, each in browsers.items()}
+            return {name: int(found[1]) for name, page in pages.items() if (found := COUNTED.search(page))}
+
+        assert await counted() == {}
+        stock = await office.make(STOCK, "ann", "s")
+        await office.make(CHANGE, "ann", "c")
+        await office.make(reopening(), "eve", "r")
+        await office.make(JOURNAL, "eve", "j")
+        assert await counted() == {"cho": 2, "fay": 1, "root": 4}
+        waiting = await browsers["cho"].get(PAGE)
+        assert waiting.text.count("<article") == 2
+        assert 'id="waits" data-calm hx-get="/console/waiting" hx-trigger="every 5s"' in waiting.text
+        mute = await browsers["cho"].post(PAGE, {"proposal": stock["id"], "step": "reject"})
+        assert (mute.status_code, "hx-trigger" in mute.text) == (400, False), "what is wrong stays beside its field"
+        await browsers["cho"].post(PAGE, {"proposal": stock["id"], "step": "reject", "said": "no"})
+        assert await counted() == {"cho": 1, "fay": 1, "root": 3}
+        office.books.rows("UPDATE proposals SET expires_at = now() WHERE state = 'pending'")
+        assert await counted() == {"fay": 1, "root": 1}
+
+
 async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
     """What it would change stands beside what is, for each kind; in Chinese too, and in the audit log."""
     async with open_office(redis_url, postgres_url, tmp_path) as office:

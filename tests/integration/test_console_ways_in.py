@@ -159,23 +159,27 @@ async def test_a_session_ends_with_its_stamp(worker: Worker, books: psycopg.Asyn
 
 
 async def test_a_session_ends_by_itself(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is over console_idle_s_max after its last use, console_signed_in_s_max after its start; polling is no use."""
+    """
+    It is over console_idle_s_max after its last use, console_signed_in_s_max after its start; polling is no use,
+    neither of a part of a page nor of a page that says that it asks by itself.
+    """
     await add_user(worker, "ann", "finance")
     browser = await signed_in(worker, "ann")
     idle_s, most_s = worker.settings.console_idle_s_max, worker.settings.console_signed_in_s_max
     now_s = 0.0
 
-    async def status_after(seconds: float, path: str = "/console") -> int:
+    async def status_after(seconds: float, path: str = "/console", **headers: str) -> int:
         nonlocal now_s
         now_s += seconds
-        return (await browser.get(path)).status_code
+        return (await browser.get(path, **headers)).status_code
 
     real = time.time
     monkeypatch.setattr("gateway.console.access.time.time", lambda: real() + now_s)
     assert await status_after(idle_s - 60) == 200
     assert await status_after(idle_s - 60) == 200
     assert await status_after(idle_s / 2, "/console/figures") == 200
-    assert await status_after(idle_s / 2 + 60) == 303
+    assert await status_after(idle_s / 2 - 60, "/console/waiting", x_by_itself="1") == 200
+    assert await status_after(120) == 303
 
     now_s = 0
     browser = await signed_in(worker, "ann")

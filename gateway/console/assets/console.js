@@ -1,5 +1,6 @@
 'use strict';
-// What a browser can do and HTML can't: tell its time zone, and say that a page is no longer up to date.
+// What a browser can do and HTML can't: tell its time zone, say that a page is no longer up to date, and bring it up to date
+// without getting in anybody's way.
 
 const zone = document.querySelector('[data-zone]');
 if (zone) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || '';
@@ -12,6 +13,30 @@ if (stale) {
   }
   document.body.addEventListener('htmx:afterOnLoad', (event) => {
     if (event.detail.successful) show(false);
+  });
+}
+
+// What was done is said once: an address that is reloaded, sent on or gone back to does not say it again.
+const address = new URL(location.href);
+if (address.searchParams.has('done')) {
+  address.searchParams.delete('done');
+  history.replaceState(history.state, '', address);
+}
+
+// A page that nobody sees asks for nothing every few seconds; and one that does keeps nobody signed in.
+document.body.addEventListener('htmx:configRequest', (event) => {
+  if (!event.target.matches('[hx-trigger^=every]')) return;
+  if (document.hidden) event.preventDefault();
+  event.detail.headers['X-By-Itself'] = '1';
+});
+
+// Where somebody is in a form, points at it, has typed into it or has opened something, nothing comes by itself: a button that
+// moves away under a finger leaves another one there.
+const isAt = (piece) => piece.querySelector('form:hover, form:focus-within, details[open]')
+  || [...piece.querySelectorAll('input:not([type=hidden])')].some((each) => each.value !== each.defaultValue);
+for (const name of ['htmx:beforeSwap', 'htmx:oobBeforeSwap']) {
+  document.body.addEventListener(name, ({ detail }) => {
+    if (detail.target.matches('[data-calm]') && isAt(detail.target)) detail.shouldSwap = false;
   });
 }
 

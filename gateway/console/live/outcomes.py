@@ -1,4 +1,4 @@
-"""What a claim came to, in words: each outcome that is counted has some, also those that no claim should ever come to."""
+"""What a claim came to, in words: each outcome that is counted, also those that no claim should ever come to."""
 
 from collections.abc import Mapping
 
