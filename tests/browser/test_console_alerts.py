@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, asked_again, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -158,3 +158,40 @@ async def test_a_marketer_by_keyboard_alone(site: Worker, alerts: None, page: Pa
         )
     await page.locator("#open >> text=1:05").wait_for()
     assert await page.locator("a[href='/console/alert-receivers']").count() == 0
+
+
+async def test_what_becomes_of_alerts_comes_by_itself(site: Worker, alerts: None, page: Page, watch: Watch) -> None:
+    """
+    What ends goes from open to over, within the filter that is chosen, and the menu counts one less. The page of one
+    says who was told and that it is over, with what is being typed left alone; then it asks for nothing any more.
+    """
+    await sign_in(page, "ann", "/console/alerts")
+    with Books(site.settings.postgres_url) as books:
+        opened, over = page.locator("#open tbody tr"), page.locator("#found tbody tr")
+        await expect(opened).to_have_count(4)
+        books.rows("UPDATE alerts SET cleared_at = now() WHERE id = 1")
+        await expect(over).to_have_count(2)
+        await expect(opened).to_have_count(3)
+        await expect(page.locator("#alerts-count .badge")).to_have_text("open: 3")
+        await page.locator("#kind").select_option("code_probing")
+        await expect(over).to_have_count(1)
+        await asked_again(page, "/console/alerts?kind=code_probing*")
+        await expect(over).to_have_count(1)
+
+        pending = (
+            "UPDATE alert_deliveries SET state = %s, ended_at = NULL, next_at = now() + interval '1 h' WHERE alert = 3"
+        )
+        books.rows(pending, "pending")
+        await page.goto("/console/alerts/3")
+        told_of = page.locator("#sent tbody tr")
+        await expect(told_of).to_contain_text("On its way")
+        books.rows(pending, "sent")
+        await expect(told_of).to_contain_text("Arrived")
+        await page.locator("#note").fill("second pallet")
+        await page.locator("h1").click()
+        books.rows("UPDATE alerts SET cleared_at = now() WHERE id = 3")
+        await expect(page.locator("#standing")).to_contain_text("Over")
+        await expect(page.locator("#happened")).to_contain_text("Over since")
+        await expect(page.locator("#note")).to_have_value("second pallet")
+        await expect(page.locator("[hx-trigger]")).to_have_count(0)
+        await expect(page.locator("#alerts-count .badge")).to_have_text("open: 2")

@@ -15,6 +15,8 @@ from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, pic
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
+from tests.integration.proposing import STOCK, Office
+from tests.integration.site_http import Http
 
 pytestmark = IN_BROWSER
 
@@ -272,3 +274,36 @@ async def test_no_figure_is_cut_off(site: Worker, new_page: NewPage, viewport: A
     assert await page.evaluate(CUT_OFF, LARGE) == 0
     assert await page.locator(".figures").evaluate("each => each.scrollWidth - each.clientWidth") == 0
     assert await overflow(page) == 0
+
+
+async def test_how_it_stands_comes_by_itself(site: Worker, page: Page, watch: Watch) -> None:
+    """
+    What is claimed, what is proposed and decided, and what others do with it shows on the campaign's page; what is
+    typed and what was opened stays as it is.
+    """
+    await add_user(site, "mia", "marketer")
+    await site.publish("flash", stock=10)
+    with Books(site.settings.postgres_url) as books:
+        office = Office(Http(site), books)
+        for name in ("dee", "eli"):
+            await office.hire(name, "marketer")
+        await sign_in(page, "mia")
+        await page.goto(f"{PAGE}/flash")
+        waits = page.locator("#waits section")
+        await page.locator("#count").fill("5")
+        await page.locator("#doing summary").click()
+        assert (await site.claim("h1")).status_code == 201
+        await expect(page.locator("#figures .figure").nth(1)).to_contain_text("1")
+        made = await office.make({**STOCK, "reason": NASTY}, "dee")
+        await expect(waits).to_contain_text(NASTY)
+        await expect(page.locator("#waiting-count .badge")).to_have_text("for you: 1")
+        await office.act("approve", made, "eli")
+        await expect(waits).to_have_count(0)
+        await expect(page.locator("#figures .figure").first).to_contain_text("15")
+        await expect(page.locator("#done li").first).to_contain_text("dee, approved by")
+        await site.state("paused")
+        await expect(page.locator("#standing")).to_have_text("Paused")
+        await expect(page.locator("button[value=pause]")).to_be_visible()
+        await page.locator("#doing summary").click()
+        await expect(page.locator("button[value=resume]")).to_be_visible()
+        await expect(page.locator("#count")).to_have_value("5")

@@ -35,7 +35,6 @@ pytestmark = IN_BROWSER
 PARTS = {
     "/console/figures",
     "/console/live-stream",
-    "/console/alerts-open",
     "/console/campaign-sentence",
     "/console/sign-in",
 }

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, asked_again, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -151,13 +151,13 @@ async def test_what_waits_comes_by_itself(site: Worker, page: Page, watch: Watch
         await page.locator(f"#said-{stock['id']}").fill("on")
         await page.locator("h1").click()  # so that only what was typed is in the way
         change = await office.make(CHANGE, "dee", "c")
-        await asked_again(page)
-        await asked_again(page)
+        await asked_again(page, PAGE)
+        await asked_again(page, PAGE)
         await expect(cards).to_have_count(1)
         await page.locator(f"#said-{stock['id']}").fill("")
         await page.locator(f"#{stock['id']} button[value=reject]").focus()
-        await asked_again(page)
-        await asked_again(page)
+        await asked_again(page, PAGE)
+        await asked_again(page, PAGE)
         await expect(page.locator(f"#{stock['id']} button[value=reject]")).to_be_focused()
         await expect(cards).to_have_count(1)
         await page.locator("h1").click()
@@ -175,14 +175,6 @@ async def test_what_waits_comes_by_itself(site: Worker, page: Page, watch: Watch
         await page.go_back()
         await page.get_by_text("Nothing waits for you.").wait_for()
         assert await page.locator("main .note").count() == 0
-
-
-async def asked_again(page: Page) -> None:
-    """Wait until the page has asked for itself, and has what came of it."""
-    async with page.expect_response(f"**{PAGE}") as answer:
-        pass
-    await (await answer.value).finished()
-    await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
 async def test_a_page_that_nobody_sees_asks_for_nothing(site: Worker, page: Page) -> None:

@@ -75,6 +75,14 @@ async def told(page: Page) -> None:
     await page.locator("main .note.good").wait_for()
 
 
+async def asked_again(page: Page, path: str) -> None:
+    """Wait until *page* has asked for itself, at *path*, and has what came of it."""
+    async with page.expect_response(f"**{path}") as answer:
+        pass
+    await (await answer.value).finished()
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
 async def overflow(page: Page) -> int:
     """How many pixels of the loaded page are beyond its right edge. Works with JavaScript off in the page too."""
     await page.wait_for_load_state()

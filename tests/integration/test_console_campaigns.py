@@ -140,6 +140,7 @@ async def test_through_its_life(worker: Worker, monkeypatch: pytest.MonkeyPatch)
         states.append(found.json()["state"])
         if step == "publish":
             assert (await worker.claim("bob")).status_code == 201
+        assert ("hx-trigger" in (await ann.get(f"{PAGE}/flash")).text) is (step != "archive")
     assert states == ["active", "paused", "active", "ended", "archived"]
     late = await ann.post(f"{PAGE}/flash", {"step": "resume"})
     assert (late.status_code, "can’t be done in this state" in late.text) == (409, True)
@@ -216,6 +217,11 @@ async def test_a_change_alone_by_two_and_meanwhile(worker: Worker) -> None:
         assert text in clash.text
     assert 'id="reason-error"' in mute.text
     assert proposed.headers["location"] == f"{PAGE}/flash?done=proposed"
+    here = (await cho.get(f"{PAGE}/flash?done=proposed")).text
+    [number] = re.findall(r"/console/waiting#(\w+)", here)
+    assert "It is proposed." in here
+    await cho.post("/console/waiting", {"proposal": number, "step": "withdraw"})
+    assert "It is proposed." not in (await cho.get(f"{PAGE}/flash?done=proposed")).text, "it is decided"
     found = await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))
     assert (found.json()["name"], found.json()["limits"]["per_holder"], found.json()["version"]) == ("Better", 1, 3)
 

@@ -18,7 +18,7 @@ from gateway.console.tables import Cell, Read, Sort, Table, csv_file, every_page
 from gateway.console.words import Trouble
 from gateway.errors import Refusal
 
-ALERTS, OPEN, EXPORT = f"{HOME}/alerts", f"{HOME}/alerts-open", f"{HOME}/alerts.csv"
+ALERTS, EXPORT = f"{HOME}/alerts", f"{HOME}/alerts.csv"
 ROWS_MAX = 30
 OPEN_MAX = 200
 _FILE_ROWS = 500
@@ -84,15 +84,10 @@ def _place(alert: Alert, by: Way) -> After:
     return After(keys[by], alert.id)
 
 
-async def show_open(visit: Visit) -> Response:
-    """The open ones alone, for the page to bring up to date."""
-    return visit.render("alerts_open", **await _open(visit))
-
-
 async def _open(visit: Visit) -> dict[str, Any]:
     found = await visit.here.alerts.found(visit.who, is_open=True, limit=OPEN_MAX)
     found.sort(key=lambda each: (SEVERITIES.index(each.severity), each.acknowledged_at is not None, -each.id))
-    return {"opened": found, "open_at": OPEN, **_words(visit)}
+    return {"opened": found, **_words(visit)}
 
 
 def _words(visit: Visit) -> dict[str, Any]:
@@ -109,8 +104,7 @@ def _words(visit: Visit) -> dict[str, Any]:
 
 async def show_one(visit: Visit) -> Response:
     """One alert, what to do about it, and who was told."""
-    done = visit.words.say(N_("It is acknowledged. It stays open until it is over.")) if visit.asked("done") else ""
-    return await _one(visit, done=done)
+    return await _one(visit, is_done=bool(visit.asked("done")))
 
 
 async def acknowledge(visit: Visit) -> Response:
@@ -137,13 +131,14 @@ async def _one(visit: Visit, status: int = 200, **values: Any) -> Response:
     except Refusal as refusal:
         raise _not_found(refusal) from refusal
     kind = KINDS[found.kind]
-    given = {"done": "", "typed": "", "note_chars_max": NOTE_CHARS_MAX, **_words(visit), **values}
+    given = {"is_done": False, "typed": "", "note_chars_max": NOTE_CHARS_MAX, **_words(visit), **values}
     return visit.render(
         "alerts_one",
         status,
         alert=found,
         kind=kind,
         sent=sent,
+        is_on_its_way=any(each.state == "pending" for each in sent),
         is_forgotten=found.is_forgotten(datetime.now(UTC)),
         kept_days=DELIVERIES_KEPT_DAYS,
         types=TYPE_WORDS,
@@ -182,7 +177,6 @@ def _cells(each: Alert) -> tuple[Cell, ...]:
 
 PAGES = (
     Page(path=ALERTS, show=show, roles=READERS, menu=N_("Alerts"), section=N_("Overview")),
-    Page(path=OPEN, show=show_open, roles=READERS, is_looked_at=False),
     Page(path=EXPORT, show=export, roles=READERS, under=ALERTS),
     Page(path=f"{ALERTS}/{{alert}}", show=show_one, act=acknowledge, roles=READERS, actors=ACTORS, under=ALERTS),
 )

@@ -31,12 +31,13 @@ document.body.addEventListener('htmx:configRequest', (event) => {
 });
 
 // Where somebody is in a form, points at it, has typed into it or has opened something, nothing comes by itself: a button that
-// moves away under a finger leaves another one there.
+// moves away under a finger leaves another one there. And what comes along as it was before stays what it is.
 const isAt = (piece) => piece.querySelector('form:hover, form:focus-within, details[open]')
-  || [...piece.querySelectorAll('input:not([type=hidden])')].some((each) => each.value !== each.defaultValue);
+  || [...piece.querySelectorAll('input:not([type=hidden]), textarea')].some((each) => each.value !== each.defaultValue);
 for (const name of ['htmx:beforeSwap', 'htmx:oobBeforeSwap']) {
   document.body.addEventListener(name, ({ detail }) => {
-    if (detail.target.matches('[data-calm]') && isAt(detail.target)) detail.shouldSwap = false;
+    const { target, fragment } = detail, isSame = fragment?.firstElementChild?.isEqualNode(target);
+    if (isSame || (target.matches('[data-calm]') && isAt(target))) detail.shouldSwap = false;
   });
 }
 

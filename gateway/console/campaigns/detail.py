@@ -134,7 +134,8 @@ async def _render(visit: Visit, code: int = 200, **values: Any) -> Response:
     channels = await register.channels(seen)
     moves = await register.stock_moved(seen, CURVE_PARTS)
     past, moved = await register.versions(seen.id, ACTS_MAX + 1), await register.adjustments(seen.id, ACTS_MAX)
-    done = _DONE.get(visit.asked("done"))
+    proposals, said = await _pending(visit, seen), visit.asked("done")
+    done = _DONE.get(said) if proposals or said != "proposed" else None  # what is decided is no longer proposed
     given = {
         **about(visit, seen),
         "done": visit.words.say(done) if done and code == 200 else None,
@@ -143,7 +144,7 @@ async def _render(visit: Visit, code: int = 200, **values: Any) -> Response:
         "curve": curve(moves, CURVE_PARTS),
         "box": (WIDTH, HEIGHT),
         "acts": acts(past, moved, visit.words, ACTS_MAX),
-        "proposals": await _pending(visit, seen),
+        "proposals": proposals,
         "steps": _steps(seen) if visit.who.may("marketer") else [],
         "typed": {name: visit.one(name) for name in ("way", "count", "reason")},
         "key": token_hex(8),
