@@ -39,6 +39,16 @@ async def closed(browser: Browser, period: str) -> str:
     return await poll(browser, period, "data-close")
 
 
+async def look_at_the_report(reader: Browser) -> None:
+    """The only one of January: a page in both languages, and a PDF."""
+    pdf = await reader.get(f"{JANUARY}/report?form=pdf")
+    assert (pdf.headers["content-type"], pdf.content[:5]) == ("application/pdf", b"%PDF-")
+    assert "Close report" in (await reader.get(f"{JANUARY}/report?number=1&form=html")).text
+    chinese = await reader.get(f"{JANUARY}/report?form=html", accept_language="zh-CN")
+    assert ("关账报告" in chinese.text, "Close report" in chinese.text) == (True, False)
+    assert (await reader.get(f"{JANUARY}/report?number=9")).status_code == 404
+
+
 async def test_a_month_is_closed_and_opened_again(
     door: Door, redis_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -73,12 +83,7 @@ async def test_a_month_is_closed_and_opened_again(
             assert 'data-close="closed"' in page
             assert all(items(page).values())
             assert books.value("SELECT count(*) FROM close_reports") == 1
-            pdf = await gus.get(f"{JANUARY}/report?form=pdf")
-            assert (pdf.headers["content-type"], pdf.content[:5]) == ("application/pdf", b"%PDF-")
-            assert "Close report" in (await gus.get(f"{JANUARY}/report?number=1&form=html")).text
-            chinese = await gus.get(f"{JANUARY}/report?form=html", accept_language="zh-CN")
-            assert ("关账报告" in chinese.text, "Close report" in chinese.text) == (True, False)
-            assert (await gus.get(f"{JANUARY}/report?number=9")).status_code == 404
+            await look_at_the_report(gus)
             late = await gus.post(f"{JANUARY}/act", {"step": "hold"})
             assert (late.status_code, "Not in this state." in late.text) == (409, True)
 
