@@ -118,6 +118,21 @@ async def test_a_month_is_closed_and_opened_again(
             assert books.value("SELECT closed_through::text FROM legal_entities") == "2024-01-03"
 
 
+async def see_a_verdict_turn(reader: Browser, books: Books) -> None:
+    """It names the first row of what is violated; once that is put right it is green."""
+    forge(books, "UPDATE coupons SET holder = 'eve' WHERE holder = 'kept'")
+    verdict = f"{BOOKS}/verdict"
+    await reader.post(verdict)
+    broken = await poll(reader, verdict, "data-verdict")
+    assert [name for name, holds in items(broken).items() if not holds] == ["answers", "live"]
+    answers = broken.partition('data-item="answers"')[2].partition("</tr>")[0]
+    assert "eve" in answers
+    assert re.search(r'<a href="/console/coupons/\w+">', answers), "the first row leads to its coupon"
+    forge(books, "UPDATE coupons SET holder = 'kept' WHERE holder = 'eve'")
+    await reader.post(verdict)
+    assert 'data-verdict="holds"' in await poll(reader, verdict, "data-verdict")
+
+
 async def test_a_day_with_damage_is_mended_and_closed(
     door: Door, redis_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,16 +192,6 @@ async def test_a_day_with_damage_is_mended_and_closed(
             twice = await fay.post(f"{one}/act", ends)
             assert (twice.status_code, "It is resolved already" in twice.text) == (409, True)
 
-            forge(books, "UPDATE coupons SET holder = 'eve' WHERE holder = 'kept'")
-            verdict = f"{BOOKS}/verdict"
-            await fay.post(verdict)
-            broken = await poll(fay, verdict, "data-verdict")
-            assert [name for name, holds in items(broken).items() if not holds] == ["answers", "live"]
-            answers = broken.partition('data-item="answers"')[2].partition("</tr>")[0]
-            assert "eve" in answers
-            assert re.search(r'<a href="/console/coupons/\w+">', answers), "the first row leads to its coupon"
-            forge(books, "UPDATE coupons SET holder = 'kept' WHERE holder = 'eve'")
-            await fay.post(verdict)
-            assert 'data-verdict="holds"' in await poll(fay, verdict, "data-verdict")
+            await see_a_verdict_turn(fay, books)
 
             assert 'data-close="closed"' in await closed(fay, day)
