@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -115,13 +115,18 @@ class System:
     def stopped(self, part: str) -> Iterator[None]:
         """Hold the processes of *part* still for the length of the block."""
         pids = self.parts().get(part, [])
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        send_signal(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            send_signal(pids, signal.SIGCONT)
+
+
+def send_signal(pids: list[int], number: signal.Signals) -> None:
+    """Send it to each; one that has ended since it was listed, as one of PostgreSQL's may, has no need of it."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextmanager

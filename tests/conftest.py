@@ -28,6 +28,11 @@ from lua.door import Door, connect
 from reconciler.migrations import migrate
 
 Eventually = Callable[..., Coroutine[Any, Any, Any]]
+LEAVES_TRIES = 12
+
+# A busy machine stands still in the middle of an example, or while one is drawn, which says nothing of what it is of.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # A busy machine stands still in the middle of an example, or while one is drawn, which says nothing of what it is of.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -150,12 +155,21 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 def fresh_database(server: Postgres) -> Iterator[str]:
     """The URL of a fresh, migrated database of *server*, which is gone afterwards."""
     name = f"test_{os.urandom(6).hex()}"
+    _when_nobody_is_in_it(server, "CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy", name)
+    try:
+        yield _with_database(server.url, name)
+    finally:
+        _when_nobody_is_in_it(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _when_nobody_is_in_it(server: Postgres, statement: str, name: str) -> None:
+    """PostgreSQL waits five seconds for whoever is on his way out of a database, who may take longer here."""
     with psycopg.connect(server.url, autocommit=True) as connection:
-        copy = sql.SQL("CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy")
-        connection.execute(copy.format(sql.Identifier(name)))
-    yield _with_database(server.url, name)
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        for _ in range(LEAVES_TRIES):
+            with suppress(psycopg.errors.ObjectInUse):
+                connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+                return
+        raise AssertionError(f"somebody stays in {name}, or in what it is made of")
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Self
 
 import httpx2
@@ -34,7 +33,7 @@ from gateway.settings import Settings
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from gateway.tokens import mint_token, parse_keys
-from tests.conftest import ON_VALKEY
+from tests.conftest import ON_VALKEY, fresh_database
 from tests.phone import request_bytes
 
 JWT_KEYS = "test=" + "t" * 32
@@ -243,7 +242,7 @@ class Worker:
     async def redis_stands_still(self) -> AsyncIterator[None]:
         """Until the block ends Redis, for all workers, decides nothing: what is asked is in flight."""
         redis: Any = self.services.door.redis
-        await redis.execute_command("CLIENT", "PAUSE", "9000", "WRITE")
+        await redis.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
         try:
             yield
         finally:
@@ -263,25 +262,13 @@ def claim_bytes(holder: str, *lines: str, campaign: str = "flash", key: str = ""
     return request_bytes("POST", f"/v1/campaigns/{campaign}/claims", *head, *lines, body=body)
 
 
-@contextmanager
-def a_database(server: Postgres) -> Iterator[str]:
-    """The URL of a migrated database for as long as the block runs, for workers that several tests share."""
-    name = f"test_{token_hex(6)}"
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_fairclaim STRATEGY file_copy")
-        try:
-            yield f"{server.url.rpartition('/')[0]}/{name}"
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @asynccontextmanager
 async def served(
     redis: Valkey, postgres: Postgres, folder: Path, *protocols: type[Any], **changes: Any
 ) -> AsyncIterator[list[Worker]]:
     """A worker behind each of *protocols*, all on an emptied Redis and one database, and all know campaign flash."""
     async with AsyncExitStack() as stack:
-        database = stack.enter_context(a_database(postgres))
+        database = stack.enter_context(fresh_database(postgres))
         workers = [
             await stack.enter_async_context(Worker(redis.url, database, folder, slot, http=protocol, **changes))
             for slot, protocol in enumerate(protocols)

@@ -147,10 +147,10 @@ def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     size = ["--claims", "200000", "--holders", "150000", "--stock", "100000", "--campaign", "big"]
 
     def stocktakes() -> Iterator["subprocess.CompletedProcess[str]"]:
-        asked = ("stocktake", "--times", "100", "--interval", "0.05", "--samples", "20", "--json")
-        yield system.command(*asked, timeout_s=600)
+        asked = ("stocktake", "--interval", "0.05", "--samples", "20", "--json", "--times")
+        yield system.command(*asked, "100", timeout_s=600)
         while not is_over.is_set():
-            yield system.command(*asked, timeout_s=600)
+            yield system.command(*asked, "10", timeout_s=600)
 
     with ThreadPoolExecutor(1) as beside:
         stocktaking = beside.submit(list, stocktakes())

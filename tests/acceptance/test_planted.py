@@ -1,7 +1,6 @@
 """A build with a planted bug is caught: a whole system of it, a short load, and the verdict names what is wrong."""
 
 import asyncio
-import os
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.rush import create_campaign
-from loadtest.system import System
+from loadtest.system import System, send_signal
 from loadtest.verdict import Expected, Verdict, judge, waiting
 from loadtest.verdict.found import row_text
 from tests.conftest import Eventually
@@ -55,8 +54,7 @@ class Bench:
 
     def _start_gateway_anew(self, eventually: Eventually) -> None:
         before = set(self._system.parts()["gateway"])
-        for pid in before:
-            os.kill(pid, signal.SIGKILL)
+        send_signal([*before], signal.SIGKILL)
 
         def is_another_one() -> bool:
             return not before & set(self._system.parts().get("gateway", [])) and self._answers()

@@ -10,22 +10,14 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from gateway.lane import Lane
-from tests.browser.chromium import FLAGS, NoChromium, find_chromium
+from tests.browser.chromium import FLAGS, START_S_MAX, NoChromium, find_chromium
 from tests.browser.shop import Shop
 from tests.browser.watching import DESK, WAIT_MS_MAX, Watch
 from tests.http import Worker
 
 NewPage = Callable[..., Awaitable[Page]]
-PATIENT: dict[str, Any] = {
-    "claim_wait_ms_max": 20_000,
-    "redis_call_ms_max": 15_000,
-    "postgres_ms_max": 20_000,
-    "code_limiter_ms_max": 5000,
-    "receipt_s_max": 60,
-    "keep_alive_s_max": 600,
-    "alerts_look_s": 60,
-}
-"""Settings of a worker that sends nobody away: a browser takes its time, and what waits beside it on a busy machine."""
+SELDOM_S = 60
+"""From one look of the site for alerts to the next: what it finds is not what these tests write into the books."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -37,7 +29,7 @@ async def browser() -> AsyncIterator[Browser]:
             path = await asyncio.to_thread(find_chromium, Path(playwright.chromium.executable_path))
         except NoChromium as error:
             pytest.fail(str(error), pytrace=False)
-        browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=START_S_MAX * 1000)
         yield browser
         await browser.close()
 
@@ -45,7 +37,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """One worker behind the lane on a free port of 127.0.0.1, on an emptied Redis and a fresh database."""
-    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, **PATIENT) as worker:
+    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, alerts_look_s=SELDOM_S) as worker:
         yield worker
 
 

@@ -19,12 +19,13 @@ from gateway.lane import Lane
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from tests.browser.accessible import violations
-from tests.browser.conftest import PATIENT
+from tests.browser.conftest import SELDOM_S
 from tests.browser.keys import refresh, walk
 from tests.browser.nasty_shop import ATTACK, WRITTEN, NastyShop, attack
 from tests.browser.test_console import sign_in
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
-from tests.http import Worker, a_database
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, WAIT_MS_MAX, Watch, overflow, picture
+from tests.conftest import fresh_database
+from tests.http import Worker
 from tests.integration.consoling import Browser as Forms
 from tests.integration.consoling import signed_in
 from tests.integration.draining import Books
@@ -74,8 +75,8 @@ async def shop(
 ) -> AsyncIterator[NastyShop]:
     """The one worker of this module, and all that was written into it."""
     folder: Path = tmp_path_factory.mktemp("looks")
-    with a_database(postgres_server) as database:
-        worker = Worker(redis_server.url, database, folder, http=Lane, **PATIENT)
+    with fresh_database(postgres_server) as database:
+        worker = Worker(redis_server.url, database, folder, http=Lane, alerts_look_s=SELDOM_S)
         async with worker:
             await worker.services.door.redis.flushall()
             shop = NastyShop(worker)
@@ -118,6 +119,7 @@ async def test_each_page_in_each_look(browser: Browser, shop: NastyShop, look: s
     watch.expect_status(400, 404)
     options = {"base_url": ours, "locale": "en-GB", **LOOKS[look]}
     context = await browser.new_context(**options)
+    context.set_default_timeout(WAIT_MS_MAX)
     watch.follow(context)
     page = await context.new_page()
     keys = await context.new_cdp_session(page)

@@ -17,9 +17,9 @@ from playwright.async_api import Locator, Page, Route, expect
 from gateway.codes import read_code
 from gateway.lane import Lane
 from tests.browser.accessible import violations
-from tests.browser.conftest import PATIENT, NewPage
+from tests.browser.conftest import SELDOM_S, NewPage
 from tests.browser.keys import Keys
-from tests.browser.watching import IN_BROWSER, PHONE, PICTURES, Watch, overflow, picture
+from tests.browser.watching import IN_BROWSER, PHONE, PICTURES, Watch, overflow, picture, shot
 from tests.http import Worker
 from tests.pictures import phones
 
@@ -31,7 +31,9 @@ CLAIMS = "**/v1/campaigns/*/claims"
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """As everywhere here, with a demo of the campaign flash."""
-    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, demo_campaign="flash", **PATIENT) as worker:
+    async with Worker(
+        redis_url, postgres_url, tmp_path, http=Lane, demo_campaign="flash", alerts_look_s=SELDOM_S
+    ) as worker:
         yield worker
 
 
@@ -139,7 +141,7 @@ async def test_every_state(new_page: NewPage, site: Worker, watch: Watch, look: 
     await look_at("won")
     assert await page.evaluate("document.activeElement.className") == "code", "not on a button that is gone"
     code = await page.locator("[data-code]").inner_text()
-    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(await (await _code_picture(page)).screenshot())))
+    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(await shot(await _code_picture(page)))))
     assert read_code(read.text) == read_code(code)
     await page.reload()
     await look_at("yours")

@@ -34,8 +34,8 @@ from gateway.lane import Lane
 from gateway.settings import Settings
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
-from tests.conftest import redis_binaries
-from tests.http import JWT_KEYS, Worker, a_database, bearer
+from tests.conftest import fresh_database, redis_binaries
+from tests.http import JWT_KEYS, Worker, bearer
 from tests.integration.draining import draining
 
 pytestmark = [
@@ -130,7 +130,7 @@ def site(redis_server: Valkey, postgres_server: Postgres, tmp_path_factory: pyte
             opened.set_result(Site(f"http://127.0.0.1:{worker.port}", session, bearer("ann"), roles, there))
             await asyncio.to_thread(done.wait)
 
-    with a_database(postgres_server) as database:
+    with fresh_database(postgres_server) as database:
         thread = threading.Thread(target=lambda: asyncio.run(serve(database)))
         thread.start()
         try:

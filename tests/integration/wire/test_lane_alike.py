@@ -27,7 +27,8 @@ from gateway.stack.valkey import Valkey
 from gateway.tickets import Tickets
 from gateway.tokens import parse_keys
 from lua.keys import CampaignId, HolderId
-from tests.http import JWT_KEYS, ON_SOCKETS, Worker, a_database, bearer, claim_bytes
+from tests.conftest import fresh_database
+from tests.http import JWT_KEYS, ON_SOCKETS, Worker, bearer, claim_bytes
 from tests.phone import Phone, WireAnswer, request_bytes
 from tests.proxy import Proxy
 
@@ -67,7 +68,7 @@ async def twins(
 ) -> AsyncIterator[Twins]:
     """The two, on the campaigns of all cases."""
     async with AsyncExitStack() as stack:
-        database = stack.enter_context(a_database(postgres_server))
+        database = stack.enter_context(fresh_database(postgres_server))
         proxy = await stack.enter_async_context(Proxy(redis_server.url))
         workers = []
         for number, protocol in enumerate((Lane, Guard)):
