@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+import httpx2
 import psycopg
 import pytest
 
@@ -49,6 +50,23 @@ async def look_at_the_report(reader: Browser) -> None:
     assert (await reader.get(f"{JANUARY}/report?number=9")).status_code == 404
 
 
+async def at_once(postgres_url: str, *browsers: Browser) -> list[httpx2.Response]:
+    """What each is told who closes January: whoever is first waits for the database until the other one has asked."""
+    with psycopg.connect(postgres_url) as slow:
+        slow.execute("LOCK TABLE close_reports IN SHARE MODE")
+        return await asyncio.gather(*(each.post(f"{JANUARY}/act", {"step": "close"}) for each in browsers))
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, day: str, days_later: int = 0) -> None:
+    """To those who look whether a day is over it is noon of *day*, or so many days later."""
+    noon_ms = round(datetime.fromisoformat(f"{day}T12:00:00Z").timestamp() * 1000)
+
+    async def clock_ms(_: Door) -> int:
+        return noon_ms + days_later * 24 * 3_600_000
+
+    monkeypatch.setattr("reconciler.periods.checks.clock_ms", clock_ms)
+
+
 async def test_a_month_is_closed_and_opened_again(
     door: Door, redis_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -74,9 +92,7 @@ async def test_a_month_is_closed_and_opened_again(
             assert f'<a href="{BOOKS}/periods/main/day/2024-01-03">' in later, "what comes before it is led to"
 
             assert (await fay.post(f"{JANUARY}/act", {"step": "hold"})).status_code == 303
-            with psycopg.connect(postgres_url) as slow:  # whoever is first is still at it when the other one asks
-                slow.execute("LOCK TABLE close_reports IN SHARE MODE")
-                both = await asyncio.gather(*(each.post(f"{JANUARY}/act", {"step": "close"}) for each in (fay, gus)))
+            both = await at_once(postgres_url, fay, gus)
             assert sorted(answer.status_code for answer in both) == [303, 409]
             assert "Somebody is at it already." in next(each.text for each in both if each.status_code == 409)
             page = await poll(gus, JANUARY, "data-close")
@@ -148,13 +164,7 @@ async def test_a_day_with_damage_is_mended_and_closed(
             await add_user(http.worker, "fay", "finance")
             fay = await signed_in(http.worker, "fay")
             today = books.value("SELECT max(effective_date)::text FROM account_days")
-            noon_ms: int = round(datetime.fromisoformat(f"{today}T12:00:00Z").timestamp() * 1000)
-            clock = {"ms": noon_ms}
-
-            async def clock_ms(_: Door) -> int:
-                return clock["ms"]
-
-            monkeypatch.setattr("reconciler.periods.checks.clock_ms", clock_ms)
+            set_clock(monkeypatch, today)
             day = f"{BOOKS}/periods/main/day/{today}"
             await fay.post(f"{day}/act", {"step": "hold"})
             take = f"{BOOKS}/new-stocktake"
@@ -172,7 +182,7 @@ async def test_a_day_with_damage_is_mended_and_closed(
             waits = await poll(fay, day, "data-close")
             assert [name for name, holds in items(waits).items() if not holds] == ["over"]
             assert "Wait until it is over everywhere" in waits
-            clock["ms"] += 24 * 3_600_000
+            set_clock(monkeypatch, today, days_later=1)
             await fay.post(f"{day}/act", {"step": "close"})
             refused = await poll(fay, day, "data-close")
             assert [name for name, holds in items(refused).items() if not holds] == ["settled", "live"]
