@@ -67,7 +67,7 @@ async def picture(page: Page, name: str) -> Path:
     PICTURES.mkdir(exist_ok=True)
     await page.wait_for_load_state()
     path = PICTURES / f"{name}.png"
-    await shot(page, path=path, full_page=True)
+    await shot(page, path=path, full_page=True, caret="initial")  # which would be hidden by styles that stay behind
     return path
 
 
