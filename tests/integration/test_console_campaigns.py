@@ -167,6 +167,25 @@ async def test_through_its_life(worker: Worker, monkeypatch: pytest.MonkeyPatch)
     assert story == ["Archived", "Ended", "Resumed", "Paused", "Started", "Draft made"]
 
 
+async def test_a_draft_is_thrown_away(worker: Worker) -> None:
+    """A draft that was a mistake goes to the archive, without being started first; then it leads nowhere but to a clone."""
+    ann = await marketer(worker)
+    await ann.get(NEW)
+    await made(ann)
+    assert "Throw the draft away" in (await ann.get(f"{PAGE}/flash")).text
+
+    gone = await ann.post(f"{PAGE}/flash", {"step": "archive"})
+
+    assert gone.headers["location"] == f"{PAGE}/flash?done=archive", gone.text
+    page = await ann.get(f"{PAGE}/flash")
+    assert re.findall(r"<strong>(\w[\w ]*)</strong> <span", page.text) == ["Archived", "Draft made"]
+    assert not re.search(r'name="step" value="(publish|archive|stock)"', page.text)
+    assert f"{NEW}?from=flash" in page.text
+    assert f"{PAGE}/flash" not in (await ann.get(PAGE)).text
+    assert f"{PAGE}/flash" in (await ann.get(f"{PAGE}?state=archived")).text
+    assert (await ann.post(f"{PAGE}/flash", {"step": "publish"})).status_code == 409
+
+
 async def test_stock_takes_two(worker: Worker) -> None:
     """Stock in is proposed, moves nothing, waits once, and is in Redis when somebody else approves it."""
     ann, cho = await marketer(worker), await marketer(worker, "cho")
