@@ -168,7 +168,7 @@ async def test_through_its_life(worker: Worker, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_draft_is_thrown_away(worker: Worker) -> None:
-    """A draft that was a mistake goes to the archive, without being started first; then it leads nowhere but to a clone."""
+    """A draft that was a mistake goes to the archive, unstarted; then it leads nowhere but to a clone."""
     ann = await marketer(worker)
     await ann.get(NEW)
     await made(ann)

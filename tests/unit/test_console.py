@@ -10,6 +10,7 @@ from babel import Locale
 from babel.messages.catalog import Message
 
 from gateway.console.access import inside
+from gateway.console.books.charting import suggested
 from gateway.console.books.checking import of_check
 from gateway.console.campaigns.fields import FIELDS
 from gateway.console.locales import LANGUAGES, Words, choose
@@ -20,6 +21,7 @@ from gateway.console.render import ASSETS
 from gateway.console.routes import PAGES
 from gateway.console.sessions import Session, Sessions
 from gateway.people.person import ROLES
+from reconciler.accounts import ACCOUNTS, MONEY_ACCOUNTS
 from reconciler.periods.report import Check
 from tests.messages import extracted, kept, translated
 
@@ -257,3 +259,12 @@ def test_what_keeps_a_period_open_is_told_in_words(name: str, found: str, says: 
         Check(name, "period", "", False, {}, [found]), "main", Words("zh_Hans", Locale("zh", "Hans"), "UTC")
     )
     assert [part.value for [part] in told.found] == [says]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_account_of_the_chart_is_suggested_in_words(language: str) -> None:
+    """Each account is there, with what it holds."""
+    said = dict(suggested(Words(language, Locale.parse(language), "UTC")))
+    assert {account.removesuffix(":") for account in said} == ACCOUNTS.keys() | MONEY_ACCOUNTS.keys()
+    assert all(said.values())
+    assert language == "en" or not any(holds.isascii() for holds in said.values())
