@@ -5,10 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, Response
 
-from gateway.console.locales import LANGUAGES, Words, catalogue
+from gateway.console.isolating import isolated
+from gateway.console.locales import LANGUAGES, Words, apart, catalogue
 from gateway.console.roles import ROLE_WORDS
 from gateway.static import Assets
 from vendored import UPLOT
@@ -46,8 +48,18 @@ def environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    made.globals["gettext"] = _isolating(made.globals["gettext"])  # which _() asks
+    made.filters["isolated"] = isolated
     made.globals.update(asset=ASSETS.address, languages=LANGUAGES, role_words=ROLE_WORDS)
     return made
+
+
+def _isolating(gettext: Any) -> Any:
+    @pass_context
+    def said(context: Context, text: str, /, **values: Any) -> Any:
+        return gettext(context, text, **apart(values))
+
+    return said
 
 
 def render(template: str, words: Words, status: int = 200, **values: Any) -> Response:

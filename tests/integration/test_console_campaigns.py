@@ -189,7 +189,7 @@ async def test_a_draft_is_thrown_away(worker: Worker) -> None:
 async def test_stock_takes_two(worker: Worker) -> None:
     """Stock in is proposed, moves nothing, waits once, and is in Redis when somebody else approves it."""
     ann, cho = await marketer(worker), await marketer(worker, "cho")
-    await worker.publish()
+    await worker.publish(name="Sale \u202efo")
     stock: dict[str, Any] = {"step": "stock", "way": "in", "count": "5", "reason": "pallet"}
     await ann.get(f"{PAGE}/flash")
 
@@ -205,6 +205,9 @@ async def test_stock_takes_two(worker: Worker) -> None:
     assert "Waits for a second person" in page.text
     number = re.search(r"/console/waiting#([\w]+)", page.text)
     assert number
+    waits = (await cho.get("/console/waiting")).text
+    assert ">\u2068Sale \u202efo\u2069 (flash)</a>" in waits, "the name does not turn round what is approved"
+    assert "<title>\u2068Sale \u202efo\u2069 · Fairclaim</title>" in page.text
     assert (await cho.post("/console/waiting", {"proposal": number[1], "step": "approve"})).status_code == 303
     found = await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))
     assert found.json()["remaining"] == 105

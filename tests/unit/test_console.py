@@ -13,11 +13,12 @@ from gateway.console.access import inside
 from gateway.console.books.charting import suggested
 from gateway.console.books.checking import of_check
 from gateway.console.campaigns.fields import FIELDS
+from gateway.console.isolating import isolated
 from gateway.console.locales import LANGUAGES, Words, choose
 from gateway.console.pages.audit import read_line
 from gateway.console.pages.differing import Change
 from gateway.console.pages.leading import leads_to
-from gateway.console.render import ASSETS
+from gateway.console.render import ASSETS, environment
 from gateway.console.routes import PAGES
 from gateway.console.sessions import Session, Sessions
 from gateway.people.person import ROLES
@@ -128,6 +129,25 @@ def test_numbers_money_and_times_are_of_the_place_and_the_zone() -> None:
     assert chinese.say("Sign in") == "登录"
     assert british.say("%(mib)s MiB", mib="3") == "3 MiB"
     assert list(LANGUAGES) == ["en", "zh_Hans"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("Singles’ Day ☂ 双十一", "Singles’ Day ☂ 双十一"),
+        ("\u202enwod", "\u2068\u202enwod\u2069"),
+        ("שלום 5", "\u2068שלום 5\u2069"),
+        ("a\u2069\u202eb", "\u2068a\u202eb\u2069"),
+        ("\u2067a\u2069\u2069\u2066b", "\u2068\u2067a\u2069\u2066b\u2069\u2069"),
+    ],
+)
+def test_a_name_does_not_turn_what_stands_beside_it(typed: str, shown: str) -> None:
+    """What turns the way of reading is in an isolate that it can't end, in messages too; the rest is as it is."""
+    words = Words("en", Locale.parse("en_GB"), "UTC")
+    assert isolated(typed) == shown
+    assert words.say("%(maker)s, approved by %(checker)s", maker=typed, checker="bo") == f"{shown}, approved by bo"
+    page = environment("en").from_string("{{ _('Report %(number)s', number=name) }}").render(name=f"<{typed}>")
+    assert page == f"Report {isolated(f'<{typed}>')}".replace("<", "&lt;").replace(">", "&gt;")
 
 
 def test_a_session_comes_back_until_its_time_is_over() -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.campaigns.register import Called, Register
 from gateway.console.access import HOME
+from gateway.console.isolating import isolated
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
 from gateway.console.pages.differing import Change, differences, label
@@ -187,7 +188,7 @@ def _about(here: Proposal, called: Mapping[str, Called]) -> Iterator[Link]:
     asked = here.asked
     if campaign := asked.get("campaign"):
         name = called[campaign].name if campaign in called else campaign
-        yield Link(f"{name} ({campaign})" if name != campaign else campaign, f"{HOME}/campaigns/{campaign}")
+        yield Link(f"{isolated(name)} ({campaign})" if name != campaign else campaign, f"{HOME}/campaigns/{campaign}")
     if holder := asked.get("holder"):
         yield Link(holder, f"{HOME}/coupons?{urlencode({'holder': holder})}")
     if here.kind == "period_reopening":
