@@ -180,7 +180,10 @@ async def test_each_person_at_the_page(worker: Worker, monkeypatch: pytest.Monke
             assert len(set(taken)) == len(ids) + len(over)
     assert await walked(browser, "/console/alerts?sort=worst", link) == began[::-1]
     assert "No alert is like that." in (await browser.get("/console/alerts?campaign=nowhere")).text
+    late = {"by": "webhook", "name": "late", "address": "https://hooks.example.com/"}
+    assert (await ask(worker, "admin", "POST", "alert-receivers", late)).status_code == 201
     one = await browser.get(f"/console/alerts/{ids['breaks']}")
+    assert "Nobody: when it began, no receiver was told of this kind." in one.text, "one that is told of all came later"
     assert (one.status_code, "Acknowledge it" in one.text) == (200, False)
     operator = await signed_in(worker, "operator")
     hidden = await operator.get(f"/console/alerts/{ids['expiry_wave']}")
@@ -221,6 +224,7 @@ async def test_thresholds_and_receivers_are_sorted_and_filed(worker: Worker, mon
     for sort, names in (("made", ["=b", "a"]), ("name", ["=b", "a"]), ("x", ["=b", "a"])):
         assert await walked(browser, f"{page}?sort={sort}&down=0", named) == names
         assert await walked(browser, f"{page}?sort={sort}&down=1", named) == names[::-1]
+    assert (await browser.get(page)).text.count("<dt>Last alert arrived</dt><dd>never</dd>") == 2, "a trial is no alert"
     file = await filed(browser, f"{page}.csv?sort=name&down=1")
     assert [(row["name"], row["address"]) for row in file] == [
         ("a", "https://hooks.example.com/…"), ("'=b", "https://hooks.example.com/…")
