@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, Response
 
+from gateway.console.actors import who_in_words
 from gateway.console.isolating import isolated
 from gateway.console.locales import LANGUAGES, Words, apart, catalogue
 from gateway.console.roles import ROLE_WORDS
@@ -49,7 +50,7 @@ def environment(language: str) -> Environment:
     )
     made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     made.globals["gettext"] = _isolating(made.globals["gettext"])  # which _() asks
-    made.filters["isolated"] = isolated
+    made.filters.update(isolated=isolated, who=_who)
     made.globals.update(asset=ASSETS.address, languages=LANGUAGES, role_words=ROLE_WORDS)
     return made
 
@@ -60,6 +61,11 @@ def _isolating(gettext: Any) -> Any:
         return gettext(context, text, **apart(values))
 
     return said
+
+
+@pass_context
+def _who(context: Context, actor: str) -> str:
+    return who_in_words(actor, context["words"])
 
 
 def render(template: str, words: Words, status: int = 200, **values: Any) -> Response:

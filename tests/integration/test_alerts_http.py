@@ -230,7 +230,7 @@ async def test_thresholds_and_receivers_are_sorted_and_filed(worker: Worker, mon
         ("a", "https://hooks.example.com/…"), ("'=b", "https://hooks.example.com/…")
     ]  # fmt: skip
     log = await (await signed_in(worker, "auditor")).get("/console/audit?action=receivers.exported")
-    assert "user:admin" in log.text
+    assert (">admin<" in log.text, "user:admin" in log.text) == (True, False), "people are called by their names"
 
 
 async def test_the_command_line(

@@ -207,6 +207,7 @@ async def test_stock_takes_two(worker: Worker) -> None:
     assert number
     waits = (await cho.get("/console/waiting")).text
     assert ">\u2068Sale \u202efo\u2069 (flash)</a>" in waits, "the name does not turn round what is approved"
+    assert '<dt>Made by</dt><dd class="wrap">ann</dd>' in waits, "as she is called on the campaign's page"
     assert "<title>\u2068Sale \u202efo\u2069 · Fairclaim</title>" in page.text
     assert (await cho.post("/console/waiting", {"proposal": number[1], "step": "approve"})).status_code == 303
     found = await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))

@@ -16,7 +16,7 @@ from gateway.campaigns.life import State
 from gateway.campaigns.patch import MONEY, DefinitionPatch, difference, patched
 from gateway.campaigns.register import Past
 from gateway.campaigns.service import Seen
-from gateway.console.campaigns.acts import who_in_words
+from gateway.console.actors import who_in_words
 from gateway.console.campaigns.detail import PENDING, about, campaign_of, proposals_of
 from gateway.console.campaigns.differences import differences
 from gateway.console.campaigns.fields import FIELDS, LABELS, STEPS

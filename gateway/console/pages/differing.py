@@ -8,10 +8,12 @@ import msgspec
 
 from gateway.campaigns.currencies import CURRENCIES
 from gateway.campaigns.definition import parse_ms
+from gateway.console.actors import who_in_words
 from gateway.console.campaigns.fields import FIELDS, Field
 from gateway.console.locales import N_, Words
 
 VALUE_CHARS_MAX = 300
+_WHO = {"acknowledged_by", "checker", "maker"}
 _NOTHING, _YES, _NO = N_("none"), N_("yes"), N_("no")
 
 LABELS = {
@@ -174,6 +176,8 @@ def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
         return words.say(_NOTHING)
     if (field := FIELDS.get(name)) and _is_of(field, value):
         return field_in_words(field, value, words, currency)
+    if name.rpartition(".")[2] in _WHO and isinstance(value, str):
+        return who_in_words(value, words)
     match value:
         case bool():
             return words.say(_YES if value else _NO)

@@ -21,6 +21,7 @@ from gateway.errors import Refusal
 from gateway.proposals.asked import MAKERS, SAID_CHARS_MAX
 from gateway.proposals.deciding import Proposals
 from gateway.proposals.store import Proposal
+from reconciler.periods.calendar import parse_period
 
 WAITING, EXPORT = f"{HOME}/waiting", f"{HOME}/waiting.csv"
 ROWS_MAX = 50
@@ -174,7 +175,7 @@ def _proposals(visit: Visit) -> Proposals:
 def shown(here: Proposal, words: Words, called: Mapping[str, Called]) -> Shown:
     """*here* in words; *called* are the campaigns by their ids."""
     campaign = called.get(str(here.asked.get("campaign")), Called("", ""))
-    about, facts = list(_about(here, called)), list(_facts(here, words))
+    about, facts = list(_about(here, words, called)), list(_facts(here, words))
     return Shown(
         here,
         KIND_WORDS[here.kind],
@@ -184,7 +185,7 @@ def shown(here: Proposal, words: Words, called: Mapping[str, Called]) -> Shown:
     )
 
 
-def _about(here: Proposal, called: Mapping[str, Called]) -> Iterator[Link]:
+def _about(here: Proposal, words: Words, called: Mapping[str, Called]) -> Iterator[Link]:
     asked = here.asked
     if campaign := asked.get("campaign"):
         name = called[campaign].name if campaign in called else campaign
@@ -192,10 +193,10 @@ def _about(here: Proposal, called: Mapping[str, Called]) -> Iterator[Link]:
     if holder := asked.get("holder"):
         yield Link(holder, f"{HOME}/coupons?{urlencode({'holder': holder})}")
     if here.kind == "period_reopening":
-        period = here.subject.partition(":")[2]
-        entity, _, day = period.partition("/")
-        kind, starts = ("month", f"{day}-01") if len(day) == len("2026-11") else ("day", day)
-        yield Link(period, f"{HOME}/books/periods/{entity}/{kind}/{starts}")
+        entity, _, day = here.subject.partition(":")[2].partition("/")
+        period = parse_period(entity, day)
+        days = dict.fromkeys(words.day(each) for each in (period.starts, period.ends))
+        yield Link(f"{entity}: {' – '.join(days)}", f"{HOME}/books/periods/{entity}/{period.kind}/{period.starts}")
     if here.kind == "manual_journal":
         yield Link(here.id, f"{HOME}/books/manual/{here.id}")
 
