@@ -117,6 +117,30 @@ async def test_who_chooses_thresholds(worker: Worker) -> None:
     assert told[1][1]["after"] == {"value": None, "is_off": True}
 
 
+async def test_thresholds_that_count_are_whole_and_go_again(worker: Worker) -> None:
+    """There is no half of a coupon, in the form and over /v1; a campaign that goes by all again is not listed."""
+    await worker.publish()
+    await add_one_of_each_role(worker)
+    browser, page = await signed_in(worker, "marketer"), "/console/alert-thresholds"
+    own = {"kind": "low_stock", "campaign": "flash", "of_one": "1", "step": "choose"}
+    half = await browser.post(page, {**own, "value": "1.5"})
+    assert (half.status_code, "A whole number from 0 to 100,000,000." in half.text) == (400, True)
+    asked = {"kind": "low_stock", "campaign": "flash", "value": 1.5}
+    refused = await ask(worker, "marketer", "POST", "alert-thresholds", asked)
+    assert (refused.status_code, refused.json()["field"]) == (400, "value")
+    odd = await ask(worker, "admin", "POST", "alert-thresholds", {"kind": "breaks", "value": 2.5})
+    assert (odd.status_code, odd.json()["field"]) == (400, "value")
+    share = await ask(worker, "admin", "POST", "alert-thresholds", {"kind": "low_stock", "value": 12.5})
+    assert share.status_code == 200, "a share may be"
+
+    assert (await browser.post(page, {**own, "value": "7"})).status_code == 303
+    assert 'data-label="Campaign"><a href="/console/campaigns/flash"' in (await browser.get(page)).text
+    assert (await browser.post(page, {**own, "step": "default"})).status_code == 303
+    assert "No campaign has a threshold of its own." in (await browser.get(page)).text
+    found = (await ask(worker, "auditor", "GET", "alert-thresholds")).json()["items"]
+    assert [each["campaign"] for each in found if each["campaign"]] == []
+
+
 async def test_receivers_are_the_admins(worker: Worker) -> None:
     """Nobody else lists, makes or tries them; what can't be one is named; a state that it is in already is refused."""
     body = {"by": "webhook", "name": "x", "address": "https://hooks.example.com/a"}
