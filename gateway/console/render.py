@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from gateway.console.actors import who_in_words
 from gateway.console.isolating import isolated
+from gateway.console.labelling import labels_in
 from gateway.console.locales import LANGUAGES, Words, apart, catalogue
 from gateway.console.roles import ROLE_WORDS
 from gateway.static import Assets
@@ -51,7 +52,7 @@ def environment(language: str) -> Environment:
     made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     made.globals["gettext"] = _isolating(made.globals["gettext"])  # which _() asks
     made.filters.update(isolated=isolated, who=_who)
-    made.globals.update(asset=ASSETS.address, languages=LANGUAGES, role_words=ROLE_WORDS)
+    made.globals.update(asset=ASSETS.address, labels_in=labels_in, languages=LANGUAGES, role_words=ROLE_WORDS)
     return made
 
 
@@ -71,7 +72,7 @@ def _who(context: Context, actor: str) -> str:
 def render(template: str, words: Words, status: int = 200, **values: Any) -> Response:
     """A page in the language of *words*; *values* always hold the visit."""
     told = {"words": words, "number": words.number, "time": _time(words)}
-    given = {"notice": None, "errors": {}, "labels": {}, **told, **values}
+    given = {"notice": None, "errors": {}, **told, **values}
     text = environment(words.language).get_template(f"{template}.html").render(given)
     return HTMLResponse(text, status, HEADERS)
 

@@ -125,6 +125,7 @@ async def test_thresholds_that_count_are_whole_and_go_again(worker: Worker) -> N
     own = {"kind": "low_stock", "campaign": "flash", "of_one": "1", "step": "choose"}
     half = await browser.post(page, {**own, "value": "1.5"})
     assert (half.status_code, "A whole number from 0 to 100,000,000." in half.text) == (400, True)
+    assert '<li>Threshold: <a href="#value">' in half.text
     asked = {"kind": "low_stock", "campaign": "flash", "value": 1.5}
     refused = await ask(worker, "marketer", "POST", "alert-thresholds", asked)
     assert (refused.status_code, refused.json()["field"]) == (400, "value")

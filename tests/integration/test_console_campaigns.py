@@ -200,6 +200,8 @@ async def test_stock_takes_two(worker: Worker) -> None:
 
     assert [each.status_code for each in (wrong, much, asked, again)] == [400, 409, 303, 409]
     assert all(f'id="{field}-error"' in wrong.text for field in ("count", "reason"))
+    assert '<li>Coupons: <a href="#count">' in wrong.text
+    assert '<li>Reason: <a href="#reason">' in wrong.text
     assert "Only 100 are left" in much.text
     page = await cho.get(f"{PAGE}/flash")
     assert "Waits for a second person" in page.text

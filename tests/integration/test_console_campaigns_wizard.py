@@ -100,7 +100,7 @@ async def test_what_does_not_go_together(worker: Worker) -> None:
     everything = dict.fromkeys(filled(), "")
     page = await ann.get((await made(ann, **everything)).headers["location"])
     assert page.text.count('<span class="needs">') == 4, "where it holds, nothing is needed"
-    assert 'href="#name"' in page.text
+    assert '<li>Campaign name: <a href="#name">' in page.text
     chinese = await ann.get((await made(ann, stock="0")).headers["location"], accept_language="zh-CN")
     assert 'id="stock-error">1 到' in chinese.text
 

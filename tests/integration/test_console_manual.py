@@ -50,7 +50,10 @@ async def see_accounts(fay: Browser) -> None:
         ({"debit-0": "stock"}, "“stock” does not fit the commodity"),
         ({"debit-0": ""}, "Name an account of the chart."),
     ):
-        assert said in (await fay.post(NEW, {**GOOD, **changes})).text, changes
+        page = (await fay.post(NEW, {**GOOD, **changes})).text
+        assert said in page, changes
+        [field] = changes
+        assert f'<li>Line 1: {field[:-2].title()}: <a href="#{field}">' in page, "the summary names the field"
 
 
 async def test_a_journal_by_hand(redis_url: str, postgres_url: str, tmp_path: Path, eventually: Eventually) -> None:

@@ -8,12 +8,14 @@ from hashlib import sha256
 import pytest
 from babel import Locale
 from babel.messages.catalog import Message
+from markupsafe import Markup
 
 from gateway.console.access import inside
 from gateway.console.books.charting import suggested
 from gateway.console.books.checking import of_check
 from gateway.console.campaigns.fields import FIELDS
 from gateway.console.isolating import isolated
+from gateway.console.labelling import labels_in
 from gateway.console.locales import LANGUAGES, Words, choose
 from gateway.console.pages.audit import read_line
 from gateway.console.pages.differing import Change
@@ -148,6 +150,17 @@ def test_a_name_does_not_turn_what_stands_beside_it(typed: str, shown: str) -> N
     assert words.say("%(maker)s, approved by %(checker)s", maker=typed, checker="bo") == f"{shown}, approved by bo"
     page = environment("en").from_string("{{ _('Report %(number)s', number=name) }}").render(name=f"<{typed}>")
     assert page == f"Report {isolated(f'<{typed}>')}".replace("<", "&lt;").replace(">", "&gt;")
+
+
+def test_fields_are_called_what_stands_beside_them() -> None:
+    """A label without its hint, behind the name of its group; text stays text, and is escaped where it is shown."""
+    page = """
+        <label for="a">One &lt;b&gt; <span class="hint"><span>x</span> CNY</span> two</label><input id="a">
+        <fieldset aria-label="Line 1"><label for="b" class="x">Debit</label></fieldset>
+        <fieldset id="c"><legend>Roles</legend><label for="c-1">Admin</label></fieldset><label>of none</label>"""
+    found = labels_in(Markup(page))  # noqa: S704 - as a template gives it
+    assert found == {"a": "One <b> two", "b": "Line 1: Debit", "c": "Roles", "c-1": "Admin"}
+    assert not any(hasattr(called, "__html__") for called in found.values())
 
 
 def test_a_session_comes_back_until_its_time_is_over() -> None:

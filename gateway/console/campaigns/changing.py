@@ -19,7 +19,7 @@ from gateway.campaigns.service import Seen
 from gateway.console.actors import who_in_words
 from gateway.console.campaigns.detail import PENDING, about, campaign_of, proposals_of
 from gateway.console.campaigns.differences import differences
-from gateway.console.campaigns.fields import FIELDS, LABELS, STEPS
+from gateway.console.campaigns.fields import FIELDS, STEPS
 from gateway.console.campaigns.kept import KEPT_CHARS_MAX, read_kept
 from gateway.console.campaigns.listing import CAMPAIGNS, register_of
 from gateway.console.campaigns.rules import errors_in, in_order, senseless
@@ -164,7 +164,6 @@ def _render(visit: Visit, seen: Seen, typed: Typed, status: int = 200, **values:
     given_ = {
         **about(visit, seen),
         "steps": STEPS,
-        "labels": LABELS,
         "typed": typed,
         "says": sentence(read_typed(typed, visit.words)[0], visit.words),
         "version": seen.version,

@@ -137,5 +137,4 @@ STEPS = (
     ),
 )
 FIELDS = {field.name: field for step in STEPS for field in (*step.fields, *step.more)}
-LABELS = {name: field.label for name, field in FIELDS.items()}
 STEP_OF = {field.name: step.name for step in STEPS for field in (*step.fields, *step.more)}

@@ -20,7 +20,7 @@ from gateway.campaigns.definition import Definition
 from gateway.campaigns.service import Campaigns
 from gateway.campaigns.shards import Shards
 from gateway.console.access import HOME
-from gateway.console.campaigns.fields import LABELS, STEP_OF, STEPS
+from gateway.console.campaigns.fields import STEP_OF, STEPS
 from gateway.console.campaigns.kept import KEPT_CHARS_MAX, read_kept, write_kept
 from gateway.console.campaigns.listing import CAMPAIGNS, NEW, register_of
 from gateway.console.campaigns.rules import errors_in, errors_of, in_order, senseless
@@ -169,7 +169,6 @@ def _render(visit: Visit, at: str, typed: Typed, status: int = 200, **more: Any)
         "number_of_step": _NAMES.index(at),
         "typed": typed,
         "errors": wrong,
-        "labels": LABELS,
         "wrong_steps": {STEP_OF[name] for name in errors},
         "is_moved": "step" in visit.request.query_params,
         "says": sentence(read_typed(typed, visit.words)[0], visit.words),
