@@ -10,6 +10,7 @@ from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, Response
 
 from gateway.console.actors import who_in_words
+from gateway.console.books.charting import account_called
 from gateway.console.isolating import isolated
 from gateway.console.labelling import labels_in
 from gateway.console.locales import LANGUAGES, Words, apart, catalogue
@@ -51,7 +52,7 @@ def environment(language: str) -> Environment:
     )
     made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     made.globals["gettext"] = _isolating(made.globals["gettext"])  # which _() asks
-    made.filters.update(isolated=isolated, who=_who)
+    made.filters.update(isolated=isolated, who=_who, account=_account)
     made.globals.update(asset=ASSETS.address, labels_in=labels_in, languages=LANGUAGES, role_words=ROLE_WORDS)
     return made
 
@@ -67,6 +68,11 @@ def _isolating(gettext: Any) -> Any:
 @pass_context
 def _who(context: Context, actor: str) -> str:
     return who_in_words(actor, context["words"])
+
+
+@pass_context
+def _account(context: Context, account: str) -> str:
+    return account_called(account, context["words"])
 
 
 def render(template: str, words: Words, status: int = 200, **values: Any) -> Response:

@@ -1,6 +1,7 @@
 """The room of the coupons: found however it is asked for, its life told from the books, and each role's acts done."""
 
 import re
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,8 @@ async def test_each_act_by_each_role(worker: Worker, redis_url: str, postgres_ur
     for told in ("misprint", "went home", "refund", "<del>Claimed</del>", "<ins>Revoked</ins>", "<del>CN¥5.00</del>"):
         assert told in acted, told
     assert f'<a href="{PAGE}/{held}">coupon:{held}</a>' in acted
+    chinese = (await browsers["auditor"].get(f"{PAGE}/{held}", accept_language="zh-CN")).text
+    assert ("流通中 → 已预留" in chinese, "outstanding" in chinese) == (True, False), "accounts too are in his language"
     assert "store · went home" in (await browsers["auditor"].get(f"{PAGE}/{held}")).text
     life = (await browsers["auditor"].get(f"{PAGE}/{given}")).text
     assert ("marketer · misprint" in life, NASTY in life + acted) == (True, False)
@@ -177,13 +180,14 @@ async def test_the_list_is_sorted_paged_narrowed_and_exported(
     monkeypatch.setattr(finding, "_FILE_ROWS", 2)
     await add_one_of_each_role(worker)
     await worker.publish(limits={"per_holder": 5})
-    codes = []
     for key in range(5):
-        answer = await worker.claim("=cmd", key=f"k-{key}")
-        codes.append(answer.json()["code"])
+        assert (await worker.claim("=cmd", key=f"k-{key}")).status_code == 201
     async with draining(redis_url, postgres_url):
         pass
     browser, store = await signed_in(worker, "marketer"), await signed_in(worker, "store")
+    taken = await filed(browser, f"{PAGE}.csv?holder=%3Dcmd")
+    by_age = sorted(taken, key=itemgetter("claimed_at", "code"))  # those of one millisecond by their codes
+    codes = [each["code"].replace("-", "") for each in by_age]
     asked = f"{PAGE}?holder=%3Dcmd&campaign=flash&state=claimed"
     for sort in SORTS:
         up, down = [

@@ -223,13 +223,13 @@ def test_an_act_that_is_called_like_a_field_of_campaigns() -> None:
     """
     words = Words(*choose("en", ""), "UTC")
     row = {"id": 7, "at": AT, "actor": "user:ann", "action": "proposal.applied", "subject": "proposal:pr_1"}
-    shards = [{"shard": "flash/0", "delta": 100}]
+    shards = [{"shard": f"flash/{n}", "delta": delta, "seq": 9, "stock": 5} for n, delta in enumerate((1000, -2))]
     after = {"delta": 100, "stock": 400, "shards": shards}
     line = read_line(
         {**row, "detail": {"kind": "stock_adjustment", "before": {"stock": 300}, "after": after}}, words, "CNY"
     )
     assert line.changes == [Change("stock", "300", "400")]
-    assert ("Shards", '[{"shard":"flash/0","delta":100}]') in line.rest
+    assert ("Shards", "flash/0: +1,000, flash/1: -2") in line.rest
 
     made = read_line({**row, "action": "key.created", "detail": {"name": "till 7"}}, words)
     assert made.rest == [("name", "till 7")]

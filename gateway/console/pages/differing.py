@@ -169,6 +169,10 @@ def _is_of(field: Field, value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _signed(delta: int, words: Words) -> str:
+    return f"{'+' if delta > 0 else ''}{words.number(delta)}"
+
+
 def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
     if name == "kinds" and value == []:  # a receiver of none in particular is told of all
         return words.say(N_("everything"))
@@ -187,6 +191,8 @@ def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
             return words.number(value)
         case str():
             return words.say(STATE_WORDS[value]) if name == "state" and value in STATE_WORDS else value
+        case [*moves] if all(isinstance(each, dict) and isinstance(each.get("delta"), int) for each in moves):
+            return ", ".join(f"{each.get('shard')}: {_signed(each['delta'], words)}" for each in moves)
         case [*parts] if all(isinstance(each, str | int) for each in parts):
             return ", ".join(map(str, parts))
     return msgspec.json.encode(value).decode()

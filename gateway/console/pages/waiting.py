@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.campaigns.register import Called, Register
 from gateway.console.access import HOME
+from gateway.console.books.charting import account_called
 from gateway.console.isolating import isolated
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
@@ -232,7 +233,10 @@ def changes_of(
             return differences({"state": before["state"]}, {"state": "open"}, words)
         case "manual_journal":
             return [
-                Change(amount(words, line["minor"], line["commodity"]), line["credit"], line["debit"])
+                Change(
+                    amount(words, line["minor"], line["commodity"]),
+                    *(account_called(line[side], words) for side in ("credit", "debit")),
+                )
                 for line in asked["journal"]["lines"]
             ]
     return []
