@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.campaigns.register import Called, Register
 from gateway.console.access import HOME
+from gateway.console.books.addresses import period_told
 from gateway.console.books.charting import account_called
 from gateway.console.isolating import isolated
 from gateway.console.locales import N_, Words
@@ -22,7 +23,6 @@ from gateway.errors import Refusal
 from gateway.proposals.asked import MAKERS, SAID_CHARS_MAX
 from gateway.proposals.deciding import Proposals
 from gateway.proposals.store import Proposal
-from reconciler.periods.calendar import parse_period
 
 WAITING, EXPORT = f"{HOME}/waiting", f"{HOME}/waiting.csv"
 ROWS_MAX = 50
@@ -195,9 +195,8 @@ def _about(here: Proposal, words: Words, called: Mapping[str, Called]) -> Iterat
         yield Link(holder, f"{HOME}/coupons?{urlencode({'holder': holder})}")
     if here.kind == "period_reopening":
         entity, _, day = here.subject.partition(":")[2].partition("/")
-        period = parse_period(entity, day)
-        days = dict.fromkeys(words.day(each) for each in (period.starts, period.ends))
-        yield Link(f"{entity}: {' – '.join(days)}", f"{HOME}/books/periods/{entity}/{period.kind}/{period.starts}")
+        days, address = period_told(entity, day, words)
+        yield Link(f"{entity}: {days}", address)
     if here.kind == "manual_journal":
         yield Link(here.id, f"{HOME}/books/manual/{here.id}")
 
