@@ -8,6 +8,7 @@ class Patience(TypedDict):
 
     claim_wait_ms_max: str
     redis_call_ms_max: str
+    redis_connect_ms_max: str
     postgres_ms_max: str
     receipt_s_max: str
     keep_alive_s_max: str
@@ -16,6 +17,7 @@ class Patience(TypedDict):
 PATIENT: Patience = {
     "claim_wait_ms_max": "14000",
     "redis_call_ms_max": "6000",
+    "redis_connect_ms_max": "6000",
     "postgres_ms_max": "20000",
     "receipt_s_max": "60",
     "keep_alive_s_max": "60",

@@ -128,26 +128,22 @@ def test_a_trace_replays_to_the_truth(
     assert report["verdict"]["holds"] is True
 
 
-def taken(system: System) -> int:
-    """How often stock was taken so far, of all shards together."""
-    with psycopg.connect(system.target.postgres_url) as books:
-        [(count,)] = books.execute("SELECT count(*) FROM stocktakes").fetchall()
-    return int(count)
-
-
 def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     system: System, capsys: pytest.CaptureFixture[str], eventually: Eventually
 ) -> None:
     """
     Through HTTP: exactly 100,000 granted, no holder over the limit, Redis equal to the books, seq without a gap.
 
-    Stock is taken a hundred times and more meanwhile, and never does a figure, a coupon or a holder differ.
+    Its stock is taken a hundred times and more meanwhile, and never does a figure, a coupon or a holder differ.
     """
-    ready, is_over, before = system.folder / "ready.json", Event(), taken(system)
+    ready, is_over = system.folder / "ready.json", Event()
     size = ["--claims", "200000", "--holders", "150000", "--stock", "100000", "--campaign", "big"]
 
     def stocktakes() -> Iterator["subprocess.CompletedProcess[str]"]:
-        asked = ("stocktake", "--interval", "0.05", "--samples", "20", "--json", "--times")
+        with psycopg.connect(system.target.postgres_url, autocommit=True) as books:
+            known = "SELECT FROM checkpoints WHERE campaign = 'big'"
+            asyncio.run(eventually(lambda: books.execute(known).rowcount))
+        asked = ("stocktake", "--campaign", "big", "--interval", "0.05", "--samples", "20", "--json", "--times")
         yield system.command(*asked, "100", timeout_s=600)
         while not is_over.is_set():
             yield system.command(*asked, "10", timeout_s=600)
@@ -155,7 +151,6 @@ def test_200_000_claims_by_150_000_holders_on_100_000_coupons(
     with ThreadPoolExecutor(1) as beside:
         stocktaking = beside.submit(list, stocktakes())
         try:
-            asyncio.run(eventually(lambda: taken(system) > before + 10, within_s=60))
             code = rush(["--ready-file", str(ready), *size, "--json"])
         finally:
             is_over.set()

@@ -27,7 +27,7 @@ from redis.asyncio import Redis
 
 from gateway.codes import show_code
 from loadtest.system import System
-from tests.browser.watching import DESK, PICTURES, Watch
+from tests.browser.watching import DESK, PICTURES, Watch, shot
 from tests.patience import PATIENT
 from tests.planting import ROOT, Bug, build
 
@@ -100,7 +100,7 @@ class Desk:
     async def picture(self, name: str) -> None:
         """What is seen of the page at this moment, for people; the README has four of them (readme_pictures.py)."""
         PICTURES.mkdir(exist_ok=True)
-        await self.page.screenshot(path=PICTURES / f"sale-{name}.png")
+        await shot(self.page, path=PICTURES / f"sale-{name}.png")
 
     async def figures(self, table: str) -> list[list[str]]:
         """A table on the page, row by row, its sums too."""

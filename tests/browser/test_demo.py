@@ -19,7 +19,7 @@ from gateway.lane import Lane
 from tests.browser.accessible import violations
 from tests.browser.conftest import SELDOM_S, NewPage
 from tests.browser.keys import Keys
-from tests.browser.watching import IN_BROWSER, PHONE, PICTURES, Watch, overflow, picture
+from tests.browser.watching import IN_BROWSER, PHONE, PICTURES, Watch, overflow, picture, shot
 from tests.http import Worker
 from tests.pictures import phones
 
@@ -141,7 +141,7 @@ async def test_every_state(new_page: NewPage, site: Worker, watch: Watch, look: 
     await look_at("won")
     assert await page.evaluate("document.activeElement.className") == "code", "not on a button that is gone"
     code = await page.locator("[data-code]").inner_text()
-    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(await (await _code_picture(page)).screenshot())))
+    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(await shot(await _code_picture(page)))))
     assert read_code(read.text) == read_code(code)
     await page.reload()
     await look_at("yours")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gateway.issuing.sheet import CARDS_A_PAGE
 from tests.browser.conftest import NewPage
-from tests.browser.watching import IN_BROWSER, picture
+from tests.browser.watching import IN_BROWSER, picture, shot
 from tests.conftest import Eventually
 from tests.http import Worker, a_campaign
 from tests.integration.draining import draining
@@ -50,12 +50,12 @@ async def test_a_sheet_is_whole_and_is_read(site: Worker, new_page: NewPage, eve
     page = await new_page(extra_http_headers=marketer, viewport={"width": 900, "height": 1300})
     await page.goto(sheet)
     await picture(page, "sheet")
-    shot = await page.screenshot(full_page=True, scale="css")
+    seen = await shot(page, full_page=True, scale="css")
     paper = await page.pdf(prefer_css_page_size=True)
 
     assert await page.locator(".card").count() == 12
     assert await page.evaluate(CUT_OFF) == 0
-    found = {code.text for code in zxingcpp.read_barcodes(Image.open(io.BytesIO(shot)))}
+    found = {code.text for code in zxingcpp.read_barcodes(Image.open(io.BytesIO(seen)))}
     assert found == {line.replace("-", "") for line in lines.split()}
     assert len(re.findall(rb"/Type\s*/Page\b", paper)) == -(-12 // CARDS_A_PAGE)
     boxes = re.findall(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]", paper)

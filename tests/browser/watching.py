@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request
+from playwright.async_api import BrowserContext, ConsoleMessage, Error, Locator, Page, Request
 
 from tests.conftest import ON_VALKEY
 
@@ -18,6 +18,7 @@ IN_BROWSER = [
 PICTURES = Path(__file__).parent / "pictures"
 WAIT_MS_MAX = 60_000
 """For one condition, on a machine that does other things too."""
+SHOTS_MAX, NO_SHOT = 10, "Unable to capture screenshot"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 
@@ -66,8 +67,19 @@ async def picture(page: Page, name: str) -> Path:
     PICTURES.mkdir(exist_ok=True)
     await page.wait_for_load_state()
     path = PICTURES / f"{name}.png"
-    await page.screenshot(path=path, full_page=True)
+    await shot(page, path=path, full_page=True)
     return path
+
+
+async def shot(what: Page | Locator, **options: Any) -> bytes:
+    """A screenshot; a browser whose process for graphics stood still gives none at first, and is asked again."""
+    for _ in range(SHOTS_MAX - 1):
+        try:
+            return await what.screenshot(**options)
+        except Error as error:
+            if NO_SHOT not in error.message:
+                raise
+    return await what.screenshot(**options)
 
 
 async def overflow(page: Page) -> int:

@@ -174,7 +174,7 @@ def test_every_role_is_in_the_help_of_key_create(cli: Cli, role: str) -> None:
 
 
 async def status_once_drained(cli: Cli, eventually: Eventually, campaign: str) -> tuple[Any, Any]:
-    """What status says, and what of *campaign*, once the books have all that it ever did; commands have their loop."""
+    """What status says, and what of *campaign*, once the books have all of it; a command has a thread for its loop."""
 
     async def drained() -> tuple[Any, Any] | None:
         found = await asyncio.to_thread(cli.json, "status")

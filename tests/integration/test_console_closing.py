@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+import httpx2
 import psycopg
 import pytest
 
@@ -39,6 +40,33 @@ async def closed(browser: Browser, period: str) -> str:
     return await poll(browser, period, "data-close")
 
 
+async def look_at_the_report(reader: Browser) -> None:
+    """The only one of January: a page in both languages, and a PDF."""
+    pdf = await reader.get(f"{JANUARY}/report?form=pdf")
+    assert (pdf.headers["content-type"], pdf.content[:5]) == ("application/pdf", b"%PDF-")
+    assert "Close report" in (await reader.get(f"{JANUARY}/report?number=1&form=html")).text
+    chinese = await reader.get(f"{JANUARY}/report?form=html", accept_language="zh-CN")
+    assert ("关账报告" in chinese.text, "Close report" in chinese.text) == (True, False)
+    assert (await reader.get(f"{JANUARY}/report?number=9")).status_code == 404
+
+
+async def at_once(postgres_url: str, *browsers: Browser) -> list[httpx2.Response]:
+    """What each is told who closes January: whoever is first waits for the database until the other one has asked."""
+    with psycopg.connect(postgres_url) as slow:
+        slow.execute("LOCK TABLE close_reports IN SHARE MODE")
+        return await asyncio.gather(*(each.post(f"{JANUARY}/act", {"step": "close"}) for each in browsers))
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, day: str, days_later: int = 0) -> None:
+    """To those who look whether a day is over it is noon of *day*, or so many days later."""
+    noon_ms = round(datetime.fromisoformat(f"{day}T12:00:00Z").timestamp() * 1000)
+
+    async def clock_ms(_: Door) -> int:
+        return noon_ms + days_later * 24 * 3_600_000
+
+    monkeypatch.setattr("reconciler.periods.checks.clock_ms", clock_ms)
+
+
 async def test_a_month_is_closed_and_opened_again(
     door: Door, redis_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -64,21 +92,14 @@ async def test_a_month_is_closed_and_opened_again(
             assert f'<a href="{BOOKS}/periods/main/day/2024-01-03">' in later, "what comes before it is led to"
 
             assert (await fay.post(f"{JANUARY}/act", {"step": "hold"})).status_code == 303
-            with psycopg.connect(postgres_url) as slow:  # whoever is first is still at it when the other one asks
-                slow.execute("LOCK TABLE close_reports IN SHARE MODE")
-                both = await asyncio.gather(*(each.post(f"{JANUARY}/act", {"step": "close"}) for each in (fay, gus)))
+            both = await at_once(postgres_url, fay, gus)
             assert sorted(answer.status_code for answer in both) == [303, 409]
             assert "Somebody is at it already." in next(each.text for each in both if each.status_code == 409)
             page = await poll(gus, JANUARY, "data-close")
             assert 'data-close="closed"' in page
             assert all(items(page).values())
             assert books.value("SELECT count(*) FROM close_reports") == 1
-            pdf = await gus.get(f"{JANUARY}/report?form=pdf")
-            assert (pdf.headers["content-type"], pdf.content[:5]) == ("application/pdf", b"%PDF-")
-            assert "Close report" in (await gus.get(f"{JANUARY}/report?number=1&form=html")).text
-            chinese = await gus.get(f"{JANUARY}/report?form=html", accept_language="zh-CN")
-            assert ("关账报告" in chinese.text, "Close report" in chinese.text) == (True, False)
-            assert (await gus.get(f"{JANUARY}/report?number=9")).status_code == 404
+            await look_at_the_report(gus)
             late = await gus.post(f"{JANUARY}/act", {"step": "hold"})
             assert (late.status_code, "Not in this state." in late.text) == (409, True)
 
@@ -113,6 +134,21 @@ async def test_a_month_is_closed_and_opened_again(
             assert books.value("SELECT closed_through::text FROM legal_entities") == "2024-01-03"
 
 
+async def see_a_verdict_turn(reader: Browser, books: Books) -> None:
+    """It names the first row of what is violated; once that is put right it is green."""
+    forge(books, "UPDATE coupons SET holder = 'eve' WHERE holder = 'kept'")
+    verdict = f"{BOOKS}/verdict"
+    await reader.post(verdict)
+    broken = await poll(reader, verdict, "data-verdict")
+    assert [name for name, holds in items(broken).items() if not holds] == ["answers", "live"]
+    answers = broken.partition('data-item="answers"')[2].partition("</tr>")[0]
+    assert "eve" in answers
+    assert re.search(r'<a href="/console/coupons/\w+">', answers), "the first row leads to its coupon"
+    forge(books, "UPDATE coupons SET holder = 'kept' WHERE holder = 'eve'")
+    await reader.post(verdict)
+    assert 'data-verdict="holds"' in await poll(reader, verdict, "data-verdict")
+
+
 async def test_a_day_with_damage_is_mended_and_closed(
     door: Door, redis_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,13 +164,7 @@ async def test_a_day_with_damage_is_mended_and_closed(
             await add_user(http.worker, "fay", "finance")
             fay = await signed_in(http.worker, "fay")
             today = books.value("SELECT max(effective_date)::text FROM account_days")
-            noon_ms: int = round(datetime.fromisoformat(f"{today}T12:00:00Z").timestamp() * 1000)
-            clock = {"ms": noon_ms}
-
-            async def clock_ms(_: Door) -> int:
-                return clock["ms"]
-
-            monkeypatch.setattr("reconciler.periods.checks.clock_ms", clock_ms)
+            set_clock(monkeypatch, today)
             day = f"{BOOKS}/periods/main/day/{today}"
             await fay.post(f"{day}/act", {"step": "hold"})
             take = f"{BOOKS}/new-stocktake"
@@ -152,7 +182,7 @@ async def test_a_day_with_damage_is_mended_and_closed(
             waits = await poll(fay, day, "data-close")
             assert [name for name, holds in items(waits).items() if not holds] == ["over"]
             assert "Wait until it is over everywhere" in waits
-            clock["ms"] += 24 * 3_600_000
+            set_clock(monkeypatch, today, days_later=1)
             await fay.post(f"{day}/act", {"step": "close"})
             refused = await poll(fay, day, "data-close")
             assert [name for name, holds in items(refused).items() if not holds] == ["settled", "live"]
@@ -172,16 +202,6 @@ async def test_a_day_with_damage_is_mended_and_closed(
             twice = await fay.post(f"{one}/act", ends)
             assert (twice.status_code, "It is resolved already" in twice.text) == (409, True)
 
-            forge(books, "UPDATE coupons SET holder = 'eve' WHERE holder = 'kept'")
-            verdict = f"{BOOKS}/verdict"
-            await fay.post(verdict)
-            broken = await poll(fay, verdict, "data-verdict")
-            assert [name for name, holds in items(broken).items() if not holds] == ["answers", "live"]
-            answers = broken.partition('data-item="answers"')[2].partition("</tr>")[0]
-            assert "eve" in answers
-            assert re.search(r'<a href="/console/coupons/\w+">', answers), "the first row leads to its coupon"
-            forge(books, "UPDATE coupons SET holder = 'kept' WHERE holder = 'eve'")
-            await fay.post(verdict)
-            assert 'data-verdict="holds"' in await poll(fay, verdict, "data-verdict")
+            await see_a_verdict_turn(fay, books)
 
             assert 'data-close="closed"' in await closed(fay, day)

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -184,16 +185,21 @@ async def test_streams_are_bounded_and_keep_no_worker_from_stopping(
 ) -> None:
     """
     One more than a person may have is asked to come later; a worker that stops does not wait for who looks: not for the
-    hour that a stream may last here, nor for the hour that stopping may take.
+    hour that a stream may last here, nor for the hour that stopping may take. Where the machine stood still, another.
     """
     monkeypatch.setattr(pages, "STREAM_S_MAX", 3600.0)
-    async with Worker(redis_url, postgres_url, tmp_path, http=Lane, stop_s_max=3600) as site:
-        await add_user(site, "olga", "operator")
-        await prove_bounded(site)
+    took_s = list[float]()
+    while len(took_s) < 3 and (not took_s or took_s[-1] >= 3):
+        folder = tmp_path / str(len(took_s))
+        async with Worker(redis_url, postgres_url, folder, http=Lane, stop_s_max=3600) as site:
+            if not took_s:
+                await add_user(site, "olga", "operator")
+            took_s.append(await stopped_while_looked_at(site))
+    assert took_s[-1] < 3, took_s
 
 
-async def prove_bounded(site: Worker) -> None:
-    """The same of a worker."""
+async def stopped_while_looked_at(site: Worker) -> float:
+    """The seconds that stopping takes, while as many look as may."""
     browser = await signed_in(site, "olga")
     opened = [streamed(browser) for _ in range(OF_ONE_MAX)]
     for each in opened:
@@ -202,9 +208,12 @@ async def prove_bounded(site: Worker) -> None:
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
 
+    started = perf_counter()
     site.server.stop()
     await asyncio.wait_for(asyncio.shield(site.serving), 60)
+    took_s = perf_counter() - started
     for each in opened:
         await each.__aexit__(None, None, None)
 
     assert not site.services.live.watchers
+    return took_s

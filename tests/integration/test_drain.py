@@ -45,8 +45,8 @@ async def test_an_entry_is_in_the_books_within_a_second(
     door: Door, redis_url: str, books: Books, eventually: Eventually
 ) -> None:
     """
-    From the answer of the script to the row in coupon_entries takes less than a second, also for a new campaign. Of
-    some campaigns one after the other: where a machine stood still meanwhile, that is another one's second.
+    From the answer of the script to the row in coupon_entries takes less than a second, also for a new campaign: for
+    two of them; where a machine stood still meanwhile, another one is asked.
     """
 
     async def took_s(sale: Sale, holder: str) -> float:
@@ -57,10 +57,10 @@ async def test_an_entry_is_in_the_books_within_a_second(
 
     async with draining(redis_url, books.url, block_ms=500):
         longest_s = list[float]()
-        while len(longest_s) < 2 or (longest_s[-1] >= 1.0 and len(longest_s) < 6):
+        while sum(each < 1.0 for each in longest_s) < 2 and len(longest_s) < 6:
             sale = await open_sale(door, books, f"c-{len(longest_s)}")
             longest_s.append(max([await took_s(sale, holder) for holder in "abc"]))
-        assert longest_s[-1] < 1.0, longest_s
+        assert sum(each < 1.0 for each in longest_s) == 2, longest_s
 
 
 async def test_shards_that_are_too_many_take_turns(door: Door, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

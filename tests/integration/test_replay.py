@@ -198,7 +198,7 @@ async def test_ctrl_c_says_how_far_it_came_and_the_run_goes_on(sale: Sale, tmp_p
         env=environment(FAIRCLAIM_READY_FILE=str(sale.ready_file)),
     )
     assert replaying.stderr is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         async for line in replaying.stderr:
             if b"answers 0 of 3" in line:
                 break

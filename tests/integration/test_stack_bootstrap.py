@@ -2,7 +2,9 @@
 
 import ast
 import importlib.util
+import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -139,10 +141,13 @@ def test_interrupted_installation_is_one_line(tmp_path: Path) -> None:
     for name in ("deploy/bootstrap.py", "requirements.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     command = [sys.executable, str(tmp_path / "deploy" / "bootstrap.py")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as making:
-        assert await_until((tmp_path / ".venv" / "bin").exists, 120)
-        making.send_signal(signal.SIGINT)
-        _, told = making.communicate(timeout=120)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # However late the signal comes: who waits for an index that says nothing has installed nothing yet.
+        index = {"PIP_INDEX_URL": f"http://127.0.0.1:{silent.getsockname()[1]}/simple", "PIP_TIMEOUT": "60"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | index) as making:
+            assert await_until((tmp_path / ".venv" / "bin").exists, 120)
+            making.send_signal(signal.SIGINT)
+            _, told = making.communicate(timeout=120)
     assert making.returncode == 130
     assert told.splitlines()[1:] == ["", "fairclaim: stopped; the next make begins the installation again"]
     assert not (tmp_path / ".venv" / "stamp").exists()
