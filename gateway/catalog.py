@@ -122,8 +122,8 @@ class Catalog:
         if rules:
             return Published(campaign, int(rules["number"]), int(rules["shards"]))
         async with postgres(self._pool) as connection:
-            found = await row(connection, _QUERIES["campaign_state"], id=campaign)
-        if found is None or found["state"] == "draft":
+            found = await row(connection, _QUERIES["is_published"], id=campaign)
+        if found is None:
             return None
         raise Refusal("not_ready", "This campaign's stock is being put in place; nothing was changed.")
 

@@ -169,17 +169,25 @@ def checked(kind_name: str, campaign: str, value: float | None) -> Kind:
     if campaign and not kind.of_campaigns:
         raise Refusal("bad_request", f"campaign: {kind.name} is not of campaigns.", field="campaign")
     low, high = bounds(kind, is_own=bool(campaign))
+    whole = is_counted(kind, is_own=bool(campaign))
     if value is not None and kind.setting and not campaign:
         setting = f"FAIRCLAIM_{kind.setting.upper()}"
         raise Refusal("bad_request", f"value: {setting} is the threshold of {kind.name}.", field="value")
-    if value is not None and not low <= value <= high:  # also what is no number
-        raise Refusal("bad_request", f"value: from {low:g} to {high:g}.", field="value")
+    # Also what is no number.
+    if value is not None and (not low <= value <= high or (whole and value != int(value))):
+        rule = f"{'a whole number ' if whole else ''}from {low:g} to {high:g}"
+        raise Refusal("bad_request", f"value: {rule}.", field="value")
     return kind
 
 
 def bounds(kind: Kind, *, is_own: bool) -> tuple[float, float]:
     """From where to where a threshold may be, in its unit."""
     return (0, 100_000_000) if is_own and kind.own_unit else (kind.low, kind.high)
+
+
+def is_counted(kind: Kind, *, is_own: bool) -> bool:
+    """Whether a threshold counts: there is no half of a coupon, a break or a failure."""
+    return (kind.own_unit or kind.unit if is_own else kind.unit) not in ("%", "s")
 
 
 def read_number(text: str) -> int:

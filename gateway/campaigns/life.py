@@ -1,5 +1,5 @@
 """
-The life of a campaign: DRAFT → SCHEDULED → ACTIVE ⇄ PAUSED → ENDED → ARCHIVED. Pure.
+The life of a campaign: DRAFT → SCHEDULED → ACTIVE ⇄ PAUSED → ENDED → ARCHIVED, or DRAFT → ARCHIVED. Pure.
 
 What is stored is what was last asked for. SCHEDULED becomes ACTIVE, and ACTIVE becomes ENDED, by the
 clock alone, so nothing has to be awake for it. claim.lua decides by the same clock and window.
@@ -33,7 +33,7 @@ class State(StrEnum):
 
 
 ALLOWED: dict[State, tuple[State, ...]] = {
-    State.DRAFT: (State.SCHEDULED, State.ACTIVE),
+    State.DRAFT: (State.SCHEDULED, State.ACTIVE, State.ARCHIVED),
     State.SCHEDULED: (State.PAUSED, State.ENDED),
     State.ACTIVE: (State.PAUSED, State.ENDED),
     State.PAUSED: (State.ACTIVE, State.ENDED),
@@ -71,11 +71,11 @@ def next_stored(stored: Stored, to: State, starts_ms: int, ends_ms: int, now_ms:
     now = state_at(stored, starts_ms, ends_ms, now_ms)
     if to is now or (to is State.SCHEDULED and now is State.ACTIVE):
         return None
-    allowed = [state for state in ALLOWED[now] if state is not State.ACTIVE or now is State.PAUSED]
+    allowed = list(ALLOWED[now])
     if now is State.DRAFT and now_ms >= ends_ms:
-        allowed = []  # nothing could be claimed; the window has to be moved first
-    elif now is State.DRAFT and now_ms >= starts_ms:
-        allowed.append(State.ACTIVE)
+        allowed = [State.ARCHIVED]  # nothing could be claimed; the window has to be moved first
+    elif now is State.DRAFT and now_ms < starts_ms:
+        allowed.remove(State.ACTIVE)
     if to in allowed:
         return _STORED_AS[to]
     because = ""

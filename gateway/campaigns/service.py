@@ -130,6 +130,8 @@ class Campaigns:
         """
         Publish, pause, resume, end or archive. Nothing happens when the campaign is there already.
 
+        A draft that is archived never has a shard, nor stock: it is a word that was taken back.
+
         Errors: Refusal invalid_state with from, to and allowed; campaign_not_found; not_ready, after which a
         repetition finishes the change.
         """
@@ -139,7 +141,7 @@ class Campaigns:
             if stored is None:
                 return seen
             all_ready(campaign, seen.looks)
-            if here.state is Stored.DRAFT:
+            if here.state is Stored.DRAFT and stored is not Stored.ARCHIVED:
                 await store.add_checkpoints(connection, campaign, definition.shards)
                 steps = plan([0] * definition.shards, definition.stock)
                 initial = Adjustment(INITIAL, definition.stock, "initial stock", actor, steps)
@@ -158,7 +160,7 @@ class Campaigns:
             before["state"], after["state"] = here.state.value, last.state.value
         detail = {"version": last.version, "before": before, "after": after}
         await store.audit(connection, last.changed_by, action, here.id, detail)
-        if here.state is Stored.DRAFT and last.state is Stored.DRAFT:
+        if here.state is Stored.DRAFT and last.state in (Stored.DRAFT, Stored.ARCHIVED):
             await store.set_campaign(connection, here.id, last)  # no shard knows a draft
 
     async def _finished(self, campaign: CampaignId, wanted: Version) -> Seen:

@@ -31,7 +31,8 @@ class StaffView(StaffRow, kw_only=True, frozen=True):
     """
     One campaign as the staff sees it.
 
-    *remaining* and *claimed* are null while a shard may not serve, and for a draft, which has no shards.
+    *remaining* and *claimed* are null while a shard may not serve, and where there are no shards: of a draft, also of
+    one that was archived.
     """
 
     remaining: int | None
@@ -83,7 +84,8 @@ def staff_view(seen: Seen) -> dict[str, Any]:
     """
     One campaign: staff_row, and what its shards say.
 
-    *remaining* and *claimed* are None while a shard may not serve, and for a draft, which has no shards.
+    *remaining* and *claimed* are None while a shard may not serve, and where there are no shards: of a draft, also of
+    one that was archived.
     """
     known = bool(seen.looks) and all(look.ready for look in seen.looks)
     return {

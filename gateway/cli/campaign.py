@@ -143,7 +143,7 @@ def state(
     as_json: JsonFlag = False,
 ) -> None:
     """
-    Move a campaign to a state: schedule, pause, resume (active), end, archive.
+    Move a campaign to a state: schedule, pause, resume (active), end, archive. A draft is thrown away by archiving it.
 
     \b
     Example:

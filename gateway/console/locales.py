@@ -30,6 +30,8 @@ from babel.numbers import (
 )
 from babel.support import NullTranslations, Translations
 
+from gateway.console.isolating import isolated
+
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh_Hans": "简体中文"}
 """Each language there is, and its name in itself. The first is what messages are written in."""
 DOMAIN = "console"
@@ -55,6 +57,11 @@ def catalogue(language: str) -> NullTranslations:
     write_mo(compiled, read)
     compiled.seek(0)
     return Translations(compiled, DOMAIN)
+
+
+def apart(values: Mapping[str, Any]) -> dict[str, Any]:
+    """*values* for a message: texts isolated from it."""
+    return {name: isolated(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def choose(chosen: str, accepted: str) -> tuple[str, Locale]:
@@ -104,9 +111,9 @@ class Words:
         self._catalogue = catalogue(language)
 
     def say(self, text: str, **values: Any) -> str:
-        """The message *text* in this language, with *values* in their places."""
+        """The message *text* in this language, with *values* in their places: what they say can't turn it round."""
         said: str = self._catalogue.ugettext(text)
-        return said % values if values else said
+        return said % apart(values) if values else said
 
     def say_many(self, one: str, many: str, count: int) -> str:
         """The message *one* or *many*, by *count*, which is in them as ``%(num)s``."""

@@ -26,7 +26,8 @@ def offer_of(value: dict[str, Any], currency: str, words: Words) -> Offer:
                 money("minor"), words.say(N_("off every %(amount)s you spend"), amount=money("threshold_minor"))
             )
         case "amount_off" if value.get("threshold_minor"):
-            return Offer(money("minor"), words.say(N_("off an order of %(amount)s"), amount=money("threshold_minor")))
+            says = N_("off an order of %(amount)s or more")
+            return Offer(money("minor"), words.say(says, amount=money("threshold_minor")))
         case "amount_off":
             return Offer(money("minor"), any_order)
         case "percent":

@@ -99,7 +99,7 @@ def _if_match(request: Request) -> int | None:
 
 
 async def set_state(request: Request) -> Response:
-    """Publish, pause, resume, end or archive a campaign."""
+    """Publish, pause, resume, end or archive a campaign; a draft that was a mistake is archived."""
     who = await staff(request, "marketer")
     asked = await body(request, StateBody, services(request).settings.body_bytes_max)
     return json_response(staff_view(await _campaigns(request).set_state(campaign_of(request), asked.to, who.actor)))

@@ -30,7 +30,10 @@ WHERE due.coupons > 0
 GROUP BY checkpoints.campaign, campaigns.definition ->> 'name'
 
 -- name: thresholds
-SELECT kind, campaign, value, is_off, changed_by, changed_at FROM alert_thresholds ORDER BY kind, campaign
+-- A campaign that goes by that of everything again has none of its own.
+SELECT kind, campaign, value, is_off, changed_by, changed_at FROM alert_thresholds
+WHERE campaign = '' OR value IS NOT NULL OR is_off
+ORDER BY kind, campaign
 
 -- name: lock_threshold
 SELECT value, is_off FROM alert_thresholds WHERE kind = %(kind)s AND campaign = %(campaign)s FOR UPDATE

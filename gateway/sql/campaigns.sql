@@ -1,9 +1,12 @@
--- name: campaign_state
-SELECT state FROM campaigns WHERE id = %(id)s
+-- name: is_published
+-- A draft that was archived has never been: it has no shards.
+SELECT 1 FROM campaigns
+WHERE id = %(id)s AND state <> 'draft' AND EXISTS (SELECT FROM checkpoints WHERE campaign = campaigns.id)
 
 -- name: campaign_by_number
 -- What a code made here leads to: number and shards of a published campaign never change.
-SELECT id, (definition ->> 'shards')::integer AS shards FROM campaigns WHERE number = %(number)s AND state <> 'draft'
+SELECT id, (definition ->> 'shards')::integer AS shards FROM campaigns
+WHERE number = %(number)s AND state <> 'draft' AND EXISTS (SELECT FROM checkpoints WHERE campaign = campaigns.id)
 
 -- name: campaign
 SELECT id, number, version, state, definition, created_at, updated_at FROM campaigns WHERE id = %(id)s

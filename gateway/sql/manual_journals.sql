@@ -18,7 +18,8 @@ FROM checkpoints JOIN campaigns ON campaigns.id = checkpoints.campaign
 WHERE shard = %(shard)s
 
 -- name: campaigns_there
-SELECT id FROM campaigns WHERE id = ANY(%(campaigns)s) AND state <> 'draft'
+SELECT id FROM campaigns
+WHERE id = ANY(%(campaigns)s) AND state <> 'draft' AND EXISTS (SELECT FROM checkpoints WHERE campaign = campaigns.id)
 
 -- name: journal_by_hand
 -- The manual journal that was posted as this one, and its lines the other way round; nothing for one of the drain.

@@ -35,7 +35,8 @@ WHERE id = %(id)s AND worker = %(worker)s
 RETURNING id
 
 -- name: published_campaign
-SELECT id FROM campaigns WHERE id = %(campaign)s AND state <> 'draft'
+SELECT id FROM campaigns
+WHERE id = %(campaign)s AND state <> 'draft' AND EXISTS (SELECT FROM checkpoints WHERE campaign = campaigns.id)
 
 -- name: out_of_campaign
 SELECT coalesce(sum(debit - credit), 0)::bigint AS coupons FROM account_days
@@ -52,6 +53,7 @@ WHERE holder = %(holder)s AND state IN ('claimed', 'reserved')
 -- reconciler has left, as there is nothing out of them; their shards are not compared with the books any more.
 SELECT id, (definition ->> 'shards')::integer AS shards FROM campaigns
 WHERE state <> 'draft' AND (%(campaign)s::text IS NULL OR id = %(campaign)s)
+    AND EXISTS (SELECT FROM checkpoints WHERE campaign = campaigns.id)  -- a draft that was archived has no shards
     AND (state <> 'archived' OR updated_at > now() - interval '1 hour' OR EXISTS (
         SELECT 1 FROM checkpoints
         WHERE checkpoints.campaign = campaigns.id

@@ -148,7 +148,7 @@ async def test_a_marketer_by_keyboard_alone(site: Worker, alerts: None, page: Pa
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await told(page)
-    assert "user:mia" in await page.locator("main").inner_text()
+    assert "mia, " in await page.locator("main").inner_text()
 
     await page.goto("/console/alerts")
     with Books(site.settings.postgres_url) as books:

@@ -90,7 +90,7 @@ async def test_a_coupon_is_found_and_revoked(
     await page.locator("button.danger").click()
     await told(page)
     async with draining(site.settings.redis_url, site.settings.postgres_url):
-        await expect(page.get_by_text("user:ann · misprint")).to_be_visible()  # without a reload
+        await expect(page.get_by_text("ann · misprint")).to_be_visible()  # without a reload
     await expect(page.locator("#behind")).to_have_count(0)
     await expect(page.locator("main .note")).to_have_count(1)  # that it is revoked
     await picture(page, f"console-coupon-{kind}")

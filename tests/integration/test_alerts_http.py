@@ -117,6 +117,31 @@ async def test_who_chooses_thresholds(worker: Worker) -> None:
     assert told[1][1]["after"] == {"value": None, "is_off": True}
 
 
+async def test_thresholds_that_count_are_whole_and_go_again(worker: Worker) -> None:
+    """There is no half of a coupon, in the form and over /v1; a campaign that goes by all again is not listed."""
+    await worker.publish()
+    await add_one_of_each_role(worker)
+    browser, page = await signed_in(worker, "marketer"), "/console/alert-thresholds"
+    own = {"kind": "low_stock", "campaign": "flash", "of_one": "1", "step": "choose"}
+    half = await browser.post(page, {**own, "value": "1.5"})
+    assert (half.status_code, "A whole number from 0 to 100,000,000." in half.text) == (400, True)
+    assert '<li>Threshold: <a href="#value">' in half.text
+    asked = {"kind": "low_stock", "campaign": "flash", "value": 1.5}
+    refused = await ask(worker, "marketer", "POST", "alert-thresholds", asked)
+    assert (refused.status_code, refused.json()["field"]) == (400, "value")
+    odd = await ask(worker, "admin", "POST", "alert-thresholds", {"kind": "breaks", "value": 2.5})
+    assert (odd.status_code, odd.json()["field"]) == (400, "value")
+    share = await ask(worker, "admin", "POST", "alert-thresholds", {"kind": "low_stock", "value": 12.5})
+    assert share.status_code == 200, "a share may be"
+
+    assert (await browser.post(page, {**own, "value": "7"})).status_code == 303
+    assert 'data-label="Campaign"><a href="/console/campaigns/flash"' in (await browser.get(page)).text
+    assert (await browser.post(page, {**own, "step": "default"})).status_code == 303
+    assert "No campaign has a threshold of its own." in (await browser.get(page)).text
+    found = (await ask(worker, "auditor", "GET", "alert-thresholds")).json()["items"]
+    assert [each["campaign"] for each in found if each["campaign"]] == []
+
+
 async def test_receivers_are_the_admins(worker: Worker) -> None:
     """Nobody else lists, makes or tries them; what can't be one is named; a state that it is in already is refused."""
     body = {"by": "webhook", "name": "x", "address": "https://hooks.example.com/a"}
@@ -180,7 +205,10 @@ async def test_each_person_at_the_page(worker: Worker, monkeypatch: pytest.Monke
             assert len(set(taken)) == len(ids) + len(over)
     assert await walked(browser, "/console/alerts?sort=worst", link) == began[::-1]
     assert "No alert is like that." in (await browser.get("/console/alerts?campaign=nowhere")).text
+    late = {"by": "webhook", "name": "late", "address": "https://hooks.example.com/"}
+    assert (await ask(worker, "admin", "POST", "alert-receivers", late)).status_code == 201
     one = await browser.get(f"/console/alerts/{ids['breaks']}")
+    assert "Nobody: when it began, no receiver was told of this kind." in one.text, "one that is told of all came later"
     assert (one.status_code, "Acknowledge it" in one.text) == (200, False)
     operator = await signed_in(worker, "operator")
     hidden = await operator.get(f"/console/alerts/{ids['expiry_wave']}")
@@ -221,12 +249,13 @@ async def test_thresholds_and_receivers_are_sorted_and_filed(worker: Worker, mon
     for sort, names in (("made", ["=b", "a"]), ("name", ["=b", "a"]), ("x", ["=b", "a"])):
         assert await walked(browser, f"{page}?sort={sort}&down=0", named) == names
         assert await walked(browser, f"{page}?sort={sort}&down=1", named) == names[::-1]
+    assert (await browser.get(page)).text.count("<dt>Last alert arrived</dt><dd>never</dd>") == 2, "a trial is no alert"
     file = await filed(browser, f"{page}.csv?sort=name&down=1")
     assert [(row["name"], row["address"]) for row in file] == [
         ("a", "https://hooks.example.com/…"), ("'=b", "https://hooks.example.com/…")
     ]  # fmt: skip
     log = await (await signed_in(worker, "auditor")).get("/console/audit?action=receivers.exported")
-    assert "user:admin" in log.text
+    assert (">admin<" in log.text, "user:admin" in log.text) == (True, False), "people are called by their names"
 
 
 async def test_the_command_line(

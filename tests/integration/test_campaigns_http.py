@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.codes import CodeMaker
 from gateway.keys import ROLES
 from tests.conftest import ON_VALKEY
 from tests.integration.campaigning import a_body
@@ -218,6 +219,33 @@ async def test_no_channels_means_every_channel(http: Http) -> None:
 
     assert [await claims("any", channel) for channel in ("app", "pos")] == [201, 201]
     assert [await claims("some", channel) for channel in ("app", "pos")] == [201, 403]
+
+
+async def test_a_draft_that_was_a_mistake_is_archived(http: Http) -> None:
+    """
+    It is archived at once and twice, with no stock and no shard; to holders, and to whoever has a code of its number or
+    revokes, it is not there, like before; its life is over.
+    """
+    path = "/v1/campaigns/flash"
+    draft = (await http.ask("POST", "/v1/campaigns", "marketer", a_body())).json()
+
+    first, again = [await http.ask("POST", f"{path}/state", "marketer", {"to": "archived"}) for _ in range(2)]
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (first.json()["state"], first.json()["version"], first.json()["remaining"]) == ("archived", 2, None)
+    assert again.json()["version"] == 2
+    assert (await http.ask("GET", path, "auditor")).json()["state"] == "archived"
+    assert problem(await http.ask("GET", path, "@ann")) == (404, "campaign_not_found")
+    claim = await http.ask("POST", f"{path}/claims", "@ann", {}, idempotency_key="k")
+    assert problem(claim) == (404, "campaign_not_found")
+    (code,) = CodeMaker(draft["number"], 0).take(1)
+    assert problem(await http.ask("GET", f"/v1/coupons/{code}", "store"))[0] == 404
+    wanted = {"campaign": "flash", "reason": "x"}
+    revoked = await http.ask("POST", "/v1/revocations", "marketer", wanted, idempotency_key="k")
+    assert problem(revoked) == (404, "campaign_not_found")
+    back = await http.ask("POST", f"{path}/state", "marketer", {"to": "scheduled"})
+    assert (problem(back), back.json()["allowed"]) == ((409, "invalid_state"), [])
+    assert problem(await http.ask("PATCH", path, "marketer", {"name": "x"})) == (409, "invalid_state")
 
 
 async def test_campaigns_are_listed_page_by_page(http: Http) -> None:

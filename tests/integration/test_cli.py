@@ -65,6 +65,9 @@ def test_a_campaign_from_its_making_to_its_end(cli: Cli) -> None:
     assert cli.json("campaign", "state", "life", "active")["state"] == "active"
     assert cli.json("campaign", "state", "life", "ended")["state"] == "ended"
     assert cli.json("campaign", "state", "life", "archived")["state"] == "archived"
+    cli.json("campaign", "create", "--id", "slip", "--stock", "3", "--off", "500")
+    thrown = cli.json("campaign", "state", "slip", "archived")
+    assert (thrown["state"], thrown["remaining"]) == ("archived", None)
 
 
 def test_a_campaign_from_a_file(cli: Cli, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ async def test_the_wizard_goes_back_and_forth_and_makes_a_draft(worker: Worker) 
     assert [each.status_code for each in (who, when, back, again)] == [200] * 4
     assert 'name="stock"' in who.text
     assert carried["value.minor"] == "5"
-    assert "CN¥5 off orders over CN¥30, one per person, …" in unescape(who.text)
+    assert "CN¥5 off orders of CN¥30 or more, one per person, …" in unescape(who.text)
     assert 'value="nonsense"' in again.text
     assert 'value="Flash &lt;b&gt;"' in back.text
     created = await made(ann)
@@ -168,10 +168,29 @@ async def test_through_its_life(worker: Worker, monkeypatch: pytest.MonkeyPatch)
     assert story == ["Archived", "Ended", "Resumed", "Paused", "Started", "Draft made"]
 
 
+async def test_a_draft_is_thrown_away(worker: Worker) -> None:
+    """A draft that was a mistake goes to the archive, unstarted; then it leads nowhere but to a clone."""
+    ann = await marketer(worker)
+    await ann.get(NEW)
+    await made(ann)
+    assert "Throw the draft away" in (await ann.get(f"{PAGE}/flash")).text
+
+    gone = await ann.post(f"{PAGE}/flash", {"step": "archive"})
+
+    assert gone.headers["location"] == f"{PAGE}/flash?done=archive", gone.text
+    page = await ann.get(f"{PAGE}/flash")
+    assert re.findall(r"<strong>(\w[\w ]*)</strong> <span", page.text) == ["Archived", "Draft made"]
+    assert not re.search(r'name="step" value="(publish|archive|stock)"', page.text)
+    assert f"{NEW}?from=flash" in page.text
+    assert f"{PAGE}/flash" not in (await ann.get(PAGE)).text
+    assert f"{PAGE}/flash" in (await ann.get(f"{PAGE}?state=archived")).text
+    assert (await ann.post(f"{PAGE}/flash", {"step": "publish"})).status_code == 409
+
+
 async def test_stock_takes_two(worker: Worker) -> None:
     """Stock in is proposed, moves nothing, waits once, and is in Redis when somebody else approves it."""
     ann, cho = await marketer(worker), await marketer(worker, "cho")
-    await worker.publish()
+    await worker.publish(name="Sale \u202efo")
     stock: dict[str, Any] = {"step": "stock", "way": "in", "count": "5", "reason": "pallet"}
     await ann.get(f"{PAGE}/flash")
 
@@ -182,11 +201,17 @@ async def test_stock_takes_two(worker: Worker) -> None:
 
     assert [each.status_code for each in (wrong, much, asked, again)] == [400, 409, 303, 409]
     assert all(f'id="{field}-error"' in wrong.text for field in ("count", "reason"))
+    assert '<li>Coupons: <a href="#count">' in wrong.text
+    assert '<li>Reason: <a href="#reason">' in wrong.text
     assert "Only 100 are left" in much.text
     page = await cho.get(f"{PAGE}/flash")
     assert "Waits for a second person" in page.text
     number = re.search(r"/console/waiting#([\w]+)", page.text)
     assert number
+    waits = (await cho.get("/console/waiting")).text
+    assert ">\u2068Sale \u202efo\u2069 (flash)</a>" in waits, "the name does not turn round what is approved"
+    assert '<dt>Made by</dt><dd class="wrap">ann</dd>' in waits, "as she is called on the campaign's page"
+    assert "<title>\u2068Sale \u202efo\u2069 · Fairclaim</title>" in page.text
     assert (await cho.post("/console/waiting", {"proposal": number[1], "step": "approve"})).status_code == 303
     found = await worker.http.get("/v1/campaigns/flash", headers=await worker.key("marketer"))
     assert found.json()["remaining"] == 105

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ON_VALKEY, Eventually
-from tests.integration.consoling import add_user, signed_in
+from tests.integration.consoling import Browser, add_user, signed_in
 from tests.integration.draining import Books, draining
 from tests.integration.site_http import open_http
 
@@ -38,6 +38,24 @@ WRONG: tuple[tuple[dict[str, str], list[str]], ...] = (
 )
 
 
+async def see_accounts(fay: Browser) -> None:
+    """The accounts of the chart are suggested, and one that can't be taken is named in what is said of it."""
+    form = (await fay.get(NEW)).text
+    assert '<option value="clearing:bank">what was paid in, less what was paid out</option>' in form
+    assert '<option value="payable:">' in form
+    assert form.count('list="accounts"') == 12
+    for changes, said in (
+        ({"debit-0": "payble:<m>"}, "There is no account “payble:&lt;m&gt;” in the chart"),
+        ({"credit-0": "payable:m-1"}, "“payable:m-1” is debited already."),
+        ({"debit-0": "stock"}, "“stock” does not fit the commodity"),
+        ({"debit-0": ""}, "Name an account of the chart."),
+    ):
+        page = (await fay.post(NEW, {**GOOD, **changes})).text
+        assert said in page, changes
+        [field] = changes
+        assert f'<li>Line 1: {field[:-2].title()}: <a href="#{field}">' in page, "the summary names the field"
+
+
 async def test_a_journal_by_hand(redis_url: str, postgres_url: str, tmp_path: Path, eventually: Eventually) -> None:
     """
     What is wrong stands beside its field and nothing is made; the form twice is one draft, filled in otherwise none;
@@ -54,6 +72,7 @@ async def test_a_journal_by_hand(redis_url: str, postgres_url: str, tmp_path: Pa
                 shown = re.findall(r'id="([\w-]+)-error"', answer.text)
                 assert (answer.status_code in (400, 404, 409), shown) == (True, fields), (changes, answer.text)
                 assert NASTY not in answer.text
+            await see_accounts(fay)
             closed = await fay.post(NEW, {**GOOD, "effective_date": "2026-10-31"}, accept_language="en-GB")
             assert "What is before 1 Nov 2026 is closed." in closed.text
             german = await fay.post(NEW, {**GOOD, "amount-0": "12,50", "key": "de"}, accept_language="en-GB")

@@ -108,13 +108,15 @@ async def test_each_kind_is_told_in_words(redis_url: str, postgres_url: str, tmp
             '<span class="hint">Budget</span> <del>none</del> → <ins>CN¥1,000.00</ins>',
             '<span class="hint">For one person</span> <del>1</del> → <ins>2</ins>',
             '<a href="/console/campaigns/flash">Flash (flash)</a>',
-            '<a href="/console/books/periods/main/month/2026-03-01">main/2026-03</a>',
+            '<a href="/console/books/periods/main/month/2026-03-01">main: 1 Mar 2026 – 31 Mar 2026</a>',
             "<del>On hold</del> → <ins>Open</ins>",
             "10 Nov 2026",
             "CN¥12.50",
             "clearing:bank → payable:m-1",
         ):
             assert told in page
+        period = await root.get("/console/books/periods/main/month/2026-03-01", accept_language="en-GB")
+        assert "<h1>Period 1 Mar 2026 – 31 Mar 2026 <span" in period.text, "as in the list"
         assert "For everybody a day" not in page, "that is none as it was"
         assert page.count("<article") == chinese.count("<article") == 5
         assert "批准并执行" in chinese
@@ -150,6 +152,6 @@ async def test_what_waits_is_sorted_paged_and_filed(
         assert (file[0]["reason"], json.loads(file[2]["asked"])["delta"]) == ("'=cmd()", 5)
         await add_user(office.http.worker, "aud", "auditor")
         log = (await (await signed_in(office.http.worker, "aud")).get("/console/audit?action=waiting.exported")).text
-        assert (log.count(">waiting.exported<"), ">user:ann<" in log) == (1, True)
+        assert (log.count(">waiting.exported<"), ">ann<" in log) == (1, True)
         both = await ann.get(f"{PAGE}?whose=nobody&sort=x")
         assert re.findall(card, both.text) == [his[1], mine[1]]

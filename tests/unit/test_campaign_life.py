@@ -33,9 +33,9 @@ def test_the_state_of_now_follows_from_the_clock(stored: str, now_ms: int, state
 
 # From (stored, clock) the states that can be reached, and what is stored then; None: it is there already.
 TRANSITIONS: dict[tuple[str, int], dict[str, str | None]] = {
-    ("draft", BEFORE): {"draft": None, "scheduled": "scheduled"},
-    ("draft", WITHIN): {"draft": None, "scheduled": "scheduled", "active": "scheduled"},
-    ("draft", AFTER): {"draft": None},
+    ("draft", BEFORE): {"draft": None, "scheduled": "scheduled", "archived": "archived"},
+    ("draft", WITHIN): {"draft": None, "scheduled": "scheduled", "active": "scheduled", "archived": "archived"},
+    ("draft", AFTER): {"draft": None, "archived": "archived"},
     ("scheduled", BEFORE): {"scheduled": None, "paused": "paused", "ended": "ended"},
     ("scheduled", WITHIN): {"scheduled": None, "active": None, "paused": "paused", "ended": "ended"},
     ("scheduled", AFTER): {"ended": None, "archived": "archived"},

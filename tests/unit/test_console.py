@@ -8,18 +8,23 @@ from hashlib import sha256
 import pytest
 from babel import Locale
 from babel.messages.catalog import Message
+from markupsafe import Markup
 
 from gateway.console.access import inside
+from gateway.console.books.charting import suggested
 from gateway.console.books.checking import of_check
 from gateway.console.campaigns.fields import FIELDS
+from gateway.console.isolating import isolated
+from gateway.console.labelling import labels_in
 from gateway.console.locales import LANGUAGES, Words, choose
 from gateway.console.pages.audit import read_line
 from gateway.console.pages.differing import Change
 from gateway.console.pages.leading import leads_to
-from gateway.console.render import ASSETS
+from gateway.console.render import ASSETS, environment
 from gateway.console.routes import PAGES
 from gateway.console.sessions import Session, Sessions
 from gateway.people.person import ROLES
+from reconciler.accounts import ACCOUNTS, MONEY_ACCOUNTS
 from reconciler.periods.report import Check
 from tests.messages import extracted, kept, translated
 
@@ -128,6 +133,36 @@ def test_numbers_money_and_times_are_of_the_place_and_the_zone() -> None:
     assert list(LANGUAGES) == ["en", "zh_Hans"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("Singles’ Day ☂ 双十一", "Singles’ Day ☂ 双十一"),
+        ("\u202enwod", "\u2068\u202enwod\u2069"),
+        ("שלום 5", "\u2068שלום 5\u2069"),
+        ("a\u2069\u202eb", "\u2068a\u202eb\u2069"),
+        ("\u2067a\u2069\u2069\u2066b", "\u2068\u2067a\u2069\u2066b\u2069\u2069"),
+    ],
+)
+def test_a_name_does_not_turn_what_stands_beside_it(typed: str, shown: str) -> None:
+    """What turns the way of reading is in an isolate that it can't end, in messages too; the rest is as it is."""
+    words = Words("en", Locale.parse("en_GB"), "UTC")
+    assert isolated(typed) == shown
+    assert words.say("%(maker)s, approved by %(checker)s", maker=typed, checker="bo") == f"{shown}, approved by bo"
+    page = environment("en").from_string("{{ _('Report %(number)s', number=name) }}").render(name=f"<{typed}>")
+    assert page == f"Report {isolated(f'<{typed}>')}".replace("<", "&lt;").replace(">", "&gt;")
+
+
+def test_fields_are_called_what_stands_beside_them() -> None:
+    """A label without its hint, behind the name of its group; text stays text, and is escaped where it is shown."""
+    page = """
+        <label for="a">One &lt;b&gt; <span class="hint"><span>x</span> CNY</span> two</label><input id="a">
+        <fieldset aria-label="Line 1"><label for="b" class="x">Debit</label></fieldset>
+        <fieldset id="c"><legend>Roles</legend><label for="c-1">Admin</label></fieldset><label>of none</label>"""
+    found = labels_in(Markup(page))  # noqa: S704 - as a template gives it
+    assert found == {"a": "One <b> two", "b": "Line 1: Debit", "c": "Roles", "c-1": "Admin"}
+    assert not any(hasattr(called, "__html__") for called in found.values())
+
+
 def test_a_session_comes_back_until_its_time_is_over() -> None:
     """As it was sealed, until idle_s_max after that and signed_in_s_max after its start; not with another key."""
     sessions = Sessions({"k1": KEYS["k1"]}, 100, 250)
@@ -188,13 +223,13 @@ def test_an_act_that_is_called_like_a_field_of_campaigns() -> None:
     """
     words = Words(*choose("en", ""), "UTC")
     row = {"id": 7, "at": AT, "actor": "user:ann", "action": "proposal.applied", "subject": "proposal:pr_1"}
-    shards = [{"shard": "flash/0", "delta": 100}]
+    shards = [{"shard": f"flash/{n}", "delta": delta, "seq": 9, "stock": 5} for n, delta in enumerate((1000, -2))]
     after = {"delta": 100, "stock": 400, "shards": shards}
     line = read_line(
         {**row, "detail": {"kind": "stock_adjustment", "before": {"stock": 300}, "after": after}}, words, "CNY"
     )
     assert line.changes == [Change("stock", "300", "400")]
-    assert ("Shards", '[{"shard":"flash/0","delta":100}]') in line.rest
+    assert ("Shards", "flash/0: +1,000, flash/1: -2") in line.rest
 
     made = read_line({**row, "action": "key.created", "detail": {"name": "till 7"}}, words)
     assert made.rest == [("name", "till 7")]
@@ -257,3 +292,12 @@ def test_what_keeps_a_period_open_is_told_in_words(name: str, found: str, says: 
         Check(name, "period", "", False, {}, [found]), "main", Words("zh_Hans", Locale("zh", "Hans"), "UTC")
     )
     assert [part.value for [part] in told.found] == [says]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_account_of_the_chart_is_suggested_in_words(language: str) -> None:
+    """Each account is there, with what it holds."""
+    said = dict(suggested(Words(language, Locale.parse(language), "UTC")))
+    assert {account.removesuffix(":") for account in said} == ACCOUNTS.keys() | MONEY_ACCOUNTS.keys()
+    assert all(said.values())
+    assert language == "en" or not any(holds.isascii() for holds in said.values())

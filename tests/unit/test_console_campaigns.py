@@ -16,6 +16,7 @@ from gateway.console.campaigns.differences import differences, states
 from gateway.console.campaigns.sentence import sentence
 from gateway.console.campaigns.typed import Typed, blank, read_typed, write_typed
 from gateway.console.locales import Words
+from gateway.demo.offer import Offer, offer_of
 
 ENGLISH, CHINESE, GERMAN = (
     Words(language, Locale.parse(place), "UTC")
@@ -46,12 +47,19 @@ def test_what_is_written_is_read_again(words: Words) -> None:
     assert read_typed(write_typed(definition, words), words) == (definition, {})
 
 
+@pytest.mark.parametrize(("words", "small"), [(ENGLISH, "off an order of CN¥30 or more"), (CHINESE, "订单满 ¥30 立减")])
+def test_an_offer_says_what_the_sentence_says(words: Words, small: str) -> None:
+    """An order of just as much is enough, and both say so."""
+    offer = offer_of({"type": "amount_off", "minor": 500, "threshold_minor": 3000}, "CNY", words)
+    assert offer == Offer(words.price(500, "CNY"), small)
+
+
 @pytest.mark.parametrize(
     ("changes", "words", "says"),
     [
-        ({}, ENGLISH, "CN¥5 off orders over CN¥30, one per person, 22 Nov 2026 10:00–10:05"),
+        ({}, ENGLISH, "CN¥5 off orders of CN¥30 or more, one per person, 22 Nov 2026 10:00–10:05"),
         ({}, CHINESE, "满 ¥30 减 ¥5，每人一张，2026年11月22日 10:00–10:05"),
-        ({"value__minor": ""}, ENGLISH, "… off orders over CN¥30, one per person, 22 Nov 2026 10:00–10:05"),
+        ({"value__minor": ""}, ENGLISH, "… off orders of CN¥30 or more, one per person, 22 Nov 2026 10:00–10:05"),
         (
             {"value__type": "percent", "value__basis_points": "12.5", "value__cap_minor": "9", "ends_at": ""},
             ENGLISH,
@@ -97,7 +105,7 @@ def test_what_is_written_is_read_again(words: Words) -> None:
         (
             {"ends_at": "2026-11-24T10:00"},
             ENGLISH,
-            "CN¥5 off orders over CN¥30, one per person, 22 Nov 2026 10:00 – 24 Nov 2026 10:00",
+            "CN¥5 off orders of CN¥30 or more, one per person, 22 Nov 2026 10:00 – 24 Nov 2026 10:00",
         ),
     ],
 )
@@ -151,7 +159,7 @@ def test_differences_read_as_the_form_asks() -> None:
     assert [tuple(each) for each in differences(old, new, ENGLISH)] == [
         ("What a coupon gives", "An amount off", "A percentage off"),
         ("Amount", "CN¥5.00", "–"),
-        ("On orders over", "CN¥30.00", "–"),
+        ("On orders from", "CN¥30.00", "–"),
         ("Percent off", "–", "20%"),
         ("At most", "–", "CN¥50.00"),
         ("May be passed on to somebody else", "no", "yes"),

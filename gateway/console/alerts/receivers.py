@@ -23,7 +23,7 @@ EXPORT = f"{RECEIVERS}.csv"
 SORTS = {
     "made": Sort(N_("Added")),
     "name": Sort(N_("Name")),
-    "arrived": Sort(N_("Last arrived"), falls=True),
+    "arrived": Sort(N_("Last alert arrived"), falls=True),
 }
 _NEVER = datetime(1, 1, 2, tzinfo=UTC)
 BY_WORDS = {"webhook": N_("Webhook"), "email": N_("E-mail")}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
-from gateway.alerts.alerts import EVERYWHERE, OF_CAMPAIGNS, bounds
+from gateway.alerts.alerts import EVERYWHERE, OF_CAMPAIGNS, bounds, is_counted
 from gateway.alerts.kinds import KINDS, READERS, Kind, seen_by
 from gateway.alerts.payload import SEVERITY_WORDS, shown
 from gateway.alerts.rules import Level
@@ -59,9 +59,11 @@ async def choose(visit: Visit) -> Response:
     value = None
     if step == "choose" and not is_off and not (kind.setting and not of_one):
         read = visit.words.read_number(typed)
-        if read is None or not low <= read <= high:
+        whole = is_counted(kind, is_own=of_one)
+        if read is None or not low <= read <= high or (whole and read != int(read)):
             number = visit.words.number
-            wrong = visit.words.say(N_("A number from %(low)s to %(high)s."), low=number(low), high=number(high))
+            says = N_("A whole number from %(low)s to %(high)s.") if whole else N_("A number from %(low)s to %(high)s.")
+            wrong = visit.words.say(says, low=number(low), high=number(high))
             return await _render(visit, 400, errors={field: wrong}, typed=kept)
         value = float(read)
     try:
@@ -110,7 +112,6 @@ def _everywhere(kind: Kind, level: Level | None, chosen: Chosen | None) -> tuple
 
 
 def _own(each: Chosen) -> tuple[Cell, ...]:
-    """Where a campaign has the threshold of everything again there is none."""
     kind = KINDS[each.kind]
     watched = ("no", None, None) if each.is_off else ("yes", each.value, kind.own_unit or kind.unit)
     return (each.campaign, each.kind, kind.severity, *watched, each.changed_by, each.changed_at)

@@ -5,7 +5,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from gateway.console.access import HOME
+from gateway.console.locales import Words
 from gateway.routes.paging import make_cursor
+from reconciler.periods.calendar import parse_period
 
 BOOKS = f"{HOME}/books"
 NONE = "none"
@@ -35,6 +37,13 @@ def journal_link(journal: int) -> str:
 def report_link(report: str, asked: Mapping[str, Any]) -> str:
     """The page of *report*, asked so."""
     return f"{BOOKS}/reports/{report}{query(asked)}"
+
+
+def period_told(entity: str, text: str, words: Words) -> tuple[str, str]:
+    """The days of the period of *entity* that is written as *text*, and its page."""
+    period = parse_period(entity, text)
+    days = dict.fromkeys(words.day(each) for each in (period.starts, period.ends))
+    return " – ".join(days), f"{BOOKS}/periods/{entity}/{period.kind}/{period.starts}"
 
 
 def change_link(shard: str, seq: int) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.campaigns.broken import refuse
 from gateway.console.access import HOME
+from gateway.console.books import charting
 from gateway.console.books.cells import BOOKS, UNITS_PREFIX, account_link, amount, journal_link
 from gateway.console.books.lists import Listing
 from gateway.console.locales import N_
@@ -56,8 +57,6 @@ _SAYS = {
     "about": N_("A shard of a campaign of this entity, such as demo/0."),
     "reverses": N_("The number of a journal made by hand that is posted and not reversed yet."),
     "lines": N_("One line at least; none where another journal is reversed."),
-    "debit": N_("An account of the chart that fits the commodity and what it is about."),
-    "credit": N_("An account of the chart, another one than debit."),
     "commodity": N_("A currency such as CNY, or coupon:<campaign> of what it is about."),
     "amount": N_("An amount above zero, such as 12.50."),
 }
@@ -215,7 +214,12 @@ def _errors(visit: Visit, refusal: Refusal, lines: list[DraftLine], places: list
         of_line, _, part = field.removeprefix("lines[").partition("].")
         if part:
             part = "amount" if part == "minor" else part
-            name = f"{part}-{places[int(of_line)]}"
+            place = places[int(of_line)]
+            name = f"{part}-{place}"
+            if part in ("debit", "credit"):
+                debit = visit.one(f"debit-{place}") if part == "credit" else ""
+                found[name] = charting.wrong_account(visit.one(name), debit, visit.words)
+                continue
         else:
             part, name = field, "debit-0" if field == "lines" else field
         found[name] = _said(visit, part) if part in _SAYS else refusal.detail
@@ -238,7 +242,8 @@ def _form(visit: Visit, typed: Mapping[str, str], status: int = 200, **values: A
     names = (*_FIELDS, *(f"{part}-{number}" for number in range(LINES) for part in _LINE))
     given = {**dict.fromkeys(names, ""), "entity": ENTITY, **typed}
     values = {"key": visit.one("key") or token_hex(16), **values}
-    return visit.render("books_new_manual", status, typed=given, lines=range(LINES), **values)
+    accounts = charting.suggested(visit.words)
+    return visit.render("books_new_manual", status, typed=given, lines=range(LINES), accounts=accounts, **values)
 
 
 PAGES = (

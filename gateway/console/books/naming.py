@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gateway.console.books.charting import UNIT_WORDS
 from gateway.console.locales import N_
 
 GROUPS = (
@@ -223,7 +224,10 @@ KIND_WORDS = {
 }
 """Kind of a state change, act of a statement, state of a coupon → what it is."""
 
-_VALUES = {"verb": VERB_WORDS, "kind": KIND_WORDS, "act": KIND_WORDS, "state": KIND_WORDS}
+_VALUES = {
+    **{"verb": VERB_WORDS, "kind": KIND_WORDS, "act": KIND_WORDS, "state": KIND_WORDS},
+    **dict.fromkeys(("account", "source", "destination", "debit", "credit"), UNIT_WORDS),
+}
 
 
 def value_words(column: str, value: str) -> str:

@@ -238,7 +238,6 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         "books_period",
         status,
         period=found,
-        label=period.label,
         path=_path(period),
         closes=closes,
         work=told(work, words) if work else None,

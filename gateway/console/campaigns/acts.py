@@ -1,6 +1,5 @@
 """What was done with a campaign: its versions and what went in or out of its stock, as one story. Pure."""
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -8,11 +7,11 @@ from typing import NamedTuple
 from gateway.campaigns.life import Stored
 from gateway.campaigns.publish import INITIAL
 from gateway.campaigns.register import Adjusted, Past
+from gateway.console.actors import who_in_words
 from gateway.console.campaigns.differences import differences
 from gateway.console.locales import N_, Words
 from gateway.console.pages.differing import Change
 
-_BY_TWO = re.compile(r"(.+), approved by (.+) \(pr_[0-9a-f]+\)")
 _STEPS = {
     Stored.SCHEDULED: N_("Started"),
     Stored.PAUSED: N_("Paused"),
@@ -29,15 +28,6 @@ class Act(NamedTuple):
     what: str
     reason: str
     changes: list[Change]
-
-
-def who_in_words(actor: str, words: Words) -> str:
-    """Whoever did it; of what took two people, both."""
-    both = _BY_TWO.fullmatch(actor)
-    if both is None:
-        return actor.removeprefix("user:")
-    maker, checker = (each.removeprefix("user:") for each in both.groups())
-    return words.say(N_("%(maker)s, approved by %(checker)s"), maker=maker, checker=checker)
 
 
 def acts(past: Sequence[Past], moved: Sequence[Adjusted], words: Words, most: int) -> list[Act]:

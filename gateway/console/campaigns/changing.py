@@ -16,13 +16,13 @@ from gateway.campaigns.life import State
 from gateway.campaigns.patch import MONEY, DefinitionPatch, difference, patched
 from gateway.campaigns.register import Past
 from gateway.campaigns.service import Seen
-from gateway.console.campaigns.acts import who_in_words
+from gateway.console.actors import who_in_words
 from gateway.console.campaigns.detail import PENDING, about, campaign_of, proposals_of
 from gateway.console.campaigns.differences import differences
-from gateway.console.campaigns.fields import FIELDS, LABELS, STEPS
+from gateway.console.campaigns.fields import FIELDS, STEPS
 from gateway.console.campaigns.kept import KEPT_CHARS_MAX, read_kept
 from gateway.console.campaigns.listing import CAMPAIGNS, register_of
-from gateway.console.campaigns.rules import errors_in
+from gateway.console.campaigns.rules import errors_in, in_order, senseless
 from gateway.console.campaigns.sentence import sentence
 from gateway.console.campaigns.typed import Typed, filled, given, read_typed, write_typed
 from gateway.console.campaigns.versions import changes
@@ -82,6 +82,8 @@ async def save(visit: Visit) -> Response:
     base = await register_of(visit).version(campaign, int(text))
     typed = given(visit.fields) | {"id": campaign}
     mine, errors = await _read(visit, typed, base.definition)
+    if mine.value != base.definition.value:
+        errors = in_order(senseless(mine, visit.words) | errors)
     seen = await campaigns_of(visit).see(campaign)
     if errors:
         return _render(visit, seen, typed, 400, errors=errors, version=base.version)
@@ -162,7 +164,6 @@ def _render(visit: Visit, seen: Seen, typed: Typed, status: int = 200, **values:
     given_ = {
         **about(visit, seen),
         "steps": STEPS,
-        "labels": LABELS,
         "typed": typed,
         "says": sentence(read_typed(typed, visit.words)[0], visit.words),
         "version": seen.version,

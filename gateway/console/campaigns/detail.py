@@ -210,7 +210,7 @@ async def _pending(visit: Visit, seen: Seen) -> list[Shown]:
 def _steps(seen: Seen) -> list[str]:
     """The steps that lead on from its state, but for those that the clock takes."""
     if seen.effective is State.DRAFT:
-        return ["publish"] if seen.now_ms < seen.definition.ends_ms else []
+        return ["publish", "archive"] if seen.now_ms < seen.definition.ends_ms else ["archive"]
     return [step for step, to in STEPS.items() if to in ALLOWED[seen.effective] and step != "publish"]
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from gateway.campaigns.broken import Broken
+from gateway.campaigns.definition import AmountOff, Definition
 from gateway.console.campaigns.fields import FIELDS
 from gateway.console.locales import N_, Words
 from gateway.errors import Refusal
@@ -91,6 +92,15 @@ def errors_in(refusal: Refusal, words: Words, changed: Collection[str] = ()) -> 
     if not isinstance(named, list):
         return {}
     return errors_of([Broken(each["field"], each["rule"]) for each in named], words, changed)
+
+
+def senseless(definition: Definition, words: Words) -> Errors:
+    """What the API takes, and nobody means who fills in a form: more off an order than it has to be."""
+    match definition.value:
+        case AmountOff(minor=off, threshold_minor=least) if 0 < least < off:
+            says = N_("At least the amount that is taken off; empty is any order")
+            return {"value.threshold_minor": words.say(says)}
+    return {}
 
 
 def in_order(errors: Errors) -> Errors:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gateway.campaigns.register import Change, Past
 from gateway.campaigns.service import Seen
-from gateway.console.campaigns.acts import who_in_words
+from gateway.console.actors import who_in_words
 from gateway.console.campaigns.detail import about, campaign_of
 from gateway.console.campaigns.differences import STORED_WORDS, differences, states
 from gateway.console.campaigns.listing import CAMPAIGNS, SEE, register_of

@@ -20,10 +20,10 @@ from gateway.campaigns.definition import Definition
 from gateway.campaigns.service import Campaigns
 from gateway.campaigns.shards import Shards
 from gateway.console.access import HOME
-from gateway.console.campaigns.fields import LABELS, STEP_OF, STEPS
+from gateway.console.campaigns.fields import STEP_OF, STEPS
 from gateway.console.campaigns.kept import KEPT_CHARS_MAX, read_kept, write_kept
 from gateway.console.campaigns.listing import CAMPAIGNS, NEW, register_of
-from gateway.console.campaigns.rules import errors_in, errors_of, in_order
+from gateway.console.campaigns.rules import errors_in, errors_of, in_order, senseless
 from gateway.console.campaigns.sentence import sentence
 from gateway.console.campaigns.typed import NO_INSTANTS, Typed, blank, filled, given, read_typed, write_typed
 from gateway.console.locales import N_
@@ -124,15 +124,21 @@ async def _now_ms(visit: Visit) -> int:
     return await Shards(visit.here.door).now_ms(CampaignId("clock"))
 
 
+async def _checked(visit: Visit, typed: Typed) -> tuple[Definition, Errors]:
+    """A form of a new campaign, which has to make sense too."""
+    definition, errors = await checked_form(visit, typed)
+    return definition, in_order(senseless(definition, visit.words) | errors)
+
+
 async def _wrong(visit: Visit, typed: Typed) -> Errors:
     """What is wrong with a form of a new campaign, by the books too."""
-    definition, errors = await checked_form(visit, typed)
+    definition, errors = await _checked(visit, typed)
     known = await register_of(visit).refused(definition)
     return in_order(errors_of(known, visit.words) | errors)
 
 
 async def _create(visit: Visit, typed: Typed) -> Response:
-    definition, errors = await checked_form(visit, typed)
+    definition, errors = await _checked(visit, typed)
     if errors:
         return _at(visit, STEP_OF[next(iter(errors))], typed, _NAMES[-1])
     try:
@@ -163,7 +169,6 @@ def _render(visit: Visit, at: str, typed: Typed, status: int = 200, **more: Any)
         "number_of_step": _NAMES.index(at),
         "typed": typed,
         "errors": wrong,
-        "labels": LABELS,
         "wrong_steps": {STEP_OF[name] for name in errors},
         "is_moved": "step" in visit.request.query_params,
         "says": sentence(read_typed(typed, visit.words)[0], visit.words),

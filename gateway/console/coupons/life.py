@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.codes import DECOY, read_code, show_code
+from gateway.console.actors import who_in_words
 from gateway.console.coupons.asking import asker_of
+from gateway.console.locales import Words
 from gateway.console.page import Visit
 from gateway.demo.offer import Offer, offer_of
 from gateway.errors import Refusal
@@ -100,7 +102,7 @@ async def see(visit: Visit, text: str, after: int = 0) -> Life:
         booked=booked,
         now=now,
         is_behind=now is not None and now.state != booked["state"],
-        steps=[_step(each, _sees_orders(visit)) for each in steps[:STEPS_MAX]],
+        steps=[_step(each, _sees_orders(visit), visit.words) for each in steps[:STEPS_MAX]],
         more=steps[STEPS_MAX - 1]["seq"] if len(steps) > STEPS_MAX else 0,
         redemptions=redemptions,
     )
@@ -143,11 +145,13 @@ def _offer(value: dict[str, Any] | None, currency: str | None, visit: Visit) -> 
     return None if value is None or currency is None else offer_of(value, currency, visit.words)
 
 
-def _step(found: dict[str, Any], sees_orders: bool) -> dict[str, Any]:
+def _step(found: dict[str, Any], sees_orders: bool, words: Words) -> dict[str, Any]:
     """A change, with who did it and why taken out of its detail."""
     detail = found["detail"] if isinstance(found["detail"], dict) else {}
     said = {name: str(detail[name]) for name in ("actor", "reason", "store", "staff") if detail.get(name)}
     hidden = {} if sees_orders or found["kind"] not in ("reserved", "released") else {"ref": None}
+    if "actor" in said:
+        said["actor"] = who_in_words(said["actor"], words)
     return {**found, **hidden, "said": said}
 
 

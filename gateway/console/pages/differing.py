@@ -8,10 +8,12 @@ import msgspec
 
 from gateway.campaigns.currencies import CURRENCIES
 from gateway.campaigns.definition import parse_ms
+from gateway.console.actors import who_in_words
 from gateway.console.campaigns.fields import FIELDS, Field
 from gateway.console.locales import N_, Words
 
 VALUE_CHARS_MAX = 300
+_WHO = {"acknowledged_by", "checker", "maker"}
 _NOTHING, _YES, _NO = N_("none"), N_("yes"), N_("no")
 
 LABELS = {
@@ -167,6 +169,10 @@ def _is_of(field: Field, value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _signed(delta: int, words: Words) -> str:
+    return f"{'+' if delta > 0 else ''}{words.number(delta)}"
+
+
 def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
     if name == "kinds" and value == []:  # a receiver of none in particular is told of all
         return words.say(N_("everything"))
@@ -174,6 +180,8 @@ def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
         return words.say(_NOTHING)
     if (field := FIELDS.get(name)) and _is_of(field, value):
         return field_in_words(field, value, words, currency)
+    if name.rpartition(".")[2] in _WHO and isinstance(value, str):
+        return who_in_words(value, words)
     match value:
         case bool():
             return words.say(_YES if value else _NO)
@@ -183,6 +191,8 @@ def _spelt(name: str, value: Any, words: Words, currency: str) -> str:
             return words.number(value)
         case str():
             return words.say(STATE_WORDS[value]) if name == "state" and value in STATE_WORDS else value
+        case [*moves] if all(isinstance(each, dict) and isinstance(each.get("delta"), int) for each in moves):
+            return ", ".join(f"{each.get('shard')}: {_signed(each['delta'], words)}" for each in moves)
         case [*parts] if all(isinstance(each, str | int) for each in parts):
             return ", ".join(map(str, parts))
     return msgspec.json.encode(value).decode()

@@ -26,9 +26,7 @@ log = logging.getLogger("fairclaim.console")
 
 NEXT_CHARS_MAX = 6000
 """Of a page with all that was typed into its form, which goes along."""
-_AGAIN = Trouble(
-    N_("You were signed out, and nothing was done."), N_("Sign in and look whether the last step was done.")
-)
+_AGAIN = Trouble(N_("You were signed out."), N_("What you sent last was not done. Sign in and do it again."))
 _ENDED = Trouble(N_("You are signed out."), N_("In every other browser too: whoever is next has to sign in."))
 _WRONG = Trouble(
     N_("This name and this password do not go together."),

@@ -10,6 +10,9 @@ from starlette.responses import Response
 
 from gateway.campaigns.register import Called, Register
 from gateway.console.access import HOME
+from gateway.console.books.addresses import period_told
+from gateway.console.books.charting import account_called
+from gateway.console.isolating import isolated
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
 from gateway.console.pages.differing import Change, differences, label
@@ -173,7 +176,7 @@ def _proposals(visit: Visit) -> Proposals:
 def shown(here: Proposal, words: Words, called: Mapping[str, Called]) -> Shown:
     """*here* in words; *called* are the campaigns by their ids."""
     campaign = called.get(str(here.asked.get("campaign")), Called("", ""))
-    about, facts = list(_about(here, called)), list(_facts(here, words))
+    about, facts = list(_about(here, words, called)), list(_facts(here, words))
     return Shown(
         here,
         KIND_WORDS[here.kind],
@@ -183,18 +186,17 @@ def shown(here: Proposal, words: Words, called: Mapping[str, Called]) -> Shown:
     )
 
 
-def _about(here: Proposal, called: Mapping[str, Called]) -> Iterator[Link]:
+def _about(here: Proposal, words: Words, called: Mapping[str, Called]) -> Iterator[Link]:
     asked = here.asked
     if campaign := asked.get("campaign"):
         name = called[campaign].name if campaign in called else campaign
-        yield Link(f"{name} ({campaign})" if name != campaign else campaign, f"{HOME}/campaigns/{campaign}")
+        yield Link(f"{isolated(name)} ({campaign})" if name != campaign else campaign, f"{HOME}/campaigns/{campaign}")
     if holder := asked.get("holder"):
         yield Link(holder, f"{HOME}/coupons?{urlencode({'holder': holder})}")
     if here.kind == "period_reopening":
-        period = here.subject.partition(":")[2]
-        entity, _, day = period.partition("/")
-        kind, starts = ("month", f"{day}-01") if len(day) == len("2026-11") else ("day", day)
-        yield Link(period, f"{HOME}/books/periods/{entity}/{kind}/{starts}")
+        entity, _, day = here.subject.partition(":")[2].partition("/")
+        days, address = period_told(entity, day, words)
+        yield Link(f"{entity}: {days}", address)
     if here.kind == "manual_journal":
         yield Link(here.id, f"{HOME}/books/manual/{here.id}")
 
@@ -230,7 +232,10 @@ def changes_of(
             return differences({"state": before["state"]}, {"state": "open"}, words)
         case "manual_journal":
             return [
-                Change(amount(words, line["minor"], line["commodity"]), line["credit"], line["debit"])
+                Change(
+                    amount(words, line["minor"], line["commodity"]),
+                    *(account_called(line[side], words) for side in ("credit", "debit")),
+                )
                 for line in asked["journal"]["lines"]
             ]
     return []
