@@ -177,7 +177,7 @@ async def make_the_campaign(mia: Desk) -> None:
     starts, ends = now - timedelta(minutes=1), now + timedelta(hours=1)
     await mia.open("Campaigns", "New campaign")
     await mia.type(Campaign_name=NAME, Id=SALE, Currency="CNY", Amount="5", On_orders_over="30")
-    await mia.see("CN¥5 off orders of CN¥30 or more, one per person, …")
+    await mia.see("CN¥5 off orders over CN¥30, one per person, …")
     await mia.press("Next")
     await mia.type(Coupons=str(STOCK))
     await mia.press("Next")

@@ -69,7 +69,7 @@ async def test_the_wizard(site: Worker, new_page: NewPage, watch: Watch, *, scri
     await page.goto(NEW)
     await fill(page, name=NASTY, id="flash", currency="CNY", value__minor="5", value__threshold_minor="30")
     if scripts:
-        await page.get_by_text("CN¥5 off orders of CN¥30 or more, one per person, …").wait_for()
+        await page.get_by_text("CN¥5 off orders over CN¥30, one per person, …").wait_for()
     assert await page.locator('[name="value.cap_minor"]').is_hidden(), "only where it is given again and again"
     assert await page.locator('[name="value.basis_points"]').is_hidden()
     next_step = page.get_by_role("button", name="Next", exact=True)

@@ -87,7 +87,7 @@ async def test_the_wizard_goes_back_and_forth_and_makes_a_draft(worker: Worker) 
     assert [each.status_code for each in (who, when, back, again)] == [200] * 4
     assert 'name="stock"' in who.text
     assert carried["value.minor"] == "5"
-    assert "CN¥5 off orders of CN¥30 or more, one per person, …" in unescape(who.text)
+    assert "CN¥5 off orders over CN¥30, one per person, …" in unescape(who.text)
     assert 'value="nonsense"' in again.text
     assert 'value="Flash &lt;b&gt;"' in back.text
     created = await made(ann)

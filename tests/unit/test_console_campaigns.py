@@ -57,9 +57,9 @@ def test_an_offer_says_what_the_sentence_says(words: Words, small: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words", "says"),
     [
-        ({}, ENGLISH, "CN¥5 off orders of CN¥30 or more, one per person, 22 Nov 2026 10:00–10:05"),
+        ({}, ENGLISH, "CN¥5 off orders over CN¥30, one per person, 22 Nov 2026 10:00–10:05"),
         ({}, CHINESE, "满 ¥30 减 ¥5，每人一张，2026年11月22日 10:00–10:05"),
-        ({"value__minor": ""}, ENGLISH, "… off orders of CN¥30 or more, one per person, 22 Nov 2026 10:00–10:05"),
+        ({"value__minor": ""}, ENGLISH, "… off orders over CN¥30, one per person, 22 Nov 2026 10:00–10:05"),
         (
             {"value__type": "percent", "value__basis_points": "12.5", "value__cap_minor": "9", "ends_at": ""},
             ENGLISH,
@@ -105,7 +105,7 @@ def test_an_offer_says_what_the_sentence_says(words: Words, small: str) -> None:
         (
             {"ends_at": "2026-11-24T10:00"},
             ENGLISH,
-            "CN¥5 off orders of CN¥30 or more, one per person, 22 Nov 2026 10:00 – 24 Nov 2026 10:00",
+            "CN¥5 off orders over CN¥30, one per person, 22 Nov 2026 10:00 – 24 Nov 2026 10:00",
         ),
     ],
 )

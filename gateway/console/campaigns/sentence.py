@@ -57,7 +57,7 @@ def _worth(definition: Definition, words: Words) -> str:
         case AmountOff(minor=minor, threshold_minor=0):
             return words.say(N_("%(off)s off any order"), off=money(minor))
         case AmountOff(minor=minor, threshold_minor=over):
-            return words.say(N_("%(off)s off orders of %(least)s or more"), off=money(minor), least=money(over))
+            return words.say(N_("%(off)s off orders over %(over)s"), off=money(minor), over=money(over))
         case Percent(basis_points=share, cap_minor=cap):
             off = words.share(share) if 0 < share <= 10_000 else _GAP
             return words.say(N_("%(off)s off, at most %(cap)s"), off=off, cap=money(cap))
