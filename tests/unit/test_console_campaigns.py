@@ -159,7 +159,7 @@ def test_differences_read_as_the_form_asks() -> None:
     assert [tuple(each) for each in differences(old, new, ENGLISH)] == [
         ("What a coupon gives", "An amount off", "A percentage off"),
         ("Amount", "CN¥5.00", "–"),
-        ("On orders from", "CN¥30.00", "–"),
+        ("On orders over", "CN¥30.00", "–"),
         ("Percent off", "–", "20%"),
         ("At most", "–", "CN¥50.00"),
         ("May be passed on to somebody else", "no", "yes"),

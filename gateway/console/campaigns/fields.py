@@ -54,7 +54,7 @@ STEPS = (
             Field("value.type", "radios", N_("What a coupon gives"), options=VALUES),
             Field("currency", "currency", N_("Currency"), N_("A code of three letters, like CNY.")),
             Field("value.minor", "money", N_("Amount"), only=("amount_off", "fixed_price", "balance")),
-            Field("value.threshold_minor", "money", N_("On orders from"), N_("Empty is any order."), ("amount_off",)),
+            Field("value.threshold_minor", "money", N_("On orders over"), N_("Empty is any order."), ("amount_off",)),
             Field("value.every", "tick", N_("As often as that was spent"), only=("amount_off",)),
             Field("value.basis_points", "share", N_("Percent off"), only=("percent",)),
             Field("value.sku", "text", N_("Article"), N_("Its SKU."), ("gift_item",)),
