@@ -9,7 +9,8 @@ Each connection learns the run id of its server when it connects, and hands it t
 shard serves only on the Redis that it was attached to (attach.lua).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
@@ -125,12 +126,7 @@ class Door:
         Errors: Unreachable, Refused, LostReply; ResponseError when the script itself failed, in which
         case it has undone its writes.
         """
-        pool: Any = self.redis.connection_pool
-        try:
-            connection = await pool.get_connection()
-        except (RedisError, OSError) as error:
-            raise Unreachable(str(error)) from error
-        try:
+        async with self._connection() as connection:
             keys = script.keys(shard)
             server = (connection.server_id,) if with_server else ()
             command = (len(keys), *keys, *server, *args)
@@ -139,8 +135,6 @@ class Door:
             except NoScriptError:  # proof that it did not run; LOAD keeps it from eviction, EVAL can't miss
                 await self._ask(connection, "SCRIPT", "LOAD", script.source)
                 return await self._ask(connection, "EVAL", script.source, *command)
-        finally:
-            await pool.release(connection)
 
     async def call_each(self, script: Script, shards: Sequence[Shard], *args: bytes | str | int) -> list[Any]:
         """
@@ -149,18 +143,24 @@ class Door:
         Shape: a reply a shard, in their order. Redis serves nobody else meanwhile: some dozens, not thousands of them.
         Errors: as call().
         """
-        pool: Any = self.redis.connection_pool
-        try:
-            connection = await pool.get_connection()
-        except (RedisError, OSError) as error:
-            raise Unreachable(str(error)) from error
-        try:
+        async with self._connection() as connection:
             calls = [(len(keys), *keys, connection.server_id, *args) for keys in map(script.keys, shards)]
             replies = await self._ask_each(connection, [("EVALSHA", script.digest, *call) for call in calls])
             if None in replies:  # not there yet, and nothing was written by those that were
                 await self._ask(connection, "SCRIPT", "LOAD", script.source)
                 replies = await self._ask_each(connection, [("EVAL", script.source, *call) for call in calls])
             return replies
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """One of the pool, for the length of the block. Errors: Unreachable."""
+        pool: Any = self.redis.connection_pool
+        try:
+            connection = await pool.get_connection()
+        except (RedisError, OSError) as error:
+            raise Unreachable(str(error)) from error
+        try:
+            yield connection
         finally:
             await pool.release(connection)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.console.live.frame import GROUPS, Course, group_of, quantile_ms
+from gateway.console.live.frame import GROUPS, Course, Frame, group_of, quantile_ms
 from gateway.console.live.live import OF_ONE_MAX, PAST_MAX, WATCHERS_MAX, Live
 from gateway.console.live.outcomes import OUTCOME_WORDS
 from gateway.console.live.pace import Pace, sold_out_in_s
@@ -90,16 +90,21 @@ def test_a_pace_is_of_late_and_never_backwards() -> None:
     assert pace.per_s == 0.0
 
 
-async def test_a_clock_that_is_set_back_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was read before it, by the clock in the future, is neither shown for long nor compared with what comes."""
-    clock = iter((10_000_000, 10_001_000, 1_000_000, 1_001_000))
+async def looked(monkeypatch: pytest.MonkeyPatch, *at_ms: int) -> tuple[Live, list[Frame]]:
+    """Somebody looked at each of these instants: what he was shown."""
+    clock = iter(at_ms)
 
     async def look() -> Reading:
         return a_reading(next(clock), 100)
 
     live = Live(look)
     monkeypatch.setattr("gateway.console.live.live.FRESH_MS", 0)
-    frames = [await live.now() for _ in range(4)]
+    return live, [await live.now() for _ in at_ms]
+
+
+async def test_a_clock_that_is_set_back_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before it, by the clock in the future, is neither shown for long nor compared with what comes."""
+    live, frames = await looked(monkeypatch, 10_000_000, 10_001_000, 1_000_000, 1_001_000)
 
     assert [frame.answers_per_s for frame in frames] == [None, 0.0, None, 0.0]
     assert [frame.at_ms for frame in live.past] == [1_000_000, 1_001_000]
@@ -107,14 +112,7 @@ async def test_a_clock_that_is_set_back_stops_nothing(monkeypatch: pytest.Monkey
 
 async def test_who_comes_gets_nothing_of_who_looked_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reading that somebody left behind is no beginning of a chart; one that took long to take is part of it."""
-    clock = iter((1_000_000, 1_012_000, 1_013_000, 1_018_000))
-
-    async def look() -> Reading:
-        return a_reading(next(clock), 100)
-
-    live = Live(look)
-    monkeypatch.setattr("gateway.console.live.live.FRESH_MS", 0)
-    frames = [await live.now() for _ in range(4)]
+    live, frames = await looked(monkeypatch, 1_000_000, 1_012_000, 1_013_000, 1_018_000)
 
     assert [frame.at_ms for frame in live.since(0)] == [1_012_000, 1_013_000, 1_018_000]
     assert [frame.answers_per_s for frame in frames] == [None, None, 0.0, 0.0]
