@@ -33,8 +33,8 @@ FINISH_S_MAX = 60.0
 """How long the master waits for workers that live, beyond the time users have to stop in."""
 SILENT_S_MAX = 10
 """How long a worker may say nothing before it counts as missing, and again until nobody waits for it at the end."""
-HEARD_S_MAX = 10.0
-"""How long a worker that ends waits until the master has its last chunk."""
+HEARD_S_MAX = 3.0 * SILENT_S_MAX
+"""How long a worker that ends waits until the master has its last chunk: the machine may be as busy for the master."""
 AT_ONCE_MAX = 200
 """Attempts that are gathered in one go where users run in the same process: two milliseconds in which none gets on."""
 LOCAL, MASTER = "local", "master"
