@@ -98,6 +98,31 @@ async def test_a_coupon_is_found_and_revoked(
     assert await violations(page) == []
 
 
+async def test_the_books_come_and_leave_whoever_types(page: Page, site: Worker, watch: Watch) -> None:
+    """What was typed, and where, stays when the books have the coupon; all is new once nobody is at the form."""
+    await add_user(site, "mia", "marketer")
+    await site.publish()
+    code = (await site.claim("amy")).json()["code"]
+    await sign_in(page, "mia")
+    await page.goto(f"/console/coupons/{code}")
+    reason = page.locator("#reason")
+    await reason.fill("misprint")
+
+    async with draining(site.settings.redis_url, site.settings.postgres_url):
+        pass
+    async with page.expect_response(lambda each: each.headers.get("hx-retarget") == "#main") as come:
+        pass
+    await (await come.value).finished()
+    async with page.expect_response(lambda each: each.headers.get("hx-retarget") == "#main"):  # it goes on asking
+        pass
+
+    await expect(reason).to_be_focused()
+    await expect(reason).to_have_value("misprint")
+    await reason.fill("")
+    await page.locator("h1").click()
+    await expect(page.locator("#behind")).to_have_count(0)
+
+
 async def test_by_keys_alone(page: Page, site: Worker, watch: Watch) -> None:
     """
     A marketer types a code, presses Enter and is at the coupon; without a reason he is at what is wrong, whose link

@@ -168,6 +168,28 @@ async def test_through_its_life(worker: Worker, monkeypatch: pytest.MonkeyPatch)
     assert story == ["Archived", "Ended", "Resumed", "Paused", "Started", "Draft made"]
 
 
+async def test_what_was_done_is_said_as_long_as_it_is_so(worker: Worker) -> None:
+    """A page that follows asks for the same address again: of what somebody else has undone it says nothing more."""
+    ann = await marketer(worker)
+    await ann.get(NEW)
+    await made(ann)
+    says = {
+        "created": "Nobody sees it before",
+        "publish": "It is started",
+        "pause": "It is paused",
+        "resume": "It goes on",
+    }
+    said = {"created": await ann.get(f"{PAGE}/flash?done=created")}
+    for step in ("publish", "pause", "resume"):
+        await ann.post(f"{PAGE}/flash", {"step": step})
+        said[step] = await ann.get(f"{PAGE}/flash?done={step}")
+    await ann.post(f"{PAGE}/flash", {"step": "end"})
+
+    assert [step for step, text in says.items() if text not in said[step].text] == []
+    later = {step: (await ann.get(f"{PAGE}/flash?done={step}")).text for step in says}
+    assert [step for step, text in says.items() if text in later[step]] == []
+
+
 async def test_a_draft_is_thrown_away(worker: Worker) -> None:
     """A draft that was a mistake goes to the archive, unstarted; then it leads nowhere but to a clone."""
     ann = await marketer(worker)

@@ -60,6 +60,8 @@ async def test_a_coupon_is_found_and_its_life_is_told(
     ahead = await browser.get(f"{PAGE}/{code}")
     assert title(ahead) == show_code(code)
     assert "The books have not got it yet." in ahead.text
+    wrong = await browser.post(f"{PAGE}/{code}", {"step": "revoke", "reason": ""})
+    assert ("hx-get" in ahead.text, "hx-get" in wrong.text) == (True, False), "what is wrong stays beside its field"
     redemption = await _redeem(worker, code, "o-<b>x</b>")
     async with draining(redis_url, postgres_url):
         pass

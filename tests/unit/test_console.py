@@ -152,6 +152,20 @@ def test_a_name_does_not_turn_what_stands_beside_it(typed: str, shown: str) -> N
     assert page == f"Report {isolated(f'<{typed}>')}".replace("<", "&lt;").replace(">", "&gt;")
 
 
+def test_whoever_did_something_is_called_by_his_name() -> None:
+    """No page shows the actor as the log has him: each that names one says who it is in words."""
+    made = environment("en")
+    assert made.loader is not None
+    raw = {
+        (name, said)
+        for name in made.list_templates()
+        for said in re.findall(
+            r"{{ *(\w+\.(?:\w+_by|maker|checker|actor)\b[^|}]*)}}", made.loader.get_source(made, name)[0]
+        )
+    }
+    assert raw == {("audit.html", "given.actor ")}, "what was typed to filter by"
+
+
 def test_fields_are_called_what_stands_beside_them() -> None:
     """A label without its hint, behind the name of its group; text stays text, and is escaped where it is shown."""
     page = """

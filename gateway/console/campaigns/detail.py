@@ -46,6 +46,15 @@ _DONE = {
     "same": N_("Nothing was different, so nothing was changed."),
     "proposed": N_("It is proposed. Somebody else has to approve it, on the page Waiting."),
 }
+_SO_LONG_AS: Mapping[str, tuple[State, ...]] = {
+    "created": (State.DRAFT,),
+    "publish": (State.SCHEDULED, State.ACTIVE),
+    "pause": (State.PAUSED,),
+    "resume": (State.SCHEDULED, State.ACTIVE),
+    "end": (State.ENDED,),
+    "archive": (State.ARCHIVED,),
+}
+"""What was done → the states in which it is still so: the page goes on by itself, and others act too."""
 _MOVED = Trouble(
     N_("That can’t be done in this state."),
     N_("Nothing was changed. Somebody may have been faster; this is how it stands now."),
@@ -135,7 +144,8 @@ async def _render(visit: Visit, code: int = 200, **values: Any) -> Response:
     moves = await register.stock_moved(seen, CURVE_PARTS)
     past, moved = await register.versions(seen.id, ACTS_MAX + 1), await register.adjustments(seen.id, ACTS_MAX)
     proposals, said = await _pending(visit, seen), visit.asked("done")
-    done = _DONE.get(said) if proposals or said != "proposed" else None  # what is decided is no longer proposed
+    is_so = bool(proposals) if said == "proposed" else seen.effective in _SO_LONG_AS.get(said, tuple(State))
+    done = _DONE.get(said) if is_so else None
     given = {
         **about(visit, seen),
         "done": visit.words.say(done) if done and code == 200 else None,

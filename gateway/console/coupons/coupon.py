@@ -26,7 +26,7 @@ from gateway.till.money import NotAnAmount, parse_money
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEQ_DIGITS_MAX = 15
 _ALL_OF_IT = {"hx-retarget": "#main", "hx-reselect": "#main", "hx-reswap": "outerHTML"}
-"""For a page that waited for the books: they are there, so all of it is new. Until then nobody's typing is touched."""
+"""For a page that waited for the books: they are there, so all of it is new, as soon as nobody is at a form of it."""
 
 
 async def show(visit: Visit) -> Response:
