@@ -9,8 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, Response
 
+from gateway.console.accounting import account_called
 from gateway.console.actors import who_in_words
-from gateway.console.books.charting import account_called
 from gateway.console.isolating import isolated
 from gateway.console.labelling import labels_in
 from gateway.console.locales import LANGUAGES, Words, apart, catalogue

@@ -279,7 +279,7 @@ async def test_no_figure_is_cut_off(site: Worker, new_page: NewPage, viewport: A
 async def test_how_it_stands_comes_by_itself(site: Worker, page: Page, watch: Watch) -> None:
     """
     What is claimed, what is proposed and decided, and what others do with it shows on the campaign's page; what is
-    typed and what was opened stays as it is.
+    typed, what was opened and what is marked stays as it is.
     """
     await add_user(site, "mia", "marketer")
     await site.publish("flash", stock=10)
@@ -302,7 +302,10 @@ async def test_how_it_stands_comes_by_itself(site: Worker, page: Page, watch: Wa
         await expect(page.locator("#figures .figure").first).to_contain_text("15")
         await expect(page.locator("#done li").first).to_contain_text("dee, approved by")
         await site.state("paused")
+        await page.evaluate("getSelection().selectAllChildren(document.querySelector('#about'))")
         await expect(page.locator("#standing")).to_have_text("Paused")
+        assert "Version" in await page.evaluate("getSelection().toString()")
+        await page.evaluate("getSelection().removeAllRanges()")
         await expect(page.locator("button[value=pause]")).to_be_visible()
         await page.locator("#doing summary").click()
         await expect(page.locator("button[value=resume]")).to_be_visible()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from gateway.console.isolating import isolated
 from gateway.console.locales import N_, Words
 from reconciler.accounts import ACCOUNTS, MONEY_ACCOUNTS
 from reconciler.books.chart import look_up
@@ -27,22 +26,6 @@ HOLDS = {
     "clearing:bank": N_("what was paid in, less what was paid out"),
 }
 """Account of the chart, without the name it is of → what it holds."""
-
-UNIT_WORDS = {
-    "supply": N_("supply"),
-    "stock": N_("stock"),
-    "outstanding": N_("outstanding"),
-    "reserved": N_("reserved"),
-    "redeemed": N_("redeemed"),
-    "expired": N_("expired"),
-    "revoked": N_("revoked"),
-}
-"""Account of the unit book → what it is called; those of money are names, which are typed as they are."""
-
-
-def account_called(account: str, words: Words) -> str:
-    """What *account* is called where it is read."""
-    return words.say(UNIT_WORDS[account]) if account in UNIT_WORDS else isolated(account)
 
 
 def suggested(words: Words) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.console.books.charting import UNIT_WORDS
+from gateway.console.accounting import UNIT_WORDS
 from gateway.console.locales import N_
 
 GROUPS = (

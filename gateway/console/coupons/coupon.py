@@ -31,9 +31,8 @@ _ALL_OF_IT = {"hx-retarget": "#main", "hx-reselect": "#main", "hx-reswap": "oute
 
 async def show(visit: Visit) -> Response:
     """The coupon as it is."""
-    step = visit.asked("done")
-    done = DONE.get(step)
-    return await _render(visit, done=visit.words.say(done) if done else None, step=step if done else "")
+    done = DONE.get(visit.asked("done"))
+    return await _render(visit, done=visit.words.say(done) if done else None)
 
 
 async def act(visit: Visit) -> Response:
@@ -142,7 +141,7 @@ async def _render(visit: Visit, status: int = 200, **values: Any) -> Response:
         "see_books": visit.who.may(*BOOKS_READERS),
     }
     known = {"states": STATE_WORDS, "steps": STEP_WORDS, "key": f"console-{token_urlsafe(18)}"}
-    given = {"done": None, "step": "", "typed": {}, "after": seq, "at": address_of(life.code), **values}
+    given = {"done": None, "typed": {}, "after": seq, "at": address_of(life.code), **values}
     response = visit.render("coupon", status, life=life, state=state, may=may, **known, **given)
     if visit.request.headers.get("hx-target") == "behind" and life.booked is not None and not life.is_behind:
         response.headers.update(_ALL_OF_IT)

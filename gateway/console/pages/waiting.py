@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from gateway.campaigns.register import Called, Register
 from gateway.console.access import HOME
+from gateway.console.accounting import account_called
 from gateway.console.books.addresses import period_told
-from gateway.console.books.charting import account_called
 from gateway.console.isolating import isolated
 from gateway.console.locales import N_, Words
 from gateway.console.page import Page, Visit
