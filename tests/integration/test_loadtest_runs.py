@@ -48,7 +48,7 @@ def test_a_sale_goes_from_its_doors_to_its_tills(ready_file: Path, tmp_path: Pat
     `python -m loadtest` on the system that FAIRCLAIM_READY_FILE names: every stage in order, the one too that
     is over between two looks, a restock when it is due, everybody's replies lost at once, coupons spent, exit code 0.
     """
-    arguments = ["--run-time", "30s", "--users", "16", "--stock", "200", "--restock", "50", "--fail-on", "errors<=5%"]
+    arguments = ["--run-time", "16s", "--users", "16", "--stock", "200", "--restock", "50", "--fail-on", "errors<=5%"]
     ended = subprocess.run(
         [sys.executable, "-m", "loadtest", *arguments, *PATIENT_CROWD, "--results", str(tmp_path / "results")],
         env=environment(FAIRCLAIM_READY_FILE=str(ready_file), PYTHONPATH=str(ROOT)),
@@ -120,8 +120,7 @@ def test_claims_of_an_open_loop_leave_while_the_gateway_stands_still(
     assert sum(began_s < sent < ended_s for sent in sent_s) >= MEANWHILE
     assert claims.p50_ms is not None
     assert claims.p99_ms is not None
-    assert claims.p99_ms > 500
-    assert claims.p50_ms < claims.p99_ms / 2
+    assert claims.p50_ms < 500 < claims.p99_ms
     assert any(mark.says.startswith("open loop: ") for mark in result.marks)
 
 

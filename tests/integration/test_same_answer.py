@@ -16,11 +16,10 @@ from redis.asyncio.connection import AbstractConnection
 
 from gateway.codes import CodeMaker, parse_code
 from gateway.redeeming.calls import Calls
-from tests.conftest import Eventually
 from tests.integration.drained import Drained
 from tests.integration.guesses import Guesses, open_guesses
 
-ROUNDS = 120
+ROUNDS, PARTS = 120, 3
 MANY = 100_000
 
 
@@ -93,27 +92,25 @@ async def test_every_kind_gets_the_same_bytes(guesses: Guesses, kinds: dict[str,
     assert (await guesses.ask("ann", kinds["used"])).json()["state"] == "redeemed"
 
 
-async def test_no_kind_takes_longer_than_another(
-    guesses: Guesses, kinds: dict[str, str], eventually: Eventually
-) -> None:
+async def test_no_kind_takes_longer_than_another(guesses: Guesses, kinds: dict[str, str]) -> None:
     """
-    Asked in turns, in another order each time, so that whatever else the machine does hits all alike; and once more
-    where it did not: what took longer by itself would do so each time.
+    Asked in turns, in another order each time, so that whatever else the machine does hits all alike. Of each kind the
+    least of three medians counts: the machine may stand still in one part, and what takes longer does so in each.
     """
-
-    async def alike() -> bool:
+    medians: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for part in range(PARTS):
         taken: dict[str, list[float]] = {kind: [] for kind in kinds}
-        for turn in range(ROUNDS):
-            for kind, code in random.Random(turn).sample(sorted(kinds.items()), len(kinds)):
+        for turn in range(ROUNDS // PARTS):
+            for kind, code in random.Random(part * ROUNDS + turn).sample(sorted(kinds.items()), len(kinds)):
                 started = perf_counter()
                 answer = await guesses.ask("eve", code)
                 taken[kind].append(perf_counter() - started)
                 assert answer.status_code == 404
-        medians = {kind: median(seconds) for kind, seconds in taken.items()}
-        assert max(medians.values()) < 1.4 * min(medians.values()), medians
-        return True
+        for kind, seconds in taken.items():
+            medians[kind].append(median(seconds))
+    least = {kind: min(each) for kind, each in medians.items()}
 
-    await eventually(alike)
+    assert max(least.values()) < 1.4 * min(least.values()), medians
 
 
 class Quoted(NamedTuple):
