@@ -34,10 +34,6 @@ LEAVES_TRIES = 12
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-# A busy machine stands still in the middle of an example, or while one is drawn, which says nothing of what it is of.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
-
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 IN_MEMORY = "fairclaim-tests-"
 LONGEST = ("acceptance", "simulation")

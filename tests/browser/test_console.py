@@ -1,8 +1,10 @@
 """The console in a browser: by keyboard, by axe, on a phone, in the dark, in Chinese, without JavaScript."""
 
+import asyncio
+
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
@@ -116,7 +118,7 @@ async def test_what_is_wrong_and_the_menu_of_a_phone(new_page: NewPage, watch: W
     keys = Keys(page)
     await keys.to("菜单")
     await keys.press("Enter", "Tab")
-    await page.wait_for_function("document.activeElement.matches('#menu a')")
+    await page.wait_for_function("() => document.activeElement.matches('#menu a')")
     await picture(page, "console-menu")
     assert await violations(page) == []
     await keys.press("Escape")
@@ -177,3 +179,73 @@ async def test_figures_come_up_to_date_and_say_when_they_do_not(site: Worker, pa
 
     assert await page.evaluate("window.stayed")
     watch.wrong.clear()  # that a request failed is the point here
+
+
+@pytest.mark.usefixtures("people")
+async def test_what_comes_hears_at_once(page: Page, watch: Watch) -> None:
+    """Who changes a field in the moment that the page has a new one is answered, however busy the browser is."""
+    await sign_in(page)
+    await page.goto("/console/books/journals")
+    await page.evaluate(
+        """new MutationObserver((_, observer) => {
+            const order = document.getElementById('down');
+            if (!document.getElementById('main') || order === window.before) return;
+            observer.disconnect();
+            order.value = '0';
+            order.dispatchEvent(new Event('change', { bubbles: true }));
+        }).observe(document.body, { childList: true, subtree: true });
+        window.before = document.getElementById('down');"""
+    )
+
+    await page.locator("#verb").select_option("redeem")
+
+    await page.wait_for_url("**down=0**")
+    await page.wait_for_url("**verb=redeem**")
+
+
+@pytest.mark.usefixtures("people")
+async def test_who_types_on_keeps_what_he_has_typed(page: Page, watch: Watch) -> None:
+    """A form comes anew with the answer to one field while somebody is in the next; both are what is asked for then."""
+    typed = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await typed.wait()
+        await route.continue_()
+
+    await sign_in(page)
+    await page.goto("/console/books/journals")
+    await page.route("**/console/books/journals?*campaign=tea*", answer_late, times=1)
+    async with page.expect_request("**/console/books/journals?*campaign=tea*"):
+        await page.locator("#campaign").fill("tea")
+        await page.locator("#campaign").press("Tab")
+    await page.locator("#account").press_sequentially("sto")
+    await page.evaluate("document.getElementById('main').className = 'old'")
+    typed.set()
+    await page.locator("#main:not(.old)").wait_for()
+    await expect(page.locator("#account")).to_be_focused()
+    await page.locator("#account").press_sequentially("ck")
+    await page.locator("#account").press("Tab")
+
+    await page.wait_for_url("**campaign=tea&account=stock**")
+    await expect(page.locator("#account")).to_have_value("stock")
+
+
+@pytest.mark.usefixtures("people")
+async def test_what_was_chosen_last_is_what_is_shown(page: Page, watch: Watch) -> None:
+    """Also what was chosen while the answer to another choice was on its way."""
+    chosen = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await chosen.wait()
+        await route.continue_()
+
+    await sign_in(page)
+    await page.goto("/console/books/journals")
+    await page.route("**/console/books/journals?*verb=redeem*", answer_late, times=1)
+    async with page.expect_request("**/console/books/journals?*verb=redeem*"):
+        await page.locator("#verb").select_option("redeem")
+    await page.locator("#basis").select_option("posted")
+    chosen.set()
+
+    await page.wait_for_url("**basis=posted&verb=redeem**")
+    await expect(page.locator("#basis")).to_have_value("posted")

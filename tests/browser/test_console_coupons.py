@@ -1,9 +1,10 @@
 """The room of the coupons in a browser: found by a code, revoked with a reason, in each look and by keys alone."""
 
+import asyncio
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from gateway.codes import show_code
 from tests.browser.accessible import violations
@@ -121,6 +122,33 @@ async def test_the_books_come_and_leave_whoever_types(page: Page, site: Worker, 
     await reason.fill("")
     await page.locator("h1").click()
     await expect(page.locator("#behind")).to_have_count(0)
+
+
+async def test_how_many_counts_what_was_typed_last(page: Page, site: Worker, watch: Watch) -> None:
+    """Also what was typed while the answer to what stood there before was on its way, and came late."""
+    await add_user(site, "mia", "marketer")
+    await site.publish()
+    for holder in ("amy", "bob", "cat"):
+        await site.claim(holder)
+    async with draining(site.settings.redis_url, site.settings.postgres_url):
+        pass
+    asked, typed = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        asked.set()
+        await typed.wait()
+        await route.continue_()
+
+    await sign_in(page, "mia")
+    await page.goto("/console/revoke-coupons")
+    await page.route("**/console/revoke-coupons?*holder=amy", answer_late)
+    await page.locator("#holder").fill("amy")
+    await asked.wait()
+    await page.locator("#holder").fill("")
+    await page.locator("#campaign").fill("flash")
+    typed.set()
+
+    await expect(page.locator("#out .says")).to_contain_text("3 coupons")
 
 
 async def test_by_keys_alone(page: Page, site: Worker, watch: Watch) -> None:

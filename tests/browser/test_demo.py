@@ -333,6 +333,6 @@ async def test_one_button_by_keys_alone(new_page: NewPage, site: Worker, watch: 
         await page.unroute(CLAIMS)
         await keys.press(key)
         await _is(page, "won")
-        await page.wait_for_function("document.activeElement.className === 'code'")
+        await page.wait_for_function("() => document.activeElement.className === 'code'")
         await keys.press("Tab")
         await keys.is_at("Copy the code")

@@ -18,6 +18,8 @@ IN_BROWSER = [
 PICTURES = Path(__file__).parent / "pictures"
 WAIT_MS_MAX = 60_000
 """For one condition, on a machine that does other things too."""
+GIVEN_UP = ("htmx:sendAbort", "htmx:afterRequest,")
+"""Of a request that gave way to a later one of its form; one that failed has sendError or responseError."""
 SHOTS_MAX, NO_SHOT = 10, "Unable to capture screenshot"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -50,7 +52,7 @@ class Watch:
         status = re.search(r"Failed to load resource: .* status of (\d+)", message.text)
         if status and int(status[1]) in self._expected:
             return
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not message.text.startswith(GIVEN_UP):
             self.wrong.append(f"console {message.type}: {message.text}")
 
     def _on_request(self, request: Request) -> None:

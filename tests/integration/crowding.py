@@ -8,6 +8,7 @@ crowd's users without what follows a run, for tests that are not about that.
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -124,6 +125,16 @@ class Crowd:
             await asyncio.sleep(0.2)
         return False
 
+    def on_its_way(self) -> int:
+        """How many requests were sent of which nobody has an answer yet."""
+        kinds = Counter(
+            json.loads(line)[0]
+            for file in self._folder.glob("*.seen")
+            for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
+            if line.endswith("\n")
+        )
+        return kinds["sending"] - kinds["attempt"]
+
     def _seen(self) -> tuple[list[Request], list[Attempt], list[str]]:
         requests, attempts, marks = list[Request](), list[Attempt](), list[str]()
         for file in self._folder.glob("*.seen"):
@@ -131,6 +142,8 @@ class Crowd:
                 if not line.endswith("\n"):
                     continue
                 what, row = json.loads(line)
+                if what == "sending":
+                    continue
                 if what == "request":
                     requests.append(Request(*row))
                 elif what == "attempt":
@@ -154,9 +167,10 @@ def _listen(folder: Path) -> None:
     """Write down what Locust and the recorder are told, each process into a file of its own."""
     from locust import events
 
+    from loadtest.run.line import Answer, Line
     from loadtest.run.recording import recorder
 
-    attempt, mark = recorder.attempt, recorder.mark
+    attempt, mark, send = recorder.attempt, recorder.mark, Line.send
     files = dict[int, TextIO]()
 
     def write(what: str, row: Any) -> None:
@@ -177,8 +191,13 @@ def _listen(folder: Path) -> None:
         write("mark", says)
         mark(says)
 
+    def on_send(self: Line, request: bytes, method: str, slowly: random.Random | None = None) -> Answer:
+        write("sending", None)
+        return send(self, request, method, slowly)
+
     events.request.add_listener(on_request)  # type: ignore[no-untyped-call]
     vars(recorder).update(attempt=on_attempt, mark=on_mark)
+    Line.send = on_send  # type: ignore[method-assign]
 
 
 if os.environ.get(SEEN):

@@ -125,11 +125,16 @@ async def test_processes_share_the_people_out_and_tags_choose(system: System, tm
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-async def test_ctrl_c_and_term_lose_nothing(system: System, tmp_path: Path, by: signal.Signals) -> None:
+async def test_ctrl_c_and_term_lose_nothing(
+    system: System, tmp_path: Path, by: signal.Signals, eventually: Eventually
+) -> None:
     """A run ends at once, judged; each request that Locust counted is recorded, and so is each that was on its way."""
     with Crowd(tmp_path / "run", system.ready_file, *FEW, "--tags", "claim", judged=True) as crowd:
         assert await crowd.seen("claim: claimed", "claim: replayed"), crowd.text()
-        crowd.stop(by)
+        with system.stopped("gateway"):
+            await eventually(lambda: crowd.on_its_way() == 30)
+            crowd.stop(by)
+            await eventually(lambda: crowd.on_its_way() < 30)
         ran = crowd.ended()
 
     assert ran.code == 0, ran.text

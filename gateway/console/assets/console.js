@@ -45,6 +45,19 @@ for (const name of ['htmx:beforeSwap', 'htmx:oobBeforeSwap']) {
   });
 }
 
+// Who types on in a form that comes anew with the answer to what he chose before keeps what he has typed since.
+let typed = [];
+document.body.addEventListener('htmx:beforeSwap', ({ detail: { requestConfig: asked, target } }) => {
+  const fields = asked && target.contains(asked.elt) ? asked.elt.querySelectorAll('input[id]') : [];
+  typed = [...fields].filter((each) => each.value !== asked.formData.get(each.name)).map(({ id, value }) => ({ id, value }));
+});
+document.body.addEventListener('htmx:afterSwap', () => {
+  for (const { id, value } of typed.splice(0)) {
+    const field = document.getElementById(id);
+    if (field) field.value = value;
+  }
+});
+
 // Who has keys alone stays where he is when a piece of the page is brought up to date. What has an id htmx finds again; all else
 // is found by what it is. Where it is gone, what it was in has the focus, so that Tab goes on from there.
 let held = null;
