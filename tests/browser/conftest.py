@@ -68,6 +68,8 @@ async def new_page(browser: Browser, site: Worker, watch: Watch) -> AsyncIterato
 
     yield make
     for context in contexts:
+        for page in context.pages:  # a route that is being answered would fail whatever is done in the browser next
+            await page.unroute_all(behavior="ignoreErrors")
         await context.close()
 
 

@@ -183,6 +183,7 @@ class Keys:
 
     async def go(self, what: str) -> None:
         """Tab to *what*, press Enter, and wait until the page that this asks for is there."""
+        await self._page.wait_for_load_state()  # of the page before, which is not what is waited for
         await self.to(what)
         async with self._page.expect_event("load"):
             await self.press("Enter")

@@ -21,13 +21,13 @@ PATHS = {"nobody": "/console/users?text=nobody", "nothing": "/console/nothing"}
 """Pages on which nothing is, by the name of its picture."""
 
 
-async def sign_in(page: Page, name: str = "ann") -> None:
-    """By hand."""
-    await page.goto("/console/sign-in")
+async def sign_in(page: Page, name: str = "ann", to: str = "/console") -> None:
+    """By hand, and on to *to*, all of which is there then."""
+    await page.goto(f"/console/sign-in?next={to}")
     await page.locator("#name").fill(name)
     await page.locator("#password").fill(PASSWORD)
     await page.locator("#password").press("Enter")
-    await page.locator("nav").wait_for(state="attached")
+    await Keys(page).led_to(to)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -59,7 +59,7 @@ async def test_in_and_out_by_keyboard_alone(page: Page) -> None:
     await keys.press("Tab")
     await keys.type(PASSWORD)
     await keys.press("Enter")
-    await page.get_by_role("heading", name="Users").wait_for()
+    await Keys(page).led_to("/console/users")
 
     await keys.press("Tab")
     assert await _focused(page) == "Skip to the page"

@@ -8,9 +8,10 @@ from playwright.async_api import Page, expect
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
+from tests.browser.test_console import sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, asked_again, overflow, picture, told
 from tests.http import Worker
-from tests.integration.consoling import PASSWORD, add_user
+from tests.integration.consoling import add_user
 from tests.integration.draining import Books
 
 pytestmark = IN_BROWSER
@@ -28,15 +29,6 @@ INSERT INTO alerts (kind, subject, severity, figure, worst, threshold, unit, abo
 ('code_probing', '', 'critical', 31, 301, 301, 'failures', '{}', now() - interval '1 day', now() - interval '20 h',
     'user:olga', now() - interval '23 h', 'address blocked')
 """
-
-
-async def sign_in(page: Page, name: str, to: str) -> None:
-    """By hand, and on to *to*."""
-    await page.goto(f"/console/sign-in?next={to}")
-    await page.locator("#name").fill(name)
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("#password").press("Enter")
-    await page.wait_for_url(f"**{to}")
 
 
 async def look_at(page: Page, name: str) -> None:
@@ -195,3 +187,13 @@ async def test_what_becomes_of_alerts_comes_by_itself(site: Worker, alerts: None
         await expect(page.locator("#note")).to_have_value("second pallet")
         await expect(page.locator("[hx-trigger]")).to_have_count(0)
         await expect(page.locator("#alerts-count .badge")).to_have_text("open: 2")
+
+
+async def test_what_is_pressed_stays_until_it_is_let_go(alerts: None, page: Page, watch: Watch) -> None:
+    """A link is followed though what it is in comes anew between the press and the release."""
+    await sign_in(page, "ann", "/console/alerts")
+    await page.locator("#found tbody th a").hover()
+    await page.mouse.down()
+    await asked_again(page, "/console/alerts")
+    await page.mouse.up()
+    await page.wait_for_url("**/console/alerts/5")

@@ -3,31 +3,28 @@
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import NewPage
+from tests.browser.test_console import sign_in
 from tests.browser.watching import IN_BROWSER
 from tests.http import Worker
-from tests.integration.consoling import PASSWORD, add_user
+from tests.integration.consoling import add_user
 from tests.integration.draining import Books
 from tests.integration.yearbook import write
 
 pytestmark = IN_BROWSER
 
 
-async def sign_in(page: Page, worker: Worker) -> None:
-    """By hand, as Fay of finance, beside the books of three months."""
+async def come_in(page: Page, worker: Worker) -> None:
+    """As Fay of finance, beside the books of three months."""
     with Books(worker.settings.postgres_url) as books:
         await write(books)
     await add_user(worker, "fay", "finance")
-    await page.goto("/console/sign-in?next=/console/books")
-    await page.locator("#name").fill("fay")
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("#password").press("Enter")
-    await page.wait_for_url("**/console/books")
+    await sign_in(page, "fay", "/console/books")
 
 
 async def test_down_to_the_entries(site: Worker, new_page: NewPage) -> None:
     """Without JavaScript a figure leads to its account, journal and state changes."""
     plain = await new_page(java_script_enabled=False)
-    await sign_in(plain, site)
+    await come_in(plain, site)
     await plain.goto("/console/books/reports/trial-balance")
     await plain.locator("tbody tr").filter(has_text="payable:m-1").first.locator("td.num a").first.click()
     await plain.locator("tbody td.num a").first.click()

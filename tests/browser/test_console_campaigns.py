@@ -11,6 +11,7 @@ from gateway.console.campaigns.kept import write_kept
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
+from tests.browser.test_console import sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
@@ -30,15 +31,6 @@ TYPED = write_kept(
         "validity.kind": "days", "legal_entity": "main", "shards": "1", "on_rollback.coupon": "restore",
     }
 )  # fmt: skip
-
-
-async def sign_in(page: Page, name: str = "ann") -> None:
-    """By hand, and on to the campaigns."""
-    await page.goto(f"/console/sign-in?next={PAGE}")
-    await page.locator("#name").fill(name)
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("#password").press("Enter")
-    await page.wait_for_url(f"**{PAGE}")
 
 
 async def fill(page: Page, **values: str) -> None:
@@ -65,7 +57,7 @@ async def test_the_wizard(site: Worker, new_page: NewPage, watch: Watch, *, scri
     """
     await add_user(site, "ann", "marketer")
     page = await new_page(java_script_enabled=scripts, viewport=DESK if scripts else PHONE)
-    await sign_in(page)
+    await sign_in(page, to=PAGE)
     await page.goto(NEW)
     await fill(page, name=NASTY, id="flash", currency="CNY", value__minor="5", value__threshold_minor="30")
     if scripts:
@@ -119,7 +111,7 @@ async def test_by_keyboard_alone_and_signed_out_meanwhile(site: Worker, new_page
     """
     await add_user(site, "ann", "marketer")
     page = await new_page(timezone_id="UTC")
-    await sign_in(page)
+    await sign_in(page, to=PAGE)
     await page.goto(NEW)
     steps: list[dict[str, str]] = [
         {"name": "Flash", "id": "flash", "currency": "CNY", "value.minor": "5", "value.threshold_minor": "30"},
@@ -202,7 +194,7 @@ async def test_each_step_is_accessible_and_fits(
     """Axe finds nothing, nothing sticks out, what people wrote runs nowhere; each page is small."""
     await sold(site)
     page = await new_page(**options)
-    await sign_in(page)
+    await sign_in(page, to=PAGE)
     paths = {
         "none": f"{PAGE}?text=nothing",
         "versions": f"{PAGE}/flash/versions?of=1&to=2",
@@ -268,7 +260,7 @@ async def test_no_figure_is_cut_off(site: Worker, new_page: NewPage, viewport: A
     await add_user(site, "ann", "admin")
     await site.publish()
     page = await new_page(viewport=viewport)
-    await sign_in(page)
+    await sign_in(page, to=PAGE)
     await page.goto(f"{PAGE}/flash")
     assert await page.locator(".figures").evaluate("each => each.scrollWidth - each.clientWidth") == 0
     assert await page.evaluate(CUT_OFF, LARGE) == 0
@@ -287,7 +279,7 @@ async def test_how_it_stands_comes_by_itself(site: Worker, page: Page, watch: Wa
         office = Office(Http(site), books)
         for name in ("dee", "eli"):
             await office.hire(name, "marketer")
-        await sign_in(page, "mia")
+        await sign_in(page, "mia", PAGE)
         await page.goto(f"{PAGE}/flash")
         waits = page.locator("#waits section")
         await page.locator("#count").fill("5")

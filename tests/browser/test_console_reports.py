@@ -11,9 +11,10 @@ from gateway.console.books import reports
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
+from tests.browser.test_console import sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.http import Worker
-from tests.integration.consoling import PASSWORD, add_user
+from tests.integration.consoling import add_user
 from tests.integration.draining import Books
 from tests.integration.exporting import Exports
 from tests.integration.yearbook import write
@@ -34,16 +35,12 @@ PAGES = {
 """What is looked at, by the name of its picture."""
 
 
-async def sign_in(page: Page, worker: Worker) -> None:
+async def come_in(page: Page, worker: Worker) -> None:
     """As Fay of finance, beside the books of three months."""
     with Books(worker.settings.postgres_url) as books:
         await write(books)
     await add_user(worker, "fay", "finance")
-    await page.goto(f"/console/sign-in?next={BOOKS}")
-    await page.locator("#name").fill("fay")
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("#password").press("Enter")
-    await page.wait_for_url(f"**{BOOKS}")
+    await sign_in(page, "fay", BOOKS)
 
 
 async def left_of(part: Locator) -> float:
@@ -72,7 +69,7 @@ async def sticks_out(page: Page) -> list[str]:
 async def test_each_report_is_readable(site: Worker, new_page: NewPage, kind: str, options: Any) -> None:
     """Axe finds nothing, the page does not scroll sideways, and beside figures that scroll what they are of stays."""
     page = await new_page(**options)
-    await sign_in(page, site)
+    await come_in(page, site)
     found = {}
     for name, path in PAGES.items():
         await page.goto(f"{BOOKS}{path}")
@@ -94,7 +91,7 @@ async def test_each_report_is_readable(site: Worker, new_page: NewPage, kind: st
 async def test_on_paper(site: Worker, new_page: NewPage) -> None:
     """Printed, a report is its table and what was asked: no menu, no form, nothing beyond the edge of a page across."""
     page = await new_page(viewport={"width": 1040, "height": 720})
-    await sign_in(page, site)
+    await come_in(page, site)
     await page.emulate_media(media="print")
     for name in ("trial-balance", "roll-forward", "statement", "account"):
         await page.goto(f"{BOOKS}{PAGES[name]}")
@@ -111,7 +108,7 @@ async def test_on_paper(site: Worker, new_page: NewPage) -> None:
 async def test_by_keyboard_and_without_a_reload(site: Worker, new_page: NewPage) -> None:
     """A figure leads to the page that has it, where it stands out; filters change the page and say what is wrong."""
     page = await new_page()
-    await sign_in(page, site)
+    await come_in(page, site)
     await page.goto(f"{BOOKS}{PAGES['trial-balance']}")
     row = page.locator("tbody tr").filter(has_text="payable:m-1").first
     link = row.locator("td.num a").last
@@ -140,7 +137,7 @@ async def test_a_long_report_comes_by_itself(
 ) -> None:
     """The page says that it is at it and then has the report; past the time limit it says what else can be done."""
     page, path = await new_page(), f"{BOOKS}/reports/campaign-profit"
-    await sign_in(page, site)
+    await come_in(page, site)
     monkeypatch.setattr(reports, "PATIENCE_S", 0.0)
     held = await page.context.new_page()
     await held.route("**wait=1", lambda route: None)
@@ -162,7 +159,7 @@ async def test_a_long_report_comes_by_itself(
 async def test_an_export_comes_by_itself_and_is_what_it_says(site: Worker, new_page: NewPage) -> None:
     """Asked for beneath a report: the page follows how far it is; the download has the SHA-256 that stands there."""
     page, exports = await new_page(), Exports(site.settings.postgres_url, site.settings.exports_folder)
-    await sign_in(page, site)
+    await come_in(page, site)
     await page.goto(f"{BOOKS}{PAGES['trial-balance']}")
     await page.locator("#format").select_option("xlsx")
     await page.get_by_role("button", name="Export").click()

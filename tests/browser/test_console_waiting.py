@@ -8,9 +8,10 @@ from playwright.async_api import Page, expect
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
+from tests.browser.test_console import sign_in
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, asked_again, overflow, picture, told
 from tests.http import Worker
-from tests.integration.consoling import PASSWORD, add_user
+from tests.integration.consoling import add_user
 from tests.integration.draining import Books
 from tests.integration.proposing import CHANGE, JOURNAL, REVOCATION, STOCK, VALUE, Office, reopening
 from tests.integration.site_http import Http
@@ -19,15 +20,6 @@ pytestmark = IN_BROWSER
 
 NASTY = "<img src=x onerror=alert(1)>"
 PAGE = "/console/waiting"
-
-
-async def sign_in(page: Page, name: str) -> None:
-    """By hand, and on to what waits."""
-    await page.goto(f"/console/sign-in?next={PAGE}")
-    await page.locator("#name").fill(name)
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("#password").press("Enter")
-    await page.wait_for_url(f"**{PAGE}")
 
 
 async def propose_each(site: Worker, books: Books) -> list[dict[str, Any]]:
@@ -66,8 +58,8 @@ async def test_two_people_decide(site: Worker, new_page: NewPage, watch: Watch, 
     with Books(site.settings.postgres_url) as books:
         change, stock, revocation, _, _ = await propose_each(site, books)
     hers, his = await new_page(**options), await new_page(**options)
-    await sign_in(hers, "ann")
-    await sign_in(his, "dee")
+    await sign_in(hers, "ann", PAGE)
+    await sign_in(his, "dee", PAGE)
     for page, name in ((hers, "waiting"), (his, "waiting-mine")):
         await picture(page, f"console-{name}-{kind}")
         assert await violations(page) == []
@@ -84,10 +76,10 @@ async def test_two_people_decide(site: Worker, new_page: NewPage, watch: Watch, 
     await hers.locator(f"#said-{change['id']}").fill("too dear")
     await hers.locator(f"#{change['id']} button[value=reject]").click()
     await told(hers)
+    assert await hers.locator("article").count() == 3
     await his.locator(f"#{revocation['id']} button[value=withdraw]").click()
     await told(his)
 
-    assert await hers.locator("article").count() == 2 + 1  # his, which he takes back beside her
     assert await his.locator("article").count() == 0
     await picture(his, f"console-waiting-nothing-{kind}")
     assert await violations(his) == []
@@ -141,7 +133,7 @@ async def test_what_waits_comes_by_itself(site: Worker, page: Page, watch: Watch
     with Books(site.settings.postgres_url) as books:
         office = Office(Http(site), books)
         await office.hire("dee", "marketer")
-        await sign_in(page, "ann")
+        await sign_in(page, "ann", PAGE)
         cards, count = page.locator("article"), page.locator("#waiting-count .badge")
         await page.get_by_text("Nothing waits for you.").wait_for()
         stock = await office.make(STOCK, "dee", "s")
@@ -185,7 +177,7 @@ async def test_a_page_that_nobody_sees_asks_for_nothing(site: Worker, page: Page
     with Books(site.settings.postgres_url) as books:
         office = Office(Http(site), books)
         await office.hire("dee", "marketer")
-        await sign_in(page, "ann")
+        await sign_in(page, "ann", PAGE)
         await page.evaluate(hides, True)
         asked = list[str]()
         page.on("request", lambda request: asked.append(request.url))

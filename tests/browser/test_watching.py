@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser.watching import IN_BROWSER, Watch
+from tests.browser.watching import IN_BROWSER, WAIT_MS_MAX, Watch
 from tests.conftest import Eventually
 from tests.http import Worker
 
@@ -34,6 +34,7 @@ async def test_each_kind_of_trouble_is_seen(
     host = f"127.0.0.1:{site.port}"
     watch = Watch(f"http://{host}/")
     context = await browser.new_context()
+    context.set_default_timeout(WAIT_MS_MAX)
     watch.follow(context)
     page = await context.new_page()
     await page.goto(f"http://{host}{path}")

@@ -74,8 +74,9 @@ async def picture(page: Page, name: str) -> Path:
 
 
 async def told(page: Page) -> None:
-    """Wait until *page* says that something was done; its address says it no more by then."""
+    """Wait until *page* says that something was done, all of it is there, and its address says it no more."""
     await page.locator("main .note.good").wait_for()
+    await page.wait_for_load_state()
 
 
 async def asked_again(page: Page, path: str) -> None:

@@ -31,17 +31,17 @@ document.body.addEventListener('htmx:configRequest', (event) => {
 });
 
 // Where somebody is in a form, points at it, has typed into it or has opened something, nothing comes by itself: a button that
-// moves away under a finger leaves another one there. What somebody marked, to copy it, stays until he is done. And what comes
-// along as it was before stays what it is.
+// moves away under a finger leaves another one there. What somebody presses, or has marked to copy it, stays until he is done:
+// a link that goes between the press and the release is not followed. And what comes along as it was before stays what it is.
 const isAt = (piece) => piece.querySelector('form:hover, form:focus-within, details[open]')
   || [...piece.querySelectorAll('input:not([type=hidden]), textarea')].some((each) => each.value !== each.defaultValue);
-const isMarked = (piece) => !getSelection().isCollapsed && piece.contains(getSelection().anchorNode);
+const isInHand = (piece) => piece.matches(':active') || (!getSelection().isCollapsed && piece.contains(getSelection().anchorNode));
 let byItself = false;
 for (const name of ['htmx:beforeSwap', 'htmx:oobBeforeSwap']) {
   document.body.addEventListener(name, ({ detail }) => {
     const { target, fragment } = detail, isSame = fragment?.firstElementChild?.isEqualNode(target);
     if (detail.requestConfig) byItself = 'X-By-Itself' in detail.requestConfig.headers; // what comes along has none
-    if (isSame || (byItself && isMarked(target)) || (target.matches('[data-calm]') && isAt(target))) detail.shouldSwap = false;
+    if (isSame || (byItself && isInHand(target)) || (target.matches('[data-calm]') && isAt(target))) detail.shouldSwap = false;
   });
 }
 
