@@ -22,7 +22,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 from redis.asyncio import Redis
 
 from gateway.codes import show_code
@@ -80,13 +80,19 @@ class Desk:
 
     async def open(self, *names: str) -> None:
         """A page of the menu, and from there by links."""
-        await self.page.locator("nav").get_by_role("link", name=names[0], exact=True).click()
+        await self._go(self.page.locator("nav").get_by_role("link", name=names[0], exact=True))
         for name in names[1:]:
-            await self.page.get_by_role("main").get_by_role("link", name=name, exact=True).click()
+            await self._go(self.page.get_by_role("main").get_by_role("link", name=name, exact=True))
 
     async def press(self, name: str) -> None:
         """A button of the page."""
-        await self.page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
+        await self._go(self.page.get_by_role("main").get_by_role("button", name=name, exact=True))
+
+    async def _go(self, there: Locator) -> None:
+        """Click, and wait until the page that this leads to hears what is typed and chosen there."""
+        await self.page.wait_for_load_state()
+        async with self.page.expect_event("load"):
+            await there.click()
 
     async def type(self, **values: str) -> None:
         """Into fields by their labels, _ for a blank."""

@@ -1,7 +1,7 @@
 """Fifty tills at once, through HTTP, on the whole system as a stranger starts it."""
 
 import json
-import time
+import os
 from pathlib import Path
 
 import pytest
@@ -10,19 +10,24 @@ from loadtest.system import System
 from loadtest.tills import main as tills
 from tests.patience import PATIENT
 
-SECONDS_MAX = 180
-"""Some fifteen on an idle machine of two cores; it shares the machine with the other tests."""
+PROCESSOR_S_MAX = 90
+"""Some eighteen of all processes of the system and of the tills, whatever else the machine does meanwhile."""
+
+
+def processor_s() -> float:
+    """What this process took so far, and those of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def test_20_000_redemptions_of_10_000_coupons_by_50_tills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two tills ask for each coupon with keys and orders of their own: one has it, and the drained books agree."""
     size = ["--coupons", "10000", "--tills", "50", "--json"]
+    before_s = processor_s()
     with System(tmp_path, no_demo="true", **PATIENT) as system:
-        began = time.monotonic()
         code = tills(["--ready-file", str(system.ready_file), *size])
-        took_s = time.monotonic() - began
+    took_s = processor_s() - before_s
 
     report = json.loads(capsys.readouterr().out)
     assert (code, report["clean"]) == (0, True), report
     assert report["outcomes"] == {"redeemed": 10_000, "invalid_state redeemed": 10_000}
-    assert took_s < SECONDS_MAX
+    assert took_s < PROCESSOR_S_MAX

@@ -47,21 +47,27 @@ def a_reading(gone_s: float, number: int, slow: int = 0) -> Reading:
 
 
 class Rush:
-    """What *site* reads from now on is made up, UPDATES_PER_S; *made* are the readings so far, *last* is the last."""
+    """
+    What *site* reads from now on is made up, UPDATES_PER_S; *made* are the readings so far, *last* is the last.
+
+    Its sales began *since_s* before the first look at them. Once it *is_over* nothing is sold any more.
+    """
 
     last: Reading
 
     def __init__(self, site: Worker, since_s: float = 0.0, slow: int = 0) -> None:
-        self.made, self._slow = 0, slow
-        self._began_s = monotonic() - since_s
+        self.made, self._slow, self.is_over = 0, slow, False
+        self._since_s, self._began_s = since_s, 0.0
         live = site.services.live
         live.look, live.pause_s = self.look, 0.85 / UPDATES_PER_S
         live.past.clear()
 
     async def look(self) -> Reading:
         """As Eyes.look()."""
+        self._began_s = self._began_s or monotonic() - self._since_s
         self.made += 1
-        self.last = a_reading(monotonic() - self._began_s, self.made, self._slow)
+        now = a_reading(monotonic() - self._began_s, self.made, self._slow)
+        self.last = self.last._replace(at_ms=now.at_ms) if self.is_over else now
         return self.last
 
 

@@ -16,7 +16,7 @@ from tests.browser.test_console import BYTES_MAX, sign_in
 from tests.browser.test_console_weight import weight
 from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture
 from tests.conftest import Eventually
-from tests.http import Worker
+from tests.http import ANSWER_S_MAX, Worker
 from tests.integration.consoling import add_user
 
 pytestmark = IN_BROWSER
@@ -74,7 +74,7 @@ async def _heard(site: Worker, frames: int) -> None:
     """So many frames went out."""
     watcher = site.services.live.join("the test")
     for _ in range(frames):
-        assert await watcher.next(20) is not None
+        assert await watcher.next(ANSWER_S_MAX) is not None
     site.services.live.leave(watcher)
 
 
@@ -191,10 +191,10 @@ async def test_a_page_that_nobody_sees_holds_no_stream(site: Worker, page: Page,
     await eventually(lambda: not watchers)
     made = rush.made
     await page.evaluate(hidden.replace("HIDDEN", "false") + happens)
+    await eventually(lambda: rush.made > made)
     before = int(await page.evaluate("document.getElementById('live').dataset.seen"))
     await page.wait_for_function("n => Number(document.getElementById('live').dataset.seen) > n", arg=before + 5)
 
-    assert rush.made > made
     await eventually(lambda: len(watchers) == 1)
     await expect(page.locator("[data-stale]")).to_be_hidden()
 

@@ -38,7 +38,8 @@ CUT_OFF = "graceful shutdown exceeded"
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Two workers, and Olga, who sees how they run."""
-    folder, settings = tmp_path_factory.mktemp("away"), {**PATIENT, "postgres_ms_max": "3000"}
+    away = {"redis_call_ms_max": "6000", "redis_connect_ms_max": "6000", "postgres_ms_max": "3000"}
+    folder, settings = tmp_path_factory.mktemp("away"), {**PATIENT, **away}
     with Stack(folder / "data", "--workers", "2", stocktake_s=3600, settings=settings) as stack:
         await add_user_at(stack.ready["postgres_url"], "olga", "operator")
         await add_user_at(stack.ready["postgres_url"], "fay", "finance")
