@@ -26,11 +26,12 @@ from tests.patience import PATIENT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-CLAIMS = 12
+STOCK, CLAIMS = 1000, 12
 """On as many connections: the kernel gives them to both workers."""
 COMES_BACK_MS_MAX = 60_000
 CLOSES_MS_MAX = 120_000
 """A verdict is a process of its own, and the machine is shared."""
+WAITS_FOR_US = "SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
 CUT_OFF = "graceful shutdown exceeded"
 """What a worker's log says that was stopped and in its time did not come to the end of what it was at."""
 
@@ -70,25 +71,31 @@ async def day(browser: Browser, stack: Stack, eventually: Eventually) -> AsyncIt
     """The page of a day whose close waits for its last lock when both workers are killed, whichever is at it."""
     before = (datetime.now(UTC) - timedelta(days=2)).date()  # that is over in every zone
     path = f"/console/books/periods/main/day/{before}"
+    await eventually(lambda: len(stack.booked()) == STOCK - remaining(stack))  # who books waits for the lock too
     async with (
         signed_in(browser, stack, "fay", path) as page,
         await psycopg.AsyncConnection.connect(stack.ready["postgres_url"]) as books,
     ):
 
         async def waits() -> bool:
-            found = await books.execute("SELECT FROM pg_locks WHERE NOT granted")
+            found = await books.execute(WAITS_FOR_US)
             return found.rowcount > 0
 
         await page.locator("button[value=hold]").click()
         await page.locator("#standing.note").wait_for()
         await books.execute("SELECT FROM legal_entities FOR UPDATE")
         await page.locator("button[value=close]").click()
-        await eventually(waits)
+        await eventually(waits, CLOSES_MS_MAX / 1000)
         await expect(page.locator("#checks progress")).to_be_visible()
         for worker in stack.parts("worker --fd"):
             send_signal(worker, signal.SIGKILL)
         await books.rollback()
         yield page
+
+
+def remaining(stack: Stack) -> int:
+    """How many coupons are left."""
+    return int(stack.http.get("/v1/campaigns/demo", headers=stack.holder("somebody")).json()["remaining"])
 
 
 def asked(stack: Stack, path: str, **headers: str) -> httpx2.Response:
@@ -144,21 +151,21 @@ async def test_workers_agree(stack: Stack, page: Page, eventually: Eventually) -
             for frame in frames
         }
 
-    said = {(CLAIMS, CLAIMS, 1000 - CLAIMS)}
+    said = {(CLAIMS, CLAIMS, STOCK - CLAIMS)}
     await eventually(lambda: told() == said)  # what was read before they came is told for two seconds
     assert 'outcome="claimed"} 0' in before
     assert f'outcome="claimed"}} {CLAIMS}' in asked(stack, "/metrics").text
     await figure(page, "stock").to_have_text("988", timeout=COMES_BACK_MS_MAX)
 
 
-async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page, day: Page) -> None:
+async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page, day: Page, eventually: Eventually) -> None:
     """
     Redis, the books, each worker: while one of them is away the page says which, its other figures go on, and when it
     is back the page is, without anybody's doing. A stop does not wait for who looks. A close whose worker was killed
     says so by itself meanwhile and has closed nothing; asked for again it is done.
     """
     redis, books = page.locator("[data-away=has_redis]"), page.locator("[data-away=has_books]")
-    stock = int(stack.http.get("/v1/campaigns/demo", headers=stack.holder("somebody")).json()["remaining"])
+    stock = remaining(stack)
     await page.evaluate("window.stayed = true")
     await figure(page, "lag_s").to_have_text("0", timeout=COMES_BACK_MS_MAX)
     with still(stack, "valkey-server"):
@@ -187,6 +194,7 @@ async def test_what_is_away_is_said_and_comes_back(stack: Stack, page: Page, day
     await day.locator("[data-close=none]").wait_for(timeout=COMES_BACK_MS_MAX)
     await picture(day, "console-closing-killed")
     assert await day.locator("#closes li").count() == 0
+    await eventually(lambda: len(stack.booked()) == STOCK - remaining(stack))  # nothing else is in the way
     await day.locator("button[value=close]").click()
     await day.locator("[data-close=closed]").wait_for(timeout=CLOSES_MS_MAX)
 
