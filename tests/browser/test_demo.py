@@ -26,6 +26,8 @@ from tests.pictures import phones
 pytestmark = IN_BROWSER
 
 CLAIMS = "**/v1/campaigns/*/claims"
+PATIENT = "AbortSignal.timeout = () => new AbortController().signal"
+"""A page that waits for each answer: which ones are lost is what a test says, not what the machine does besides."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -39,6 +41,7 @@ async def site(redis_url: str, postgres_url: str, tmp_path: Path) -> AsyncIterat
 
 async def _open(new_page: NewPage, **options: Any) -> Page:
     page = await new_page(**{"viewport": PHONE, "reduced_motion": "reduce", **options})
+    await page.add_init_script(PATIENT)
     await page.goto("/demo")
     return page
 
