@@ -266,8 +266,10 @@ def spent(system: System) -> int:
 
 async def find_a_coupon(mia: Desk, finn: Desk, told: list[dict[str, str]]) -> str:
     """By its holder, one that was spent: its changes with seq and journal, whose page has the change; on which day."""
-    spent = next(each for each in told if each["kind"] == "redeem" and each["outcome"] == "done")
-    claim = next(each for each in told if each["code"] == spent["code"] and each["outcome"] == "claimed")
+    claims = {each["code"]: each for each in told if each["kind"] == "claim" and each["outcome"] == "claimed"}
+    redeemed = [each for each in told if each["kind"] == "redeem" and each["outcome"] == "done"]
+    spent = next(each for each in redeemed if each["code"] in claims)
+    claim = claims[spent["code"]]
     shown = show_code(spent["code"])
     for desk in (mia, finn):
         await desk.open("Coupons")
@@ -277,16 +279,15 @@ async def find_a_coupon(mia: Desk, finn: Desk, told: list[dict[str, str]]) -> st
         await desk.page.get_by_role("heading", name=shown).wait_for()
     life = finn.page.locator(".life")
     await expect(life.locator("li.claimed")).to_contain_text(f"seq {int(claim['seq']):,} ·")
-    redeemed = life.locator("li.redeemed").first
-    await expect(redeemed).to_contain_text("CN¥5.00")
-    said = re.search(r"seq ([\d,]+) · .* · (Journal \d+) (\d+ \w+ \d+)", await redeemed.inner_text())
-    assert said, await redeemed.inner_text()
+    change = life.locator("li.redeemed").first
+    await expect(change).to_contain_text("CN¥5.00")
+    said = re.search(r"seq ([\d,]+) · .* · (Journal \d+) (\d+ \w+ \d+)", await change.inner_text())
+    assert said, await change.inner_text()
     seq, journal, day = said.groups()
     await finn.picture("coupon")
-    await redeemed.get_by_role("link", name=journal).click()
+    await change.get_by_role("link", name=journal).click()
     await finn.page.get_by_role("heading", name=journal).wait_for()
-    change = finn.page.get_by_role("row").filter(has_text=spent["code"])
-    await expect(change).to_contain_text(seq)
+    await finn.page.get_by_role("row").filter(has_text=spent["code"]).filter(has_text=seq).first.wait_for()
     return day
 
 
