@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from gateway.cli import status_screen
 from gateway.cli.status_screen import show_status
 from gateway.settings import Settings
 from gateway.status import drain_lag, sight, take_status
@@ -344,6 +346,27 @@ async def test_claims_a_second_are_those_between_two_samples(sale: Sale) -> None
 
     assert after.claimed - before.claimed == 60
     assert found.campaigns[0].claims_per_s == pytest.approx(60_000 / (after.now_ms - before.now_ms), abs=0.1)
+
+
+async def test_watching_ends_when_it_is_interrupted_whoever_swallows_that(
+    sale: Sale, redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Ctrl-C that a library takes for a time of its own that is over is heard all the same, before another look."""
+
+    async def interrupted(*asked: Any) -> Any:
+        found, task = await take_status(*asked), asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):  # as redis-py looks whether there is something to read, before each command
+                await asyncio.Event().wait()
+        return found
+
+    monkeypatch.setattr(status_screen, "take_status", interrupted)
+    watching = asyncio.create_task(show_status(Settings(**PATIENT), redis_url, sale.books.url, 3600, True))
+    await asyncio.wait({watching}, timeout=60)
+    assert watching.cancelled()
+    assert len(capsys.readouterr().out.splitlines()) <= 1
 
 
 async def test_the_alarm_is_a_line_and_no_verdict(
