@@ -29,12 +29,12 @@ class Beside:
 
     def end(self) -> None:
         """Kill it where it still runs; again is harmless."""
-        if self._life is not None:
-            os.close(self._life)
-            self._life = None
         if self.process.returncode is None:
             with suppress(ProcessLookupError):
                 self.process.kill()
+        if self._life is not None:  # only now: what sees the end of the pipe first ends by itself, as if we were gone
+            os.close(self._life)
+            self._life = None
 
     async def gone(self) -> None:
         """Wait until it has ended and its pipes are read to their ends: what it still had to say is for nobody."""

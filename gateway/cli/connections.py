@@ -103,6 +103,18 @@ def with_snapshot(settings: "Settings", act: "Callable[[AsyncConnection[Any]], A
     return run_with_postgres(run)
 
 
+async def pause(seconds: float) -> None:
+    """
+    Sleep before another round; whoever was interrupted meanwhile ends here.
+
+    redis-py takes a cancellation for its own time that is over where both come at once, and goes on.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(seconds)
+
+
 def run_with_postgres(act: Callable[[], Awaitable[T]]) -> T:
     """Run *act*, which talks to PostgreSQL. Errors: Fail(UNAVAILABLE); what act raises."""
     import psycopg

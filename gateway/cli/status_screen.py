@@ -1,12 +1,10 @@
 """What `fairclaim status` prints, once or again and again."""
 
-import asyncio
-
 import msgspec
 import psycopg
 from rich.text import Text
 
-from gateway.cli.connections import open_door
+from gateway.cli.connections import open_door, pause
 from gateway.cli.output import emit
 from gateway.cli.tables import is_terminal, show, spelt, table, verdict
 from gateway.settings import Settings
@@ -32,7 +30,7 @@ async def show_status(settings: Settings, redis: str, postgres: str, interval_s:
             _print(found, as_json, interval_s is not None)
             if interval_s is None:
                 return found.ok
-            await asyncio.sleep(interval_s)
+            await pause(interval_s)
 
 
 def _print(found: Status, as_json: bool, again: bool) -> None:

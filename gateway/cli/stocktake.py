@@ -1,11 +1,10 @@
 """`fairclaim stocktake`: Redis and the books, compared at exactly one seq of each shard."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.connections import with_both
+from gateway.cli.connections import pause, with_both
 from gateway.cli.flags import JsonFlag, setting_flag, settings_from
 from gateway.cli.options import DataDir, PostgresUrl, ReadyFile, RedisUrl, flag_of
 from gateway.cli.output import FAILURE, NOT_FOUND, Fail, emit
@@ -59,7 +58,7 @@ def stocktake(
         rounds = []
         for number in range(times):
             if number:
-                await asyncio.sleep(interval)
+                await pause(interval)
             shards = await list_shards(connection, campaign, shard)
             if not shards and (campaign or shard):
                 raise Fail(NOT_FOUND, "shard_not_found", "there is no such campaign or shard, or it is archived")

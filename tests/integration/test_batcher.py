@@ -71,7 +71,7 @@ async def test_a_full_queue_refuses_at_once_and_sends_nothing(
 ) -> None:
     """With Redis stopped the queue fills to its bound; one more is told overloaded at once, the rest are kept."""
     await open_shard(door, stock=100)
-    desk = new_desk(redis_url, claim_batch_max=1, claim_queue_max=5, claim_wait_ms_max=30_000)
+    desk = new_desk(redis_url, claim_batch_max=1, claim_queue_max=5)
     await asyncio.gather(desk.ask("warm"), desk.ask("warm too"))
     os.kill(redis_server.pid, signal.SIGSTOP)
     try:
@@ -97,12 +97,14 @@ async def test_a_claim_that_waits_too_long_is_refused_unsent(
 ) -> None:
     """Past its deadline a waiting claim is told overloaded although the slots are stuck, and is never granted."""
     shard = await open_shard(door, stock=100)
-    desk = new_desk(redis_url, claim_batch_max=1, claim_wait_ms_max=50)
+    desk = new_desk(redis_url, claim_batch_max=1)
     await asyncio.gather(desk.ask("warm"), desk.ask("warm too"))
     os.kill(redis_server.pid, signal.SIGSTOP)
     try:
         flying = [desk.ask(f"flying{n}") for n in range(2)]
         await asyncio.sleep(0)
+        [queue] = desk.batcher._queues.values()
+        queue._wait_s_max = 0.05  # from here on: those that hold the slots were not to wait too long before
         late = await asyncio.wait_for(desk.ask("late"), 20)
     finally:
         os.kill(redis_server.pid, signal.SIGCONT)

@@ -26,6 +26,10 @@ from tests.integration.tilling import done, told
 pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items())[:1], ids=["valkey"], indirect=True)
 
 
+PATIENT = {"call_ms_max": 30_000, "connect_ms_max": 30_000}
+"""A machine that is busy with other tests is no server that is away."""
+
+
 class Found:
     """A sale whose stock somebody set by hand, and a gateway to speak of it."""
 
@@ -205,8 +209,8 @@ async def test_one_clerk_takes_stock_and_writes_down_what_is_new(
     found: Found, redis_url: str, postgres_url: str, eventually: Eventually
 ) -> None:
     """A round finds the break once; the same again is not written again; a second clerk leaves it to the first."""
-    books, options = found.sale.books, {"every_s": 0.0, "samples": 10}
-    clerks = [Stocktaking(redis_url, postgres_url, **options) for _ in range(2)]  # type: ignore[arg-type]
+    books = found.sale.books
+    clerks = [Stocktaking(redis_url, postgres_url, every_s=0.0, samples=10, **PATIENT) for _ in range(2)]
     kept = "SELECT breaks FROM stocktakes WHERE asked_by = 'clerk' ORDER BY id"
     try:
         for _ in range(3):
@@ -239,7 +243,7 @@ async def test_a_clerk_whose_servers_went_away_starts_anew(
     found: Found, redis_url: str, postgres_url: str, eventually: Eventually
 ) -> None:
     """A session that ends in between fails one round, and the next one takes stock again."""
-    clerk = Stocktaking(redis_url, postgres_url, every_s=3600, samples=0)
+    clerk = Stocktaking(redis_url, postgres_url, every_s=3600, samples=0, **PATIENT)
     his = "FROM pg_stat_activity WHERE application_name = 'fairclaim-clerk'"
     kept = "SELECT count(*) FROM stocktakes WHERE asked_by = 'clerk'"
     try:

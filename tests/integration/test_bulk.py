@@ -14,6 +14,7 @@ from loadtest.bulk.making import make
 from loadtest.bulk.opening import Refused
 from loadtest.bulk.plan import Size, campaigns_of, definition_of
 from reconciler.verifying import verify
+from tests.conftest import fresh_database
 from tests.integration.draining import Books
 
 SIZE = Size(coupons=2400, campaigns=8, shards=2, stores=5, batch=300)
@@ -60,15 +61,12 @@ WRONG = {
 @pytest.fixture(scope="module")
 def books(postgres_server: Postgres) -> Iterator[Books]:
     """The books of SIZE, made once for what only reads them."""
-    name, made = "test_bulk", list[str]()
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_fairclaim STRATEGY file_copy".encode())
-        url = postgres_server.url.rpartition("/")[0] + f"/{name}"
+    made = list[str]()
+    with fresh_database(postgres_server) as url:
         make(url, SIZE, 2, lambda _count, _of, shard: made.append(shard))
         assert len(made) == 16
         with Books(url) as books:
             yield books
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def test_made_books_hold(books: Books) -> None:

@@ -19,15 +19,17 @@ from gateway.keys import ROLES
 from gateway.settings import PREFIX
 from gateway.tokens import TokenVerifier
 from lua.keys import CampaignId, Shard
+from tests import patience
 from tests.conftest import Eventually
-from tests.integration.commands import Cli
+from tests.integration.commands import PATIENT, Cli
 from tests.integration.stacks import Stack, environment, fairclaim
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running system."""
-    with Stack(tmp_path_factory.mktemp("cli") / "data", "--workers", "1", stocktake_s=3600) as stack:
+    folder = tmp_path_factory.mktemp("cli")
+    with Stack(folder / "data", "--workers", "1", stocktake_s=3600, settings=patience.PATIENT) as stack:
         yield stack
         assert stack.stop() == 0, stack.output
 
@@ -340,7 +342,7 @@ def test_watching_prints_again_and_again_until_interrupted(stack: Stack) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(FAIRCLAIM_DATA_DIR=str(stack.data_dir)),
+        env=environment(**PATIENT, FAIRCLAIM_DATA_DIR=str(stack.data_dir)),
     )
     assert watching.stdout
     lines = [json.loads(watching.stdout.readline()) for _ in range(3)]

@@ -14,12 +14,13 @@ from gateway.settings import PREFIX
 from tests.conftest import Eventually
 from tests.integration.commands import Cli
 from tests.integration.stacks import Stack
+from tests.patience import PATIENT
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running system."""
-    with Stack(tmp_path_factory.mktemp("codes") / "data", "--workers", "1") as stack:
+    with Stack(tmp_path_factory.mktemp("codes") / "data", "--workers", "1", settings=PATIENT) as stack:
         yield stack
         assert stack.stop() == 0, stack.output
 
