@@ -155,16 +155,16 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 def fresh_database(server: Postgres) -> Iterator[str]:
     """The URL of a fresh, migrated database of *server*, which is gone afterwards."""
     name = f"test_{os.urandom(6).hex()}"
-    _when_nobody_is_in_it(server, "CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy", name)
+    when_nobody_is_in_it(server.url, "CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy", name)
     try:
         yield _with_database(server.url, name)
     finally:
-        _when_nobody_is_in_it(server, "DROP DATABASE {} WITH (FORCE)", name)
+        when_nobody_is_in_it(server.url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
-def _when_nobody_is_in_it(server: Postgres, statement: str, name: str) -> None:
+def when_nobody_is_in_it(url: str, statement: str, name: str) -> None:
     """PostgreSQL waits five seconds for whoever is on his way out of a database, who may take longer here."""
-    with psycopg.connect(server.url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(LEAVES_TRIES):
             with suppress(psycopg.errors.ObjectInUse):
                 connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
