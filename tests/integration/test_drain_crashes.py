@@ -100,7 +100,7 @@ async def test_a_sleeper_in_the_middle_of_a_copy_is_evicted(books: Books, eventu
     await sleeper.execute("UPDATE checkpoints SET updated_at = now()")
     sleeper.pgconn.send_query(b"COPY coupons FROM STDIN")
 
-    ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=30_000)
+    ledger = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000)
     after = await ledger.commit(SHARD, Position(1, 0, "0-0", b""), Batch(7, "5-1"), Booking({}))
 
     assert (after.seq, books.seq()) == (7, 7)
