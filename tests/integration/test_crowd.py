@@ -17,8 +17,10 @@ from tests.conftest import Eventually
 from tests.integration.crowding import Crowd, a_port, without_log_lines
 from tests.patience import PATIENT
 
-FEW = ("--headless", "--only-summary", "-u", "30", "-r", "30", "--slow-ms", "60000", "--patience", "30")
-"""Until they are stopped: a busy machine may take its time to show what a test waits for, and to answer the crowd."""
+UNHURRIED = ("--slow-ms", "60000", "--patience", "30")
+"""A busy machine may take its time to answer the crowd."""
+FEW = ("--headless", "--only-summary", "-u", "30", "-r", "30", *UNHURRIED)
+"""Until they are stopped: it may take its time to show what a test waits for, too."""
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +199,7 @@ async def test_the_web_page_has_the_arguments_and_no_secret(
 ) -> None:
     """What is said there counts, a wrong value stops that run with a line in the log, and the next one goes well."""
     url = f"http://127.0.0.1:{a_port()}"
-    at = ("--web-host", "127.0.0.1", "--web-port", a_port(), "--api-key", system.target.admin_key)
+    at = ("--web-host", "127.0.0.1", "--web-port", a_port(), "--api-key", system.target.admin_key, *UNHURRIED)
     form = {"user_count": "5", "spawn_rate": "5", "host": system.target.gateway_url}
     form |= {"limit": "2", "campaign": "from-page"}
     with Crowd(tmp_path / "run", system.ready_file, *at) as crowd:
