@@ -25,7 +25,10 @@ from psycopg import sql
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from lua.door import Door, connect
+from reconciler import migrations, quarantine, verifying
 from reconciler.migrations import migrate
+from reconciler.reports import reading
+from reconciler.verdict import books, live
 
 Eventually = Callable[..., Coroutine[Any, Any, Any]]
 LEAVES_TRIES = 12
@@ -33,6 +36,11 @@ LEAVES_TRIES = 12
 # A busy machine stands still in the middle of an example, or while one is drawn, which says nothing of what it is of.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+# Nor does how long PostgreSQL takes to open a connection, for whoever reads all of the books: they have five seconds.
+books.CONNECT_MS_MAX = quarantine.CONNECT_MS_MAX = verifying.CONNECT_MS_MAX = 60_000
+vars(live)["CONNECT_MS_MAX"] = 60_000  # its own name for that of the books
+reading.CONNECT_S = migrations.CONNECT_S_MAX = 60
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 IN_MEMORY = "fairclaim-tests-"
@@ -151,16 +159,16 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 def fresh_database(server: Postgres) -> Iterator[str]:
     """The URL of a fresh, migrated database of *server*, which is gone afterwards."""
     name = f"test_{os.urandom(6).hex()}"
-    _when_nobody_is_in_it(server, "CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy", name)
+    when_nobody_is_in_it(server.url, "CREATE DATABASE {} TEMPLATE template_fairclaim STRATEGY file_copy", name)
     try:
         yield _with_database(server.url, name)
     finally:
-        _when_nobody_is_in_it(server, "DROP DATABASE {} WITH (FORCE)", name)
+        when_nobody_is_in_it(server.url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
-def _when_nobody_is_in_it(server: Postgres, statement: str, name: str) -> None:
+def when_nobody_is_in_it(url: str, statement: str, name: str) -> None:
     """PostgreSQL waits five seconds for whoever is on his way out of a database, who may take longer here."""
-    with psycopg.connect(server.url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(LEAVES_TRIES):
             with suppress(psycopg.errors.ObjectInUse):
                 connection.execute(sql.SQL(statement).format(sql.Identifier(name)))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,30 @@ async def test_one_at_a_time_and_every_worker_shows_it(two: tuple[Works, Works],
     assert found
     assert bytes(found.result) == b"[1]"
     assert await there.begin(NAME, "bob", do), "it may be asked for again"
+
+
+async def test_who_sees_that_it_is_done_may_begin_it_anew(
+    two: tuple[Works, Works], door: Door, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between what came of a work and the end of the claim on its name nobody is told that somebody is at it."""
+    here, there = two
+    waits: Any = door.redis.delete
+
+    async def later(*names: str) -> int:
+        await asyncio.sleep(0.5)
+        return int(await waits(*names))
+
+    async def do(_: Progress) -> str:
+        return "it"
+
+    async def is_done() -> bool:
+        return await state(there) == "done"
+
+    monkeypatch.setattr(door.redis, "delete", later)
+    assert await here.begin(NAME, "ann", do)
+    await eventually(is_done, within_s=20)
+    assert await there.begin(NAME, "bob", do)
+    await eventually(is_done, within_s=20)
 
 
 async def test_a_worker_does_so_many_at_once(two: tuple[Works, Works], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,19 +15,18 @@ from loadtest.system import System
 from loadtest.told import KINDS, Attempt
 from tests.conftest import Eventually
 from tests.integration.crowding import Crowd, a_port, without_log_lines
+from tests.patience import PATIENT
 
-FEW = ("--headless", "--only-summary", "-u", "30", "-r", "30", "--slow-ms", "60000", "--patience", "30")
-"""Until they are stopped: a busy machine may take its time to show what a test waits for, and to answer the crowd."""
-SLOW: dict[str, Any] = dict.fromkeys(
-    ("claim_wait_ms_max", "redis_call_ms_max", "redis_connect_ms_max", "postgres_ms_max"), "9000"
-)
-"""Settings of a system that refuses nobody because the machine is busy."""
+UNHURRIED = ("--slow-ms", "60000", "--patience", "30")
+"""A busy machine may take its time to answer the crowd."""
+FEW = ("--headless", "--only-summary", "-u", "30", "-r", "30", *UNHURRIED)
+"""Until they are stopped: it may take its time to show what a test waits for, too."""
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One system for all crowds of this module."""
-    with System(tmp_path_factory.mktemp("system"), workers=1, no_demo="true", **SLOW) as system:
+    with System(tmp_path_factory.mktemp("system"), workers=1, no_demo="true", **PATIENT) as system:
         yield system
 
 
@@ -58,7 +56,7 @@ async def test_everybody_comes_to_a_sale(system: System, tmp_path: Path) -> None
     tills = {"quote", "reserve: done", "redeem: done", "rollback: done"}
     others = {"restock: done", "pause", "resume", "stock", "report", "claims mine", "wallet"}
     with Crowd(tmp_path / "run", system.ready_file, *FEW, *sale, *written, judged=True) as crowd:
-        assert await crowd.seen(*claims, *tills, *others, marks=4), crowd.text()
+        assert await crowd.seen(*claims, *tills, *others, marks=4, coupons=150 + 2 * 40), crowd.text()
         crowd.stop()
         ran = crowd.ended()
 
@@ -206,7 +204,7 @@ async def test_the_web_page_has_the_arguments_and_no_secret(
 ) -> None:
     """What is said there counts, a wrong value stops that run with a line in the log, and the next one goes well."""
     url = f"http://127.0.0.1:{a_port()}"
-    at = ("--web-host", "127.0.0.1", "--web-port", a_port(), "--api-key", system.target.admin_key)
+    at = ("--web-host", "127.0.0.1", "--web-port", a_port(), "--api-key", system.target.admin_key, *UNHURRIED)
     form = {"user_count": "5", "spawn_rate": "5", "host": system.target.gateway_url}
     form |= {"limit": "2", "campaign": "from-page"}
     with Crowd(tmp_path / "run", system.ready_file, *at) as crowd:

@@ -116,6 +116,7 @@ async def test_a_rush_for_tickets_leaves_the_limits_on_codes_alone(
         await worker.publish("demo")
         pool: Any = worker.services.demo._limiter.redis.connection_pool
         taken = [await pool.get_connection() for _ in range(CONNECTIONS_MAX)]
+        pool.timeout = 0.1  # nobody gives one back
         refused = await worker.http.post("/demo/ticket", json={"visitor": VISITOR})
         guesses = [await worker.http.get("/v1/coupons/GUESSED-1", headers=worker.token("h")) for _ in range(4)]
         for each in taken:

@@ -18,6 +18,7 @@ from gateway.stack.findings import SKEW_MS_FAIL, SKEW_MS_WARN, Finding, check_di
 from gateway.stack.processes import StackError, await_until
 from lua.door import Door
 from reconciler.migrations import ROLES
+from tests.conftest import when_nobody_is_in_it
 from tests.integration.commands import PATIENT
 from tests.integration.stacks import fairclaim
 
@@ -178,13 +179,12 @@ def test_command_tells_the_schema_and_exits_by_the_worst_finding(redis_url: str,
     """A current schema is exit code 0; a database nobody migrated is 1, with the command that helps."""
     good = fairclaim("doctor", "--json", "--redis-url", redis_url, "--postgres-url", durable_url, **PATIENT)
     assert good.returncode == OK, good.stdout
-    with psycopg.connect(durable_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE untouched")
-        try:
-            empty = durable_url.rpartition("/")[0] + "/untouched"
-            bad = fairclaim("doctor", "--redis-url", redis_url, "--postgres-url", empty, **PATIENT)
-        finally:
-            connection.execute("DROP DATABASE untouched WITH (FORCE)")
+    when_nobody_is_in_it(durable_url, "CREATE DATABASE {}", "untouched")
+    try:
+        empty = durable_url.rpartition("/")[0] + "/untouched"
+        bad = fairclaim("doctor", "--redis-url", redis_url, "--postgres-url", empty, **PATIENT)
+    finally:
+        when_nobody_is_in_it(durable_url, "DROP DATABASE {} WITH (FORCE)", "untouched")
     assert bad.returncode == FAILURE
     assert "FAIL  postgres.schema" in bad.stdout
     assert "fairclaim migrate" in bad.stdout

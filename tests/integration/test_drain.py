@@ -8,7 +8,7 @@ import pytest
 
 from lua.door import Door
 from lua.keys import CampaignId, Shard
-from reconciler import ownership, streams
+from reconciler import streams
 from reconciler.queries import QUERIES
 from reconciler.steps import Step
 from tests.builders import ShardUnderTest, open_shard
@@ -264,11 +264,8 @@ async def test_two_reconcilers_share_the_shards(
         await sale.prove()
 
 
-async def test_whoever_stops_leaves_no_lock_behind(
-    door: Door, redis_url: str, books: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_whoever_stops_leaves_no_lock_behind(door: Door, redis_url: str, books: Books) -> None:
     """Once a reconciler has stopped the next one finds every shard free, and itself alone, however soon it looks."""
-    monkeypatch.setattr(ownership, "LET_GO_S_MAX", 60.0)
     for campaign in ("c", "d"):
         await open_sale(door, books, campaign)
     held = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid WHERE locktype = 'advisory'"

@@ -100,7 +100,7 @@ async def test_a_sleeper_in_the_middle_of_a_copy_is_evicted(books: Books, eventu
     await sleeper.execute("UPDATE checkpoints SET updated_at = now()")
     sleeper.pgconn.send_query(b"COPY coupons FROM STDIN")
 
-    ledger = Ledger(books.url, postgres_ms_max=3000, connect_ms_max=30_000)
+    ledger = Ledger(books.url, postgres_ms_max=30_000, connect_ms_max=30_000)
     after = await ledger.commit(SHARD, Position(1, 0, "0-0", b""), Batch(7, "5-1"), Booking({}))
 
     assert (after.seq, books.seq()) == (7, 7)
@@ -246,7 +246,7 @@ async def test_a_redis_out_of_memory_is_drained_and_trimmed(
     try:
         with pytest.raises(Refused):
             await sale.claim("refused")
-        async with draining(redis_url, books.url):
+        async with draining(redis_url, books.url, call_ms_max=30_000):  # a trim that is given up waits for the next one
             await eventually(sale.drained)
             await eventually(lambda: holds_one_record(sale))
             assert (books.state(), books.open_breaks()) == ("running", [])

@@ -31,7 +31,7 @@ async def new_link() -> AsyncIterator[NewLink]:
     links: list[Link] = []
 
     def make(url: str, call_ms_max: int = 30_000) -> Link:
-        links.append(Link(connect(url, connections_max=2, call_ms_max=call_ms_max, connect_ms_max=10_000), call_ms_max))
+        links.append(Link(connect(url, connections_max=2, call_ms_max=call_ms_max, connect_ms_max=30_000), call_ms_max))
         return links[-1]
 
     yield make

@@ -14,6 +14,8 @@ from tests.patience import PATIENT
 
 PORT = a_port()
 TWO = ("--processes", "2", "--master-bind-port", PORT, "--master-port", PORT)
+ENOUGH_BYTES = 5_000
+"""Of attempts, for somebody to have been told of a coupon: that is after a moment, however slow the machine."""
 EVERYTHING = {"junit.xml", "report.html", "result.json", "told.csv.gz"}
 
 
@@ -57,7 +59,9 @@ def test_ctrl_c_ends_a_run_of_two_processes_with_everything_told(ready_file: Pat
 def test_gates_that_fail_are_exit_code_1_and_named_everywhere(ready_file: Path, tmp_path: Path) -> None:
     """Clean books are not enough: on the screen, in result.json and junit.xml the gate says what was found."""
     gates = "p99<=0.01,goodput>=1000000,errors<=5%"
-    with Crowd(tmp_path, ready_file, "-u", "2", "-r", "2", "-t", "2s", "--fail-on", gates) as crowd:
+    with Crowd(tmp_path, ready_file, "-u", "2", "-r", "2", "--fail-on", gates) as crowd:
+        crowd.until_asked(ENOUGH_BYTES)  # for each gate to find something
+        crowd.interrupt()
         assert crowd.ended() == 1, crowd.output
         assert crowd.gates() == {
             "p99": False, "goodput": False, "errors": True, "verdict": True, "product verdict": True
@@ -70,7 +74,9 @@ def test_gates_that_fail_are_exit_code_1_and_named_everywhere(ready_file: Path, 
 
 def test_a_verdict_that_fails_is_exit_code_1_without_any_gate(ready_file: Path, tmp_path: Path) -> None:
     """Nobody asked for gates, and a coupon that was told and is in no book fails the run, its row printed."""
-    with Crowd(tmp_path, ready_file, "-u", "2", "-r", "2", "-t", "2s", FAIRCLAIM_TEST_JUDGE="forged") as crowd:
+    with Crowd(tmp_path, ready_file, "-u", "2", "-r", "2", FAIRCLAIM_TEST_JUDGE="forged") as crowd:
+        crowd.until_asked(ENOUGH_BYTES)  # a coupon was told
+        crowd.interrupt()
         assert crowd.ended() == 1, crowd.output
         assert {name for name, holds in crowd.gates().items() if not holds} == {"verdict"}
         assert "told" in crowd.failures()
@@ -108,7 +114,7 @@ def test_what_can_t_be_judged_is_exit_code_6(ready_file: Path, tmp_path: Path) -
 def test_a_second_ctrl_c_leaves(ready_file: Path, tmp_path: Path) -> None:
     """A verdict that takes too long for somebody is left alone: 130, no results but what was told."""
     with Crowd(tmp_path, ready_file, "-u", "2", "-r", "2", FAIRCLAIM_TEST_JUDGE="endless") as crowd:
-        crowd.until_asked(5_000)
+        crowd.until_asked(ENOUGH_BYTES)
         crowd.interrupt()
         crowd.until("still judging")
         crowd.interrupt()

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 import pytest
 
 from gateway.stack.processes import await_until
 from loadtest import crowd
 from loadtest.crowd import Crowd
-from loadtest.report.result import read_result
+from loadtest.report.result import Result, read_result
 from loadtest.run.schedule import dues_s
 from loadtest.soak.parts import sample
 from loadtest.told import read_told
@@ -24,6 +24,7 @@ from tests.integration.stacks import Stack, environment, lives
 from tests.patience import PATIENT
 
 ROOT = Path(__file__).parents[2]
+SALES_MAX = 3
 RATE, STALLED_S = 60.0, 1.5
 BEFORE, MEANWHILE, AFTER = 60, 45, 180
 """Claims that are answered before the gateway stands still, sent while it does, and answered after it."""
@@ -47,12 +48,29 @@ def test_a_sale_goes_from_its_doors_to_its_tills(ready_file: Path, tmp_path: Pat
     """
     `python -m loadtest` on the system that FAIRCLAIM_READY_FILE names: every stage in order, the one too that
     is over between two looks, a restock when it is due, everybody's replies lost at once, coupons spent, exit code 0.
+    Of stages that the machine slept through nothing can be told: where it did, another sale is played.
     """
+    result, sales = None, 0
+    while result is None or (_slept(result) and sales < SALES_MAX):
+        sales += 1
+        result = _a_sale(ready_file, tmp_path / str(sales))
+    marks = [mark.says for mark in result.marks]
+
+    assert (result.shape, result.mode, result.clean) == ("sale", "closed", True)
+    stages = ["doors", "spike", "silence", "retries", "sold out", "restock", "leaving", "tills"]
+    assert [says for says in marks if says in stages] == stages
+    assert marks.index("restock of 50") > marks.index("sold out")  # a stage is marked within a second
+    assert result.campaigns[0].granted == 250
+    assert {"claim: sold_out", "claim: dropped", "redeem: done"} <= {each.name for each in result.requests}
+
+
+def _a_sale(ready_file: Path, results: Path) -> Result:
+    """What a short sale came to, which ended well."""
     arguments = ["--run-time", "16s", "--users", "16", "--stock", "200", "--restock", "50", "--fail-on", "errors<=5%"]
     ended = subprocess.run(
-        [sys.executable, "-m", "loadtest", *arguments, *PATIENT_CROWD, "--results", str(tmp_path / "results")],
+        [sys.executable, "-m", "loadtest", *arguments, *PATIENT_CROWD, "--results", str(results)],
         env=environment(FAIRCLAIM_READY_FILE=str(ready_file), PYTHONPATH=str(ROOT)),
-        cwd=tmp_path,
+        cwd=results.parent,
         capture_output=True,
         text=True,
         timeout=300,
@@ -60,17 +78,14 @@ def test_a_sale_goes_from_its_doors_to_its_tills(ready_file: Path, tmp_path: Pat
     )
     output = ended.stdout + ended.stderr
     assert ended.returncode == 0, output
-    result = read_result(tmp_path / "results" / "result.json")
-    marks = [mark.says for mark in result.marks]
-
     assert "starting a system" not in output
-    assert str(tmp_path / "results" / "report.html") in output
-    assert (result.shape, result.mode, result.clean) == ("sale", "closed", True)
-    stages = ["doors", "spike", "silence", "retries", "sold out", "restock", "leaving", "tills"]
-    assert [says for says in marks if says in stages] == stages
-    assert marks.index("restock of 50") > marks.index("sold out")  # a stage is marked within a second
-    assert result.campaigns[0].granted == 250
-    assert {"claim: sold_out", "claim: dropped", "redeem: done"} <= {each.name for each in result.requests}
+    assert str(results / "report.html") in output
+    return read_result(results / "result.json")
+
+
+def _slept(result: Result) -> bool:
+    """Whether there are two seconds on end in which the load did not come to count its users."""
+    return any(first is second is None for first, second in pairwise(result.seconds.users))
 
 
 def test_claims_of_an_open_loop_leave_while_the_gateway_stands_still(
@@ -94,12 +109,13 @@ def test_claims_of_an_open_loop_leave_while_the_gateway_stands_still(
         _until_answered(stack, BEFORE)
         for worker in workers:
             os.kill(worker, signal.SIGSTOP)
-        began_s, lasted = time.time(), _after(STALLED_S)
-        assert await_until(lambda: lasted() and _unheard(stack) >= MEANWHILE, 60), output.read_text()
+        began_s, lasted, before = time.time(), _after(STALLED_S), _unheard(stack)
+        assert await_until(lambda: lasted() and _unheard(stack) > before + MEANWHILE, 60), output.read_text()
         ended_s = time.time()
         for worker in workers:
             os.kill(worker, signal.SIGCONT)
-        _until_answered(stack, AFTER)
+        late = round(RATE * (ended_s - began_s))  # all that were due meanwhile, however long it took to see enough
+        _until_answered(stack, 2 * late + AFTER)
         locust.send_signal(signal.SIGINT)
         code = locust.wait(120)
     finally:
@@ -109,18 +125,26 @@ def test_claims_of_an_open_loop_leave_while_the_gateway_stands_still(
         locust.wait()
     result = read_result(results / "result.json")
     told = sorted(read_told(results / "told.csv.gz"), key=lambda row: row.sent_s)
-    sent_s = [*{row.key: row.sent_s for row in reversed(told)}.values()][::-1]  # each for the first time
-    began = [sent - due for sent, due in zip(sent_s, dues_s(RATE, 7, 0), strict=False)]
+    sent_s = {row.key: row.sent_s for row in reversed(told)}  # each for the first time
+    keys = sorted(sent_s, key=lambda key: sent_s[key])
+    due_s = dict(zip(keys, dues_s(RATE, 7, 0), strict=False))
+    began = min(sent_s[key] - due_s[key] for key in keys)  # nobody left before he was due, and somebody just then
+    took_ms = [(row.answered_s - due_s[row.key] - began) * 1000 for row in told if row.outcome == "claimed"]
+    meanwhile = [key for key in keys if began_s < sent_s[key] < ended_s]
     [claims] = [each for each in result.requests if each.name == "claim: claimed"]
 
     assert result.mode == "open"
     assert code == 0, output.read_text()
     assert len(sent_s) >= BEFORE + AFTER
-    assert median(abs(each - median(began)) for each in began) < 0.3, "they did not leave when they were due"
-    assert sum(began_s < sent < ended_s for sent in sent_s) >= MEANWHILE
-    assert claims.p50_ms is not None
+    on_time = [key for key in meanwhile if sent_s[key] - due_s[key] - began < 0.3]
+    assert len(on_time) >= MEANWHILE, "they did not leave when they were due"
     assert claims.p99_ms is not None
-    assert claims.p50_ms < 500 < claims.p99_ms
+    assert claims.p99_ms > 500
+    for share, found_ms in ((0.5, claims.p50_ms), (0.99, claims.p99_ms)):
+        assert found_ms is not None
+        below = sum(each <= found_ms * 1.05 + 20 for each in took_ms) / len(took_ms)
+        above = sum(each >= found_ms * 0.95 - 20 for each in took_ms) / len(took_ms)
+        assert (below >= share - 0.01, above >= 1 - share - 0.005) == (True, True), (share, found_ms, below, above)
     assert any(mark.says.startswith("open loop: ") for mark in result.marks)
 
 

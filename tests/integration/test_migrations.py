@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from gateway.stack.postgres import Postgres, packaged_programs
 from reconciler.migrations import ROLES, MigrationError, load_migrations, migrate, pending, schema_version
+from tests.conftest import when_nobody_is_in_it
 
 
 @pytest.fixture
@@ -30,15 +31,14 @@ class a_database:  # noqa: N801 - reads as what it gives
         self._url, self._name, self._owner = url, f"test_{os.urandom(6).hex()}", owner
 
     def __enter__(self) -> str:
+        when_nobody_is_in_it(self._url, "CREATE DATABASE {}", self._name)
         with psycopg.connect(self._url, autocommit=True) as connection:
             owner = sql.SQL("CURRENT_USER") if self._owner == "CURRENT_USER" else sql.Identifier(self._owner)
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._name)))
             connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(self._name), owner))
         return make_conninfo(self._url, dbname=self._name)
 
     def __exit__(self, *_: object) -> None:
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self._name)))
+        when_nobody_is_in_it(self._url, "DROP DATABASE {} WITH (FORCE)", self._name)
 
 
 def dump(url: str) -> str:

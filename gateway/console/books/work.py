@@ -89,7 +89,7 @@ class Works:
         try:
             if not await self._redis.set(_claim(name), begun.id, nx=True, ex=ALIVE_S):
                 return False
-            await self._keep(name, begun)
+            await self._redis.set(_record(name), msgspec.json.encode(begun), ex=KEPT_S)
         except (RedisError, OSError):
             raise Refusal("not_ready", "Redis can't be reached at the moment.") from None
         task = asyncio.create_task(self._follow(name, begun, do))
@@ -141,16 +141,16 @@ class Works:
             kept = await self._redis.get(_record(name))
             if kept and msgspec.json.decode(kept, type=Work).id != work.id:
                 return
-            await self._keep(name, work)
-            if work.is_running:
-                await self._redis.set(_claim(name), work.id, ex=ALIVE_S)
-            else:
-                await self._redis.delete(_claim(name))
+            # At once: whoever sees that it is over may ask for it again.
+            async with self._redis.pipeline(transaction=True) as told:
+                told.set(_record(name), msgspec.json.encode(work), ex=KEPT_S)
+                if work.is_running:
+                    told.set(_claim(name), work.id, ex=ALIVE_S)
+                else:
+                    told.delete(_claim(name))
+                await told.execute()
         except (RedisError, OSError) as error:  # it goes on, and is lost to those who look if that lasts
             log.warning("nobody could be told how far a work is", extra={"work": name, "error": type(error).__name__})
-
-    async def _keep(self, name: str, work: Work) -> None:
-        await self._redis.set(_record(name), msgspec.json.encode(work), ex=KEPT_S)
 
 
 async def _outcome(begun: Work, do: Do, progress: Progress) -> Work:
