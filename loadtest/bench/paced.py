@@ -157,9 +157,10 @@ def run(pace: Pace, folder: Path, cores: frozenset[int], meanwhile: Callable[[],
             [sys.executable, "-m", "loadtest.bench.paced", str(asked), str(told)], stderr=output
         )
     try:
+        meanwhile()  # at least once, however late we are
         while process.poll() is None:
-            meanwhile()
             time.sleep(SAMPLE_S)
+            meanwhile()
     finally:
         process.kill()
         process.wait()

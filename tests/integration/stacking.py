@@ -83,7 +83,8 @@ class Process:
     """The services of one gateway process, with nothing remembered."""
 
     def __init__(self, pool: Any, door: Door, link: Any) -> None:
-        calls, catalog = Calls(link, Settings()), Catalog(pool, door)
+        patient = msgspec.structs.replace(Settings(), claim_wait_ms_max=30_000)  # a Redis that stands still is no crowd
+        calls, catalog = Calls(link, patient), Catalog(pool, door)
         coupons = Coupons(calls, Resolver(pool, catalog), cast(Any, None))
         redemptions = Redemptions(coupons, catalog)
         self.rollbacks, self.redemptions = Rollbacks(redemptions, pool), redemptions

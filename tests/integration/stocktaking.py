@@ -78,7 +78,7 @@ async def live(sale: LifeSale) -> dict[str, str]:
 
 async def drain_all(sale: LifeSale, redis_url: str) -> None:
     """Bring the books to the tail."""
-    async with draining(redis_url, sale.books.url):
+    async with draining(redis_url, sale.books.url, call_ms_max=30_000, postgres_ms_max=30_000):
         pass
     assert await sale.drained()
 

@@ -250,8 +250,11 @@ async def test_each_legal_entity_closes_its_own_books(months: Months) -> None:
     assert [one.name for one in others if not one.holds] == ["suspense"]
 
 
-async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Eventually) -> None:
+async def test_a_batch_and_a_close_never_cross(
+    months: Months, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A close waits for a batch that has begun, and is refused where that brought something of the period."""
+    monkeypatch.setattr("reconciler.periods.closing.LOCK_S_MAX", 120)
     await months.hold("2024-01")
     async with months.connection() as other:
         await other.execute("SET ROLE NONE")
@@ -265,8 +268,8 @@ async def test_a_batch_and_a_close_never_cross(months: Months, eventually: Event
                 "INSERT INTO quarantine (shard, entry_id, fields, reason) VALUES ('c/0', '9-9', '{}', '')"
             )
             closing = asyncio.create_task(months.close("2024-01"))
-            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            await eventually(lambda: months.books.value(waits) == 1)
+            locked = "wait_event_type = 'Lock' AND datname = current_database()"
+            await eventually(lambda: months.books.value(f"SELECT count(*) FROM pg_stat_activity WHERE {locked}") == 1)
 
     with pytest.raises(NotClosable) as caught:
         await closing

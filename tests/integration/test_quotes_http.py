@@ -128,12 +128,8 @@ async def test_a_quote_knows_the_state_of_each_coupon(till: Till) -> None:
 
 async def test_every_use_of_a_shared_code_taken_is_said(till: Till, eventually: Eventually) -> None:
     """While its uses are held by other orders there is nothing to quote; to one of those there is."""
-    await till.shared("OPENDAY24", 2)
-
-    async def held() -> bool:
-        return (await till.reserve("OPENDAY24", "first")).status_code == 201
-
-    await eventually(held)
+    await till.shared(eventually, "OPENDAY24", 2)
+    done(await till.reserve("OPENDAY24", "first"))
     done(await till.reserve("OPENDAY24", "another"))
 
     other = done(await till.quote("OPENDAY24", an_order("second")), 200)
@@ -271,12 +267,7 @@ async def test_a_right_guess_among_many_codes_takes_as_long_as_a_wrong_one(
     async with open_http(redis_url, postgres_url, tmp_path, code_failures_holder_max=3) as http:
         await http.publish(stock=9)
         till = Till(http)
-        await till.shared("OPENDAY24", 3)
-
-        async def is_there() -> bool:
-            return (await till.hold("OPENDAY24")).status_code == 200
-
-        await eventually(is_there)
+        await till.shared(eventually, "OPENDAY24", 3)
         wrong = [f"NOTHING{n}" for n in range(9)]
         assert told(await till.quote(wrong, an_order(), "@eve")) == (429, "rate_limited")
         monkeypatch.setattr(Calls, "inspect", noting)

@@ -260,12 +260,8 @@ async def test_a_hundred_orders_want_one_coupon(till: Till) -> None:
 
 async def test_a_shared_code_is_held_once_an_order(till: Till, eventually: Eventually) -> None:
     """As many orders as there are uses hold it, the next is refused; each sees and lets go its own."""
-    await till.shared("OPENDAY24", 3)
-
-    async def held() -> bool:
-        return (await till.reserve("openday-24", "o-0")).status_code == 201
-
-    await eventually(held)
+    await till.shared(eventually, "OPENDAY24", 3)
+    done(await till.reserve("openday-24", "o-0"))
     answers = await asyncio.gather(*(till.reserve("OPENDAY24", f"o-{n}") for n in range(10)))
 
     assert sorted(answer.status_code for answer in answers) == [200, 201, 201, *[409] * 7]
@@ -278,12 +274,7 @@ async def test_a_shared_code_is_held_once_an_order(till: Till, eventually: Event
 
 async def test_no_holder_takes_the_uses_of_a_shared_code_from_the_others(till: Till, eventually: Eventually) -> None:
     """Holding it is the store's: with orders of his own making one person could hold every use of it."""
-    await till.shared("OPENDAY24", 3)
-
-    async def is_there() -> bool:
-        return (await till.hold("OPENDAY24")).status_code == 200
-
-    await eventually(is_there)
+    await till.shared(eventually, "OPENDAY24", 3)
 
     assert told(await till.reserve("OPENDAY24", "o-1", who="@mallory")) == (403, "forbidden")
     assert done(await till.quote("OPENDAY24", an_order(), "@ann"), 200)["items"][0]["applies"]

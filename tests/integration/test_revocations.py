@@ -27,7 +27,8 @@ pytestmark = pytest.mark.parametrize("redis_server", list(redis_binaries().items
 async def site(postgres_url: str, redis_url: str, door: Door, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     """Services whose pages are of three coupons, and a reconciler."""
     monkeypatch.setattr("gateway.issuing.revoking.PAGE", 3)
-    async with open_pool(postgres_url) as pool, draining(redis_url, postgres_url):
+    patient: dict[str, Any] = {"call_ms_max": 30_000, "postgres_ms_max": 30_000}  # starting anew makes shards ready
+    async with open_pool(postgres_url) as pool, draining(redis_url, postgres_url, **patient):
         yield Site(pool, door, postgres_url)
 
 

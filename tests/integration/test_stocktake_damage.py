@@ -145,7 +145,7 @@ async def test_a_shard_that_fails_keeps_no_other_from_being_compared(
     with Books(postgres_url) as books:
         for campaign in ("a", "c"):
             await open_stocked(door, books, campaign)
-        clerk = Stocktaking(redis_url, postgres_url, every_s=0, samples=10)
+        clerk = Stocktaking(redis_url, postgres_url, every_s=0, samples=10, call_ms_max=30_000, connect_ms_max=30_000)
         try:
             with caplog.at_level(logging.ERROR, "fairclaim.clerk"):
                 await clerk.once("w")

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.cli.output import FAILURE, OK, UNAVAILABLE
 from gateway.stack.processes import await_until
+from reconciler.ledger import APPLICATION
 from tests.http import JWT_KEYS
 from tests.integration.commands import PATIENT
 from tests.integration.stacks import descendants, environment, fairclaim, lives
@@ -93,7 +94,11 @@ def test_serve_and_reconcile_stop_well_on_their_own(redis_url: str, postgres_url
         family = descendants(serve.pid)
         assert len(family) == 2
         url = json.loads((tmp_path / "serve.out").read_text())["gateway_url"]
-        assert httpx2.get(f"{url}/readyz", timeout=60).json()["ready"] is True
+        assert await_until(lambda: httpx2.get(f"{url}/readyz", timeout=60).json()["ready"], 90)
+        with psycopg.connect(postgres_url, autocommit=True) as books:
+            # A reconciler that is ended before it runs has no exit code of its own.
+            runs = "SELECT FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
+            assert await_until(lambda: books.execute(runs, (APPLICATION,)).rowcount > 0, 90)
         codes = []
         for process in (serve, reconcile):
             process.send_signal(signal.SIGTERM)

@@ -49,15 +49,10 @@ async def sell(till: Till, eventually: Eventually) -> Told:
         timezone="Asia/Shanghai",
     )
     await publish(id="card", value={"type": "balance", "minor": 1000}, stock=5)
-    await till.shared("TEATIME", 3)
+    await till.shared(eventually, "TEATIME", 3)
     holders = [f"h{n}" for n in range(8)]
     codes = await till.claimed(*holders)
     cards = await till.claimed("ann", "bob", campaign="card")
-
-    async def shared_is_there() -> bool:
-        return (await till.hold("TEATIME")).status_code == 200
-
-    await eventually(shared_is_there)
     done(await till.redeem("TEATIME", an_order("o-s1"), key="s1"))
     done(await till.reserve("TEATIME", "o-s2"))
     first = done(await till.redeem(codes[0], an_order("o-0"), key="k0"))

@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from tests.conftest import Eventually
 from tests.integration.site_http import Http
 
 STORE = "store"
@@ -73,12 +74,16 @@ class Till:
         """Codes, one a holder."""
         return [(await self.http.claim(holder, campaign))["code"] for holder in holders]
 
-    async def shared(self, code: str, uses: int, campaign: str = "flash") -> None:
-        """A code that many may use, asked for; whoever needs it waits until it is issued."""
+    async def shared(self, eventually: Eventually, code: str, uses: int, campaign: str = "flash") -> None:
+        """A code that many may use, issued. Its batch is asked, not the code: one that isn't there yet is a failure."""
         body = {"kind": "shared", "code": code, "uses": uses}
         path = f"/v1/campaigns/{campaign}/code-batches"
-        answer = await self.ask("POST", path, "marketer", body, idempotency_key=f"batch {code}")
-        assert answer.status_code == 202, answer.text
+        batch = done(await self.ask("POST", path, "marketer", body, idempotency_key=f"batch {code}"), 202)["id"]
+
+        async def issued() -> bool:
+            return bool(done(await self.ask("GET", f"{path}/{batch}", "marketer"), 200)["state"] == "done")
+
+        await eventually(issued)
 
     async def dump(self) -> dict[str, Any]:
         """Every key of ours in Redis but those of the limiter, with all it holds: two equal dumps are one state."""

@@ -22,7 +22,7 @@ AT_ONCE = 100
 async def wide(redis_server: Valkey, door: Door) -> AsyncIterator[Door]:
     """A door of 100 connections, all of them open."""
     await door.redis.ping()
-    wide = Door(connect(redis_server.url, connections_max=AT_ONCE, call_ms_max=10_000, connect_ms_max=10_000))
+    wide = Door(connect(redis_server.url, connections_max=AT_ONCE, call_ms_max=30_000, connect_ms_max=30_000))
     await asyncio.gather(*(wide.redis.ping() for _ in range(AT_ONCE)))
     yield wide
     await wide.close()

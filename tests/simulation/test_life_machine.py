@@ -58,7 +58,7 @@ class LifeMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.run = self.loop.run_until_complete
-        self.door = Door(connect(self.server.url, connections_max=2, call_ms_max=30_000, connect_ms_max=10_000))
+        self.door = Door(connect(self.server.url, connections_max=2, call_ms_max=30_000, connect_ms_max=30_000))
         self.numbers, self.entries = 0, list[Entry]()
         self.shard: LifeShard
         self.model: Life

@@ -149,7 +149,7 @@ class ShardMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.door = Door(connect(self.server.url, connections_max=2, call_ms_max=30_000, connect_ms_max=10_000))
+        self.door = Door(connect(self.server.url, connections_max=2, call_ms_max=30_000, connect_ms_max=30_000))
         self.shard = ShardUnderTest(self.door)
         self.version, self.codes = 1, 0
         self.model: Model

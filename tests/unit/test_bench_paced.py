@@ -1,9 +1,11 @@
 """The generator that keeps to a schedule: due times, percentiles, what became of each claim; and real runs of it."""
 
 import asyncio
+import subprocess
 from math import inf
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pytest
 
@@ -143,6 +145,23 @@ def test_a_generator_that_fails_is_quoted(claims: int, words: str, tmp_path: Pat
 
     with pytest.raises(RuntimeError, match=words):
         paced.run(pace, tmp_path, frozenset(), list)
+
+
+def test_whoever_starts_a_generator_looks_on_at_least_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is over before he gets round to it, as on a machine that stood still."""
+
+    class Over(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.wait()
+
+    monkeypatch.setattr(subprocess, "Popen", Over)
+    looks: list[float] = []
+
+    with pytest.raises(RuntimeError, match="the paced generator failed"):
+        paced.run(Pace("", "", "", [], 1, 1.0), tmp_path, frozenset(), lambda: looks.append(perf_counter()))
+
+    assert len(looks) == 1
 
 
 def test_p99_of_each_half_second() -> None:
