@@ -75,7 +75,8 @@ async def sign_in_page(request: Request) -> Response:
     notice = None
     if "again" in request.query_params:
         notice = Notice(
-            "You were signed out: this try did nothing.", "Sign in again. If you tried before, look up whether that was done."
+            "You were signed out: this try did nothing.",
+            "Sign in again. If you tried before, look up whether that was done.",
         )
     return keep(request, render("sign_in", session=session, notice=notice, typed={}), session)
 
