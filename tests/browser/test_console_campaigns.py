@@ -95,6 +95,23 @@ async def test_the_wizard(site: Worker, new_page: NewPage, watch: Watch, *, scri
     assert await overflow(page) == 0
 
 
+async def test_what_was_typed_while_the_page_came_is_heard(site: Worker, page: Page, watch: Watch) -> None:
+    """On a slow line fields are there before what listens to them: the sentence is of what is in them all the same."""
+    typed = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await typed.wait()
+        await route.continue_()
+
+    await add_user(site, "ann", "marketer")
+    await sign_in(page, to=PAGE)
+    await page.route("**/htmx*", answer_late)
+    await page.goto(NEW, wait_until="commit")
+    await fill(page, name="Flash", currency="CNY", value__minor="5", value__threshold_minor="30")
+    typed.set()
+    await page.get_by_text("CN¥5 off orders over CN¥30, one per person, …").wait_for()
+
+
 async def create_twice(page: Page) -> None:
     """A double click, whose first half has its answer, and so another page, after the second."""
     both = asyncio.Event()

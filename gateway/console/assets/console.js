@@ -33,9 +33,11 @@ document.body.addEventListener('htmx:configRequest', (event) => {
 // Where somebody is in a form, points at it, has typed into it or has opened something, nothing comes by itself: a button that
 // moves away under a finger leaves another one there. What somebody presses, or has marked to copy it, stays until he is done:
 // a link that goes between the press and the release is not followed. And what comes along as it was before stays what it is.
-const isAt = (piece) => piece.querySelector('form:hover, form:focus-within, details[open]')
-  || [...piece.querySelectorAll('input:not([type=hidden]), textarea')].some((each) => each.value !== each.defaultValue);
-const isInHand = (piece) => piece.matches(':active') || (!getSelection().isCollapsed && piece.contains(getSelection().anchorNode));
+const isTyped = (piece) => [...piece.querySelectorAll('input:not([type=hidden]), textarea')]
+  .some((each) => each.value !== each.defaultValue);
+const isAt = (piece) => piece.querySelector('form:hover, form:focus-within, details[open]') || isTyped(piece);
+const isMarked = (piece) => !getSelection().isCollapsed && piece.contains(getSelection().anchorNode);
+const isInHand = (piece) => piece.matches(':active') || isMarked(piece);
 let byItself = false;
 for (const name of ['htmx:beforeSwap', 'htmx:oobBeforeSwap']) {
   document.body.addEventListener(name, ({ detail }) => {
@@ -44,6 +46,11 @@ for (const name of ['htmx:beforeSwap', 'htmx:oobBeforeSwap']) {
     if (isSame || (byItself && isInHand(target)) || (target.matches('[data-calm]') && isAt(target))) detail.shouldSwap = false;
   });
 }
+
+// What was typed before anything here could hear it, or comes back with a page that is gone back to, is heard as well.
+addEventListener('DOMContentLoaded', () => {
+  for (const form of document.querySelectorAll('form.wizard')) if (isTyped(form)) form.dispatchEvent(new Event('input'));
+});
 
 // Who types on in a form that comes anew with the answer to what he chose before keeps what he has typed since.
 let typed = [];
