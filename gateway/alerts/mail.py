@@ -14,7 +14,8 @@ from gateway.settings import Settings
 STEP_S_MAX = 10.0
 SECONDS_MAX = 40.0
 """A mail takes no longer than this, whatever the server does."""
-_MAILS = ThreadPoolExecutor(4, "alerts-mails")
+AT_ONCE_MAX = 4
+_MAILS = ThreadPoolExecutor(AT_ONCE_MAX, "alerts-mails")
 """A server that hangs holds a thread for minutes: none of those that anything else waits for, as quotes do."""
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 

@@ -35,7 +35,7 @@ from gateway.settings import Settings
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from tests.conftest import fresh_database, redis_binaries
-from tests.http import JWT_KEYS, Worker, bearer
+from tests.http import ANSWER_S_MAX, JWT_KEYS, Worker, bearer
 from tests.integration.draining import draining
 
 pytestmark = [
@@ -204,7 +204,7 @@ def ask(case: Case[Any], site: Site, who: str | None) -> None:
     lead(case, site)
     raw = isinstance(case.media_type, str) and case.media_type != "application/json"
     headers = {"Authorization": who} if who else None
-    response = case.call(site.url, headers=headers, session=site.session)
+    response = case.call(site.url, headers=headers, session=site.session, timeout=ANSWER_S_MAX)
     but: list[Any] = [schemathesis.checks.CHECKS.get_one(name) for name in (BEYOND_TYPES, *([NEGATIVE] if raw else []))]
     case.validate_response(response, headers=headers, excluded_checks=but)
     prove_told(case, response)
