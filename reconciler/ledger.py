@@ -34,6 +34,8 @@ APPLICATION = "fairclaim-reconciler"
 ROWS_REFUSED = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 """What the books say to rows they will never take, however often they are asked."""
 
+CONNECT_MS_MAX = 30_000
+"""For whoever reads all of the books, which takes minutes: a server that is slow to answer is not away."""
 BLOCKED_S_MAX = 2.0  # then whoever holds the row is taken for stopped, and is evicted
 COMMIT_MS_FACTOR = 10  # a batch may be thousands of rows: it gets ten times the time of a statement
 

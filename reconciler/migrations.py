@@ -20,7 +20,7 @@ ROLES = ("fairclaim_gateway", "fairclaim_reconciler", "fairclaim_clerk", "faircl
 POSTGRES_VERSION_MIN = 15
 LOCK_KEY = 0x6661697263  # "fairc": one migrator a database at a time
 LOCK_WAIT_S_MAX = 60
-CONNECT_S_MAX = 10
+CONNECT_S_MAX = 30
 ROLE_TRIES_MAX = 20  # two databases of one server may be migrated at the same instant
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")

@@ -14,7 +14,7 @@ import psycopg
 from lua.entries import Changed, Entry, UnreadableEntry, codes_in, decode_entry
 from lua.keys import Shard
 from reconciler.dating import ClosedThrough, booked_on
-from reconciler.ledger import ROWS_REFUSED, connect_options, journal_values
+from reconciler.ledger import CONNECT_MS_MAX, ROWS_REFUSED, connect_options, journal_values
 from reconciler.money import Terms, terms_of
 from reconciler.movements import Figures, Movements, Place, movement_values
 from reconciler.postings import journals_for, seal
@@ -25,7 +25,6 @@ from reconciler.tables import COPIES, Rows
 REPLAYED, EMPTY, UNREADABLE, REFUSED = "replayed", "empty", "unreadable", "refused"
 COVERS_NOTHING = "it covers nothing: the numbers before and after it follow each other"
 STATEMENT_MS_MAX = 30_000
-CONNECT_MS_MAX = 5000
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ import psycopg
 
 from lua.keys import Shard
 from reconciler.books.head import DayHead, Tip
-from reconciler.ledger import connect_options, sealed_row
+from reconciler.ledger import CONNECT_MS_MAX, connect_options, sealed_row
 from reconciler.manual import chain_of
 from reconciler.postings import SealedJournal, chain_hash
 from reconciler.queries import QUERIES
 
-CONNECT_MS_MAX = 5000
 MANUAL = chain_of("")
 JOURNALS_PER_FETCH = 5000
 

@@ -25,10 +25,7 @@ from psycopg import sql
 from gateway.stack.postgres import Postgres
 from gateway.stack.valkey import Valkey
 from lua.door import Door, connect
-from reconciler import migrations, quarantine, verifying
 from reconciler.migrations import migrate
-from reconciler.reports import reading
-from reconciler.verdict import books, live
 
 Eventually = Callable[..., Coroutine[Any, Any, Any]]
 LEAVES_TRIES = 12
@@ -42,11 +39,6 @@ IN_MEMORY = "fairclaim-tests-"
 LONGEST = ("acceptance", "simulation")
 IN_MEMORY_BYTES_MIN = 6 * 1024**3
 """The whole suite leaves 1 GB behind, four processes together."""
-
-# Whoever reads all of the books has five seconds for a connection, which a busy machine may take.
-books.CONNECT_MS_MAX = quarantine.CONNECT_MS_MAX = verifying.CONNECT_MS_MAX = 60_000
-vars(live)["CONNECT_MS_MAX"] = 60_000  # its own name for that of the books
-reading.CONNECT_S = migrations.CONNECT_S_MAX = 60
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from reconciler.ledger import CONNECT_MS_MAX
 from reconciler.reports.clauses import fill
 from reconciler.reports.rows import Row, clean
 from reconciler.reports.shape import Asked, Column, Query, Report
@@ -23,7 +24,6 @@ from reconciler.reports.writing_text import rfc3339, told
 ROWS_FETCHED = 5_000
 """How many rows are fetched at once: some megabytes, whatever the report."""
 READER = "fairclaim_reader"
-CONNECT_S = 5
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def open_books(url: str) -> Iterator[psycopg.Connection[Any]]:
     given = conninfo_to_dict(url)
     options = f"{given.get('options') or ''} -c role={READER} -c default_transaction_read_only=on"
     conninfo = make_conninfo(
-        url, options=options.strip(), application_name="fairclaim-report", connect_timeout=CONNECT_S
+        url, options=options.strip(), application_name="fairclaim-report", connect_timeout=CONNECT_MS_MAX // 1000
     )
     with psycopg.connect(conninfo) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -10,12 +10,11 @@ import msgspec
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import dict_row
 
-from reconciler.ledger import connect_options
+from reconciler.ledger import CONNECT_MS_MAX, connect_options
 from reconciler.manual import chain_of
 from reconciler.verdict.invariants import QUERIES, Invariant
 from reconciler.verdict.told import Told
 
-CONNECT_MS_MAX = 5000
 CODES_PER_LOOK = 20_000
 WORK_MEM = "256MB"
 """For the sorts and joins of a whole book, by one reader; they go to disk beyond it."""

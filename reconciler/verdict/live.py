@@ -6,9 +6,9 @@ import psycopg
 
 from lua.door import Door
 from lua.keys import Shard
-from reconciler.ledger import connect_options
+from reconciler.ledger import CONNECT_MS_MAX, connect_options
 from reconciler.stocktake import Stocktake, take
-from reconciler.verdict.books import CONNECT_MS_MAX, Finding, Scope
+from reconciler.verdict.books import Finding, Scope
 
 SAMPLES = 100
 """Coupons and holders drawn of each shard, from either side, that are compared field by field."""
