@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
-from tests.browser.watching import IN_BROWSER, PHONE, Watch, overflow, picture
+from tests.browser.watching import IN_BROWSER, PHONE, Watch, hold, overflow, picture
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 
@@ -207,14 +207,9 @@ async def test_what_comes_hears_at_once(page: Page, watch: Watch) -> None:
 async def test_who_types_on_keeps_what_he_has_typed(page: Page, watch: Watch) -> None:
     """A form comes anew with the answer to one field while somebody is in the next; both are what is asked for then."""
     typed = asyncio.Event()
-
-    async def answer_late(route: Route) -> None:
-        await typed.wait()
-        await route.continue_()
-
     await sign_in(page)
     await page.goto("/console/books/journals")
-    await page.route("**/console/books/journals?*campaign=tea*", answer_late, times=1)
+    await hold(page, "**/console/books/journals?*campaign=tea*", typed, times=1)
     async with page.expect_request("**/console/books/journals?*campaign=tea*"):
         await page.locator("#campaign").fill("tea")
         await page.locator("#campaign").press("Tab")
@@ -234,14 +229,9 @@ async def test_who_types_on_keeps_what_he_has_typed(page: Page, watch: Watch) ->
 async def test_what_was_chosen_last_is_what_is_shown(page: Page, watch: Watch) -> None:
     """Also what was chosen while the answer to another choice was on its way."""
     chosen = asyncio.Event()
-
-    async def answer_late(route: Route) -> None:
-        await chosen.wait()
-        await route.continue_()
-
     await sign_in(page)
     await page.goto("/console/books/journals")
-    await page.route("**/console/books/journals?*verb=redeem*", answer_late, times=1)
+    await hold(page, "**/console/books/journals?*verb=redeem*", chosen, times=1)
     async with page.expect_request("**/console/books/journals?*verb=redeem*"):
         await page.locator("#verb").select_option("redeem")
     await page.locator("#basis").select_option("posted")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from gateway.console.campaigns.fields import STEP_OF
 from gateway.console.campaigns.kept import write_kept
@@ -13,7 +13,7 @@ from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
 from tests.browser.test_console import sign_in
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, hold, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import PASSWORD, add_user
 from tests.integration.draining import Books
@@ -98,14 +98,9 @@ async def test_the_wizard(site: Worker, new_page: NewPage, watch: Watch, *, scri
 async def test_what_was_typed_while_the_page_came_is_heard(site: Worker, page: Page, watch: Watch) -> None:
     """On a slow line fields are there before what listens to them: the sentence is of what is in them all the same."""
     typed = asyncio.Event()
-
-    async def answer_late(route: Route) -> None:
-        await typed.wait()
-        await route.continue_()
-
     await add_user(site, "ann", "marketer")
     await sign_in(page, to=PAGE)
-    await page.route("**/htmx*", answer_late)
+    await hold(page, "**/htmx*", typed)
     await page.goto(NEW, wait_until="commit")
     await fill(page, name="Flash", currency="CNY", value__minor="5", value__threshold_minor="30")
     typed.set()
@@ -115,12 +110,7 @@ async def test_what_was_typed_while_the_page_came_is_heard(site: Worker, page: P
 async def create_twice(page: Page) -> None:
     """A double click, whose first half has its answer, and so another page, after the second."""
     both = asyncio.Event()
-
-    async def answer_late(route: Route) -> None:
-        await both.wait()
-        await route.continue_()
-
-    await page.route(f"**{NEW}", answer_late)
+    await hold(page, f"**{NEW}", both)
     await page.get_by_role("button", name="Create the draft").dblclick()
     both.set()
 

@@ -4,14 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from gateway.codes import show_code
 from tests.browser.accessible import violations
 from tests.browser.conftest import NewPage
 from tests.browser.keys import Keys
 from tests.browser.test_console import BYTES_MAX, sign_in
-from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, overflow, picture, told
+from tests.browser.watching import DESK, IN_BROWSER, PHONE, Watch, hold, overflow, picture, told
 from tests.http import Worker
 from tests.integration.consoling import add_user
 from tests.integration.draining import draining
@@ -132,18 +132,12 @@ async def test_how_many_counts_what_was_typed_last(page: Page, site: Worker, wat
         await site.claim(holder)
     async with draining(site.settings.redis_url, site.settings.postgres_url):
         pass
-    asked, typed = asyncio.Event(), asyncio.Event()
-
-    async def answer_late(route: Route) -> None:
-        asked.set()
-        await typed.wait()
-        await route.continue_()
-
+    typed = asyncio.Event()
     await sign_in(page, "mia")
     await page.goto("/console/revoke-coupons")
-    await page.route("**/console/revoke-coupons?*holder=amy", answer_late)
-    await page.locator("#holder").fill("amy")
-    await asked.wait()
+    await hold(page, "**/console/revoke-coupons?*holder=amy", typed)
+    async with page.expect_request("**/console/revoke-coupons?*holder=amy"):
+        await page.locator("#holder").fill("amy")
     await page.locator("#holder").fill("")
     await page.locator("#campaign").fill("flash")
     typed.set()

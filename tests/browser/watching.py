@@ -1,11 +1,12 @@
 """A page that is watched: what it must not do, and where its pictures go."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, ConsoleMessage, Error, Locator, Page, Request
+from playwright.async_api import BrowserContext, ConsoleMessage, Error, Locator, Page, Request, Route
 
 from tests.conftest import ON_VALKEY
 
@@ -85,6 +86,16 @@ async def asked_again(page: Page, path: str) -> None:
         pass
     await (await answer.value).finished()
     await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+async def hold(page: Page, url: str, until: asyncio.Event, times: int | None = None) -> None:
+    """What *page* asks of *url*, so many *times* or always, is answered when *until* is set."""
+
+    async def answer_late(route: Route) -> None:
+        await until.wait()
+        await route.continue_()
+
+    await page.route(url, answer_late, times=times)
 
 
 async def shot(what: Page | Locator, **options: Any) -> bytes:
