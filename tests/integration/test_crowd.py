@@ -50,7 +50,7 @@ async def test_everybody_comes_to_a_sale(system: System, tmp_path: Path) -> None
     restocked and paused; every attempt is recorded; no secret is in what Locust prints and writes.
     """
     html, stats = tmp_path / "report.html", tmp_path / "stats"
-    sale = ("--stock", "150", "--restock", "40", "--restocks", "2", "--pause-after", "2", "--pause-for", "0.5")
+    sale = ("--stock", "150", "--restock", "40", "--restocks", "2", "--pause-after", "2", "--pause-for", "3")
     written = ("--html", str(html), "--json-file", str(stats))
     claims = {f"claim: {name}" for name in ("claimed", "sold_out", "replayed", "limit_reached", "campaign_paused")}
     tills = {"quote", "reserve: done", "redeem: done", "rollback: done"}
