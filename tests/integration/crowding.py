@@ -29,6 +29,7 @@ LOCUSTFILE = "loadtest/locustfile.py"
 SEEN = "TEST_CROWD_SEEN"
 WITHIN_S, END_S_MAX = 90, 240
 """The end of a run waits for the books, for workers and for the gateway's verdict, a minute for each."""
+ALIVE_S = 0.1
 
 
 class Request(NamedTuple):
@@ -127,15 +128,14 @@ class Crowd:
             await asyncio.sleep(0.2)
         return False
 
-    def on_its_way(self) -> int:
-        """How many requests were sent of which nobody has an answer yet."""
-        kinds = Counter(
+    def counted(self) -> Counter[str]:
+        """How often it wrote down what: each request that it sent, each attempt that is over, that it is alive."""
+        return Counter(
             json.loads(line)[0]
             for file in self._folder.glob("*.seen")
             for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
             if line.endswith("\n")
         )
-        return kinds["sending"] - kinds["attempt"]
 
     def _seen(self) -> tuple[list[Request], list[Attempt], list[str]]:
         requests, attempts, marks = list[Request](), list[Attempt](), list[str]()
@@ -144,7 +144,7 @@ class Crowd:
                 if not line.endswith("\n"):
                     continue
                 what, row = json.loads(line)
-                if what == "sending":
+                if what in ("sending", "alive"):
                     continue
                 if what == "request":
                     requests.append(Request(*row))
@@ -193,6 +193,11 @@ def _listen(folder: Path) -> None:
         write("mark", says)
         mark(says)
 
+    def live() -> None:
+        while True:
+            write("alive", None)
+            gevent.sleep(ALIVE_S)
+
     def on_send(self: Line, request: bytes, method: str, slowly: random.Random | None = None) -> Answer:
         write("sending", None)
         return send(self, request, method, slowly)
@@ -200,6 +205,7 @@ def _listen(folder: Path) -> None:
     events.request.add_listener(on_request)  # type: ignore[no-untyped-call]
     vars(recorder).update(attempt=on_attempt, mark=on_mark)
     Line.send = on_send  # type: ignore[method-assign]
+    gevent.spawn(live)
 
 
 if os.environ.get(SEEN):
